@@ -1,0 +1,115 @@
+"""Starts, asks and ends the worker processes."""
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[1]
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+
+
+class PeerProcess:
+    """A worker for one library; restarted when it fails or exceeds its time.
+
+    Parameters
+    ----------
+    peer : str
+        Name of the library.
+    interpreter : str
+        Python that has it.
+    cache : path
+        Folder of the data sets.
+    threads : int or None
+        Threads for everybody; None leaves every library at the machine's cores.
+    log : path or None
+        File for what the libraries print.
+    """
+
+    def __init__(self, peer, interpreter, cache, threads=None, log=None):
+        self.peer = peer
+        self.interpreter = interpreter
+        self.cache = str(cache)
+        self.threads = threads
+        self.log = log
+        self._process = None
+
+    def _environment(self):
+        environment = dict(os.environ)
+        environment["PYTHONPATH"] = str(_ROOT)
+        environment["PYTHONWARNINGS"] = "ignore"
+        if self.threads is not None:
+            environment.update(dict.fromkeys(_THREAD_VARIABLES, str(self.threads)))
+        return environment
+
+    def start(self):
+        """Start the process; return its greeting (import time or an error)."""
+        command = [self.interpreter or sys.executable, "-m", "benchmarks.worker"]
+        command += ["--peer", self.peer, "--cache", self.cache]
+        command += ["--threads", str(self.threads or os.cpu_count())]
+        log = open(self.log, "a") if self.log else subprocess.DEVNULL  # noqa: SIM115
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=self._environment(),
+            cwd=_ROOT,
+        )
+        if self.log:
+            log.close()
+        greeting = self._read(120.0)
+        if "error" in greeting:
+            self.stop()
+        return greeting
+
+    def _read(self, timeout):
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            if not selector.select(timeout):
+                return {"error": f"no answer in {timeout:.0f} s", "killed": True}
+        line = self._process.stdout.readline()
+        return json.loads(line) if line else {"error": "process ended", "killed": True}
+
+    def ask(self, request, timeout):
+        """Send one request and wait for its answer; start the process if needed."""
+        if self._process is None:
+            greeting = self.start()
+            if "error" in greeting:
+                return greeting
+        self._process.stdin.write((json.dumps(request) + "\n").encode())
+        self._process.stdin.flush()
+        answer = self._read(timeout)
+        if answer.pop("killed", False):
+            self.stop()
+        return answer
+
+    def stop(self):
+        """End the process if it runs."""
+        if self._process is None:
+            return
+        self._process.stdin.close()
+        try:
+            self._process.wait(2.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._process = None
+
+
+def fresh(peer, interpreter, cache, request, *, threads=None, log=None, timeout=120.0):
+    """Ask a process that has done nothing but import its library."""
+    process = PeerProcess(peer, interpreter, cache, threads, log)
+    try:
+        return process.ask(request, timeout)
+    finally:
+        process.stop()

@@ -1,0 +1,328 @@
+"""Input of fits and predictions, checked where it lives and moved where it is needed.
+
+Host data goes through scikit-learn's public ``validate_data``, other array-API arrays
+too while its dispatch is on. CuPy arrays are checked here: they are accepted without
+any scikit-learn flag, and every check costs one small transfer at most.
+"""
+
+import numbers
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from skopt2._core import cuda
+from skopt2._core.array import Target, is_sparse, move, namespace, to_numpy
+from skopt2._core.checks import (
+    canonical,
+    cast_target,
+    check_lengths,
+    check_matrix,
+    check_target,
+    column,
+)
+from skopt2._core.sklearn_seam import check_same_namespace
+
+
+@dataclass(frozen=True, eq=False)
+class FitInput:
+    """Checked input of one fit.
+
+    Parameters
+    ----------
+    X : array or sparse matrix of shape (n_samples, n_features)
+        On ``target``, in float32 or float64, with no duplicate sparse entries.
+    y : array of shape (n_samples,) or (n_samples, n_targets)
+        On ``target`` in the dtype of ``X``; for a classifier the int64 class numbers.
+    sample_weight : array of shape (n_samples,) or None
+        On ``target`` in the dtype of ``X``, summing to 1; None for equal weights.
+    source : Target
+        Where the input lived: fitted attributes and predictions go there.
+    target : Target
+        Where the fit is computed.
+    classes : ndarray of shape (n_classes,) or None
+        Sorted class labels in host memory; None for other tasks.
+    X_source, y_source, sample_weight_source : array
+        The checked input before it was moved and encoded, for callbacks.
+    """
+
+    X: Any
+    y: Any
+    sample_weight: Any
+    source: Target
+    target: Target
+    classes: Any = None
+    X_source: Any = None
+    y_source: Any = None
+    sample_weight_source: Any = None
+
+
+def check_fit_input(
+    estimator,
+    X,
+    y,
+    sample_weight=None,
+    *,
+    accept_sparse=("csc", "csr"),
+    y_kind="regression",
+    min_classes=2,
+):
+    """Check the input of ``fit`` and move it to the device that computes.
+
+    Sets ``n_features_in_`` and ``feature_names_in_`` on the estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its ``device`` parameter decides where to compute, its tags and name the
+        messages.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Data of any real dtype. Copied only to change dtype or sparse format.
+    y : array-like of shape (n_samples,)
+        Targets or labels.
+    sample_weight : array-like of shape (n_samples,), float or None, default=None
+        Nonnegative weights.
+    accept_sparse : tuple of str or False, default=("csc", "csr")
+        Sparse formats that pass unconverted; others become the first.
+    y_kind : {"regression", "classification", "multioutput", "none"}, \
+            default="regression"
+        What ``y`` is; "multioutput" admits a float matrix, "none" ignores ``y``.
+    min_classes : int, default=2
+        Fewest classes of positive weight that a classifier can be fitted to.
+
+    Returns
+    -------
+    data : FitInput
+        The checked arrays.
+
+    Raises
+    ------
+    ValueError
+        If something is not finite, empty, of the wrong shape or out of range.
+    """
+    source, target = cuda.resolve(getattr(estimator, "device", None), X)
+    if source.kind == "cuda":
+        X, y = _check_on_device(estimator, X, y, source, accept_sparse, y_kind)
+    else:
+        X, y = _check_with_sklearn(estimator, X, y, source, accept_sparse, y_kind)
+    X = canonical(X)
+    weight = check_weights(sample_weight, X)
+    classes, encoded = None, y
+    if y_kind == "classification":
+        classes, encoded = encode_labels(estimator, y, weight, min_classes)
+    return FitInput(
+        move(X, target),
+        move(encoded, target),
+        move(weight, target),
+        source,
+        target,
+        classes,
+        X,
+        y,
+        weight,
+    )
+
+
+def check_predict_input(
+    estimator, X, *, accept_sparse=("csr", "csc"), attribute="coef_", method="predict"
+):
+    """Check the input of a prediction against the fitted model.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Data.
+    accept_sparse : tuple of str or False, default=("csr", "csc")
+        Sparse formats that pass unconverted.
+    attribute : str, default="coef_"
+        Fitted array whose namespace and device ``X`` must share.
+    method : str, default="predict"
+        Name of the calling method, for the message.
+
+    Returns
+    -------
+    X : array or sparse matrix
+        Checked, where it was.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator has not been fitted.
+    ValueError
+        If ``X`` has other features, or lives elsewhere than the fitted attributes.
+    """
+    check_is_fitted(estimator, attribute)
+    source = cuda.target_of(X)
+    fitted = getattr(estimator, attribute)
+    if source.kind == "cuda" or cuda.provider.owns(fitted):
+        home = cuda.target_of(fitted)
+        if (home.kind, home.label) != (source.kind, source.label):
+            raise ValueError(
+                f"Inputs passed to {type(estimator).__name__}.{method}() must use the "
+                "same namespace and the same device as those passed to fit(): the "
+                f"model is on {home.label}, X on {source.label}. Move the model with "
+                f"skopt2.to_device(estimator, {source.label!r})."
+            )
+    if source.kind == "cuda":
+        X = check_matrix(X, accept_sparse, type(estimator).__name__)
+        validate_data(estimator, X, reset=False, skip_check_array=True)
+        return X
+    check_same_namespace(X, estimator, attribute=attribute, method=method)
+    return validate_data(
+        estimator, X, reset=False, accept_sparse=accept_sparse, dtype=_dtypes(source)
+    )
+
+
+def check_weights(sample_weight, X):
+    """Return weights that sum to 1 beside ``X``, or None where all are equal.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,), float or None
+        Weights as the user gave them; never modified.
+    X : array or sparse matrix of shape (n_samples, n_features)
+        Checked data.
+
+    Returns
+    -------
+    weight : array of shape (n_samples,) or None
+        In the dtype of ``X``, in its namespace and on its device.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, all are zero, or the shape is wrong.
+    """
+    if sample_weight is None:
+        return None
+    n_samples = X.shape[0]
+    if isinstance(sample_weight, numbers.Real):
+        sample_weight = np.full(n_samples, float(sample_weight))
+    # Weights are one vector, so they may cross to the host, where the checks below need
+    # no synchronisation each.
+    kind = cuda.target_of(sample_weight).kind
+    if kind != "numpy":
+        sample_weight = to_numpy(sample_weight)
+    weight = check_array(
+        sample_weight,
+        ensure_2d=False,
+        allow_nd=True,
+        ensure_min_samples=0,
+        dtype=np.float64,
+        input_name="sample_weight",
+    )
+    if weight.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight has shape {weight.shape}, expected ({n_samples},): one "
+            "weight for each row of X."
+        )
+    if (weight < 0).any():
+        raise ValueError(
+            f"sample_weight must be nonnegative; its smallest value is {weight.min()}."
+        )
+    largest = weight.max()
+    if largest == 0:
+        raise ValueError("sample_weight must not be zero for every sample.")
+    if weight.min() == largest:
+        return None
+    # Divided by the largest first: the sum of huge weights must not overflow.
+    weight = weight / largest
+    weight /= weight.sum()
+    if is_sparse(X):
+        X = X.data
+    if X.dtype == namespace(X).float32:
+        weight = weight.astype(np.float32)
+    return move(weight, cuda.target_of(X))
+
+
+def encode_labels(estimator, y, weight, min_classes=2):
+    """Return the class labels that have weight, and the class number of each sample.
+
+    A class whose samples all have weight zero does not exist: weight 0 equals the row
+    dropped. Its rows get the number 0, which their weight makes harmless.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Named in the messages.
+    y : array of shape (n_samples,)
+        Labels of any dtype.
+    weight : array of shape (n_samples,) or None
+        Checked weights.
+    min_classes : int, default=2
+        Fewest classes to accept.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        Sorted labels, in host memory.
+    codes : ndarray of shape (n_samples,)
+        int64 positions in ``classes``, in host memory.
+
+    Raises
+    ------
+    ValueError
+        If ``y`` is continuous or has too few classes.
+    """
+    y = to_numpy(y)
+    check_classification_targets(y)
+    if weight is None:
+        classes, codes = np.unique(y, return_inverse=True)
+    else:
+        classes = np.unique(y[to_numpy(weight) > 0])
+        codes = np.searchsorted(classes, y)
+        codes[codes == classes.shape[0]] = 0
+        codes[classes[codes] != y] = 0
+    if classes.shape[0] < min_classes:
+        counted = "" if weight is None else " among the samples of positive weight"
+        raise ValueError(
+            f"{type(estimator).__name__} needs samples of at least {min_classes} "
+            f"classes in y, but there is only one class{counted}: {classes[0]!r}."
+        )
+    return classes, codes.astype(np.int64, copy=False)
+
+
+def _dtypes(source):
+    """Return the dtypes that pass unconverted; anything else becomes the first."""
+    if source.kind == "numpy":
+        return [np.float64, np.float32]
+    available = source.xp.__array_namespace_info__().dtypes(
+        kind="real floating", device=source.device
+    )
+    return [available[name] for name in ("float64", "float32") if name in available]
+
+
+def _check_with_sklearn(estimator, X, y, source, accept_sparse, y_kind):
+    """Check X and y with scikit-learn's own validation."""
+    options = {"accept_sparse": accept_sparse, "dtype": _dtypes(source)}
+    if y_kind == "none":
+        return validate_data(estimator, X, **options), None
+    if cuda.provider.owns(y):
+        y = to_numpy(y)
+    if y_kind == "classification":
+        return validate_data(estimator, X, y, **options)
+    X, y = validate_data(
+        estimator, X, y, y_numeric=True, multi_output=y_kind == "multioutput", **options
+    )
+    return X, cast_target(move(y, source), X)
+
+
+def _check_on_device(estimator, X, y, source, accept_sparse, y_kind):
+    """Check X and y where X is on a GPU."""
+    X = check_matrix(X, accept_sparse, type(estimator).__name__)
+    # Counts the features, and complains about a y that is None.
+    validate_data(estimator, X, y, skip_check_array=True)
+    if y_kind == "none":
+        return X, None
+    if cuda.target_of(y).kind == "numpy":
+        y = np.asarray(y)
+    if y_kind == "classification":
+        y = column(y)
+    else:
+        y = check_target(move(y, source), X, multi_output=y_kind == "multioutput")
+    check_lengths(X, y)
+    return X, y

@@ -1,0 +1,80 @@
+"""Losses: value, gradient, curvature, convex conjugate.
+
+Every loss is one file and a ``BaseEstimator``, so that ``loss__delta`` can be searched
+and cloned.
+"""
+
+from skopt2.losses.base import Loss
+from skopt2.losses.huber import Huber
+from skopt2.losses.huberized_hinge import HuberizedHinge
+from skopt2.losses.logistic import Logistic
+from skopt2.losses.multinomial import Multinomial
+from skopt2.losses.poisson import Poisson
+from skopt2.losses.quantile import Quantile
+from skopt2.losses.squared import Squared
+from skopt2.losses.squared_hinge import SquaredHinge
+
+__all__ = [
+    "Huber",
+    "HuberizedHinge",
+    "Logistic",
+    "Loss",
+    "Multinomial",
+    "Poisson",
+    "Quantile",
+    "Squared",
+    "SquaredHinge",
+    "get_loss",
+]
+
+_LOSSES = {
+    loss.name: loss
+    for loss in (
+        Squared,
+        Huber,
+        Quantile,
+        Poisson,
+        Logistic,
+        SquaredHinge,
+        HuberizedHinge,
+        Multinomial,
+    )
+}
+
+
+def get_loss(loss):
+    """Return the loss object for a name; check the parameters of an object.
+
+    Parameters
+    ----------
+    loss : str or Loss
+        ``"squared"``, ``"huber"``, ``"quantile"``, ``"poisson"``, ``"logistic"``,
+        ``"squared_hinge"``, ``"huberized_hinge"``, ``"multinomial"``, or an object,
+        which is returned as it is.
+
+    Returns
+    -------
+    loss : Loss
+        An object with valid parameters.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown or a parameter is out of range.
+
+    Examples
+    --------
+    >>> from skopt2.losses import get_loss
+    >>> get_loss("huber")
+    Huber()
+    """
+    if isinstance(loss, str) and loss in _LOSSES:
+        return _LOSSES[loss]()
+    if not isinstance(loss, Loss):
+        names = ", ".join(repr(name) for name in _LOSSES)
+        raise ValueError(
+            f"loss={loss!r} is unknown: use one of {names}, or an object such as "
+            "Huber(delta=1.0)."
+        )
+    loss.check_parameters()
+    return loss

@@ -1,0 +1,78 @@
+"""The Huber loss.
+
+Loss, r = y - eta: l(y, eta) = r^2 / 2 for abs(r) <= delta,
+else delta * abs(r) - delta^2 / 2.
+Conjugate: theta^2 / 2 + y theta on abs(theta) <= delta.
+
+Source: P. J. Huber, Robust estimation of a location parameter, Annals of Mathematical
+Statistics 35, 1964.
+"""
+
+import math
+from numbers import Real
+
+from skopt2._core.array import dot64, max_abs, namespace
+from skopt2.losses.base import Loss, constant_minimiser
+
+
+class Huber(Loss):
+    """Huber loss, for regression with outliers: quadratic near 0, linear beyond.
+
+    Parameters
+    ----------
+    delta : float, default=1.35
+        Residual, in units of y, from which the loss is linear.
+
+    References
+    ----------
+    Huber, Annals of Mathematical Statistics 35, 1964.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skopt2.losses import Huber
+    >>> Huber(delta=1.0).gradient(np.zeros(2), np.array([0.5, 3.0])).tolist()
+    [0.5, 1.0]
+    """
+
+    name = "huber"
+
+    def __init__(self, delta=1.35):
+        self.delta = delta
+
+    def check_parameters(self):
+        """Raise ValueError unless delta is positive and finite."""
+        if not (isinstance(self.delta, Real) and 0 < self.delta < math.inf):
+            raise ValueError(
+                "delta of the huber loss must be a finite positive number, got "
+                f"delta={self.delta!r}; 1.35 times the noise level is usual."
+            )
+
+    def gradient(self, y, eta):
+        """Derivative of each sample: eta - y, clipped to [-delta, delta]."""
+        xp, delta = namespace(eta), float(self.delta)
+        return xp.minimum(xp.maximum(eta - y, -delta), delta)
+
+    def value(self, y, eta, s):
+        """Weighted sum of the loss, as a float."""
+        residual = eta - y
+        slope = self.gradient(y, eta)
+        return dot64(s * slope, residual - 0.5 * slope)
+
+    def curvature(self, y, eta):
+        """Second derivative of each sample: 1 for abs(y - eta) <= delta, else 0."""
+        xp = namespace(eta)
+        return xp.astype(xp.abs(eta - y) <= float(self.delta), eta.dtype)
+
+    def conjugate(self, y, theta, s):
+        """Weighted sum of theta^2 / 2 + y theta, as a float."""
+        return dot64(s * theta, 0.5 * theta + y)
+
+    def to_domain(self, y, theta):
+        """Largest t in (0, 1] with abs(t * theta) <= delta."""
+        return 1.0 / max(1.0, max_abs(theta) / self.delta)
+
+    def intercept_start(self, y, s):
+        """Location estimate of y, by safeguarded Newton."""
+        xp = namespace(y)
+        return constant_minimiser(self, y, s, float(xp.min(y)), float(xp.max(y)))

@@ -1,0 +1,1 @@
+"""Algorithms on plain arrays: one algorithm a file, none knows scikit-learn."""

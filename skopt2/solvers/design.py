@@ -1,0 +1,263 @@
+"""The design matrix as a linear operator, and the working set of its columns.
+
+Symbols: X (n, p), dense or sparse, on any device; s (n,) sample weights with sum 1;
+m = X's (p,), the weighted column means, subtracted implicitly where an intercept is
+fitted: (X - 1m')v = Xv - 1(m'v) and (X - 1m')'u = X'u - m(1'u), so that a sparse X
+stays sparse. Vectors over samples live beside X; vectors over features and everything
+over the working set are float64 in host memory, where index arithmetic is cheap.
+"""
+
+import numpy as np
+
+from skopt2._core.array import (
+    asarray_like,
+    is_sparse,
+    namespace,
+    take,
+    to_numpy,
+)
+
+# Rows of a tall matrix are gathered this many at a time, which keeps the block of
+# selected columns in the cache between its copy and its product.
+ROWS = 4096
+
+
+class Design:
+    """Columns of X, centred by the weighted means if asked.
+
+    Parameters
+    ----------
+    X : array or sparse matrix of shape (n, p)
+        Dense on any device, or SciPy / CuPy sparse.
+    s : array of shape (n,)
+        Sample weights with sum 1, beside X.
+    center : bool
+        Subtract the weighted mean of every column, implicitly.
+    """
+
+    def __init__(self, X, s, center):
+        self.sparse = is_sparse(X)
+        # Columns are what a working set reads, and a CSR matrix cannot give them.
+        self.X = X.tocsc() if self.sparse and X.format != "csc" else X
+        self.s = s
+        self.n, self.p = X.shape
+        self.xp = namespace(s)
+        self._adjoint = self.X.T
+        self.means = None
+        self._norms = None
+        if center:
+            self.means = self.to_host(self._adjoint @ s)
+
+    @property
+    def on_host(self):
+        """True if X is a NumPy array or a SciPy matrix."""
+        return self.xp is np
+
+    def to_host(self, x):
+        """Return a device vector as float64 in host memory."""
+        return np.asarray(to_numpy(x), dtype=np.float64)
+
+    def to_device(self, x):
+        """Return a host vector beside X, in the dtype of X."""
+        if self.on_host:
+            return x if x.dtype == self.s.dtype else x.astype(self.s.dtype)
+        return asarray_like(x, self.s)
+
+    def gradient(self, v):
+        """Return (X - 1m')'v on the host, (p,) or (p, K), for v (n,) or (n, K)."""
+        out = self.to_host(self._adjoint @ v)
+        if self.means is not None:
+            total = self.to_host(self.xp.sum(v, axis=0))
+            out -= np.multiply.outer(self.means, total)
+        return out
+
+    def predict(self, ids, w):
+        """Return (X - 1m')[:, ids] @ w beside X, for host ids and w."""
+        if ids.size * 3 >= self.p and not self.sparse:
+            # A product with all of X reads memory once; a gather of many columns
+            # reads and writes it before the product even starts.
+            full = np.zeros((self.p, *w.shape[1:]))
+            full[ids] = w
+            eta = self.X @ self.to_device(full)
+        else:
+            eta = self.columns(ids) @ self.to_device(w)
+        if self.means is not None:
+            eta = eta - self.to_device(np.asarray(self.means[ids] @ w))
+        return eta
+
+    def columns(self, ids):
+        """Return X[:, ids], not centred."""
+        if self.sparse:
+            return self.X[:, ids]
+        if self.on_host:
+            return self.X[:, ids]
+        index = self.xp.asarray(ids.tolist(), dtype=self.xp.int64)
+        index = index if self.on_host else self._beside(index)
+        return take(self.X, index, axis=1)
+
+    def _beside(self, index):
+        device = getattr(self.s, "device", None)
+        return self.xp.asarray(index, device=device) if device is not None else index
+
+    @property
+    def squared_norms(self):
+        """Weighted squared norms of the (centred) columns, (p,) on the host."""
+        if self._norms is None:
+            if self.sparse:
+                squares = self.X.multiply(self.X).T @ self.s
+            elif self.on_host:
+                squares = np.einsum("ij,ij,i->j", self.X, self.X, self.s)
+            else:
+                squares = self.s @ (self.X * self.X)
+            norms = self.to_host(squares)
+            if self.means is not None:
+                norms -= self.means**2
+            self._norms = np.maximum(norms, 0.0)
+        return self._norms
+
+
+class Block:
+    """Columns of the working set, side by side, growing.
+
+    A dense X is gathered into one centred, column-major buffer with room to grow; a
+    sparse one stays sparse and is centred implicitly.
+
+    Parameters
+    ----------
+    design : Design
+        Where the columns come from.
+    """
+
+    def __init__(self, design):
+        self.design = design
+        self.ids = np.empty(0, dtype=np.int64)
+        self._buffer = None
+        self._held = 0
+
+    @property
+    def m(self):
+        """Number of columns."""
+        return self.ids.size
+
+    def extend(self, new):
+        """Append the columns with these feature numbers."""
+        self.ids = np.concatenate([self.ids, new])
+
+    def matrix(self):
+        """Return the columns, gathering those that are new since the last call."""
+        design, m = self.design, self.m
+        if self._held < m:
+            new = self.ids[self._held :]
+            if design.sparse:
+                self._buffer = design.columns(self.ids)
+            elif design.on_host:
+                self._append(new)
+            else:
+                fresh = design.columns(new)
+                if design.means is not None:
+                    fresh = fresh - design.to_device(design.means[new])
+                parts = [fresh] if self._held == 0 else [self._buffer, fresh]
+                self._buffer = design.xp.concat(parts, axis=1)
+            self._held = m
+        return self._buffer[:, :m] if design.on_host else self._buffer
+
+    def _append(self, new):
+        design, m, held = self.design, self.m, self._held
+        if self._buffer is None or self._buffer.shape[1] < m:
+            capacity = min(design.p, max(2 * held, m, 32))
+            grown = np.empty((design.n, capacity), dtype=design.s.dtype, order="F")
+            if held:
+                grown[:, :held] = self._buffer[:, :held]
+            self._buffer = grown
+        target = self._buffer[:, held:m]
+        target[...] = design.X[:, new]
+        if design.means is not None:
+            target -= design.means[new].astype(target.dtype)
+
+    def times(self, delta):
+        """Return (X - 1m')[:, ids] @ delta beside X, for a host delta."""
+        design = self.design
+        out = self.matrix() @ design.to_device(delta)
+        if design.sparse and design.means is not None:
+            out = out - design.to_device(np.asarray(design.means[self.ids] @ delta))
+        return out
+
+    def adjoint(self, v):
+        """Return (X - 1m')[:, ids]'v on the host, for v beside X."""
+        design = self.design
+        out = design.to_host(self.matrix().T @ v)
+        if design.sparse and design.means is not None:
+            total = design.to_host(design.xp.sum(v, axis=0))
+            out -= np.multiply.outer(design.means[self.ids], total)
+        return out
+
+    def gram(self, new, h):
+        """Return (X - 1m')[:, ids]' diag(h) (X - 1m')[:, new] on the host.
+
+        Parameters
+        ----------
+        new : ndarray of int of shape (k,)
+            Positions in the working set.
+        h : array of shape (n,)
+            Nonnegative row weights beside X.
+
+        Returns
+        -------
+        gram : ndarray of shape (m, k)
+            float64.
+        """
+        design = self.design
+        if design.sparse:
+            return self._sparse_gram(new, h)
+        if design.on_host and (design.n > 2 * ROWS or self._held < self.m):
+            return self._chunked_gram(new, h)
+        A = self.matrix()
+        columns = A[:, new] if design.on_host else self._take(A, new)
+        if design.on_host and h.strides == (0,):
+            # Equal weights: a plain product, symmetric where it is one.
+            out = A.T @ columns
+            out *= h[0]
+            return out.astype(np.float64, copy=False)
+        return design.to_host(A.T @ (columns * h[:, None]))
+
+    def _take(self, A, new):
+        index = self.design._beside(
+            self.design.xp.asarray(new.tolist(), dtype=self.design.xp.int64)
+        )
+        return take(A, index, axis=1)
+
+    def _sparse_gram(self, new, h):
+        design = self.design
+        A = self.matrix()
+        B = A[:, new]
+        scaled = (
+            B.multiply(h[:, None]).tocsc() if design.on_host else B.multiply(h[:, None])
+        )
+        product = A.T @ scaled
+        out = design.to_host(product.toarray())
+        if design.means is not None:
+            mean = design.means[self.ids]
+            cross = design.to_host(A.T @ h)
+            total = float(design.xp.sum(h))
+            out -= np.multiply.outer(cross, mean[new])
+            out -= np.multiply.outer(mean, cross[new])
+            out += total * np.multiply.outer(mean, mean[new])
+        return out
+
+    def _chunked_gram(self, new, h):
+        """Gram matrix by row chunks: the columns of a tall X are never held at once."""
+        design, m = self.design, self.m
+        contiguous = new.size > 0 and new[-1] - new[0] + 1 == new.size
+        out = np.zeros((m, new.size))
+        root = np.sqrt(h[:1] if h.strides == (0,) else h)
+        for start in range(0, design.n, ROWS):
+            rows = slice(start, min(start + ROWS, design.n))
+            chunk = design.X[rows][:, self.ids]
+            if design.means is not None:
+                chunk -= design.means[self.ids].astype(chunk.dtype)
+            chunk *= root if root.size == 1 else root[rows, None]
+            if contiguous and new.size == m:
+                out += chunk.T @ chunk
+            else:
+                out += chunk.T @ chunk[:, new]
+        return out

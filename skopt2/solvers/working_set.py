@@ -1,0 +1,394 @@
+"""Working sets: solve on few columns, check all of them, repeat.
+
+Problem: min F(w, b) of :mod:`skopt2.solvers.problem`.
+Symbols: c = X'(s * l'(y, eta)) (p,), the gradient, the only quantity of O(np) work;
+W the working set: the features that matter so far.
+
+One step of this solver:
+
+1. choose the level: from a cold start the target level is approached by a geometric
+   sequence, so that every support is found from that of a slightly stronger penalty;
+2. enlarge W by the features that the strong rule or a violation names;
+3. run active-set Newton on W;
+4. form c, which tells whether the solution on W is one on all features.
+
+Sources: T. Johnson and C. Guestrin, Blitz, ICML 2015, for growing working sets; R.
+Tibshirani et al., Strong rules for discarding predictors, JRSS B 74, 2012.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skopt2._core.result import Measure
+from skopt2.solvers.active_newton import ActiveNewton
+from skopt2.solvers.certificate import (
+    GAP,
+    certificate_name,
+    duality_gap,
+    gradient_scale,
+    kkt_violation,
+    objective_scale,
+)
+from skopt2.solvers.working_model import CurvedModel, QuadraticModel
+
+# From a cold start each level is this fraction of the one before.
+CONTINUATION = 0.7
+# With fewer features than this the working set is all of them at once.
+SMALL = 200
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Coefficients on the features that matter.
+
+    Parameters
+    ----------
+    ids : ndarray of int of shape (k,)
+        Features, in increasing order.
+    w : ndarray of shape (k,) or (k, K)
+        Their coefficients, none of them all zero.
+    intercept : float or ndarray of shape (K,)
+        Of the problem as the user posed it.
+    """
+
+    ids: np.ndarray
+    w: np.ndarray
+    intercept: float | np.ndarray
+
+
+@dataclass(frozen=True)
+class State:
+    """A point, its gradient, and the level that it was solved for.
+
+    Parameters
+    ----------
+    w : ndarray of shape (m,) or (m, K)
+        Coefficients on the working set.
+    intercept : float or ndarray of shape (K,)
+        Of the centred problem.
+    eta : array of shape (n,) or (n, K)
+        Linear predictor.
+    c : ndarray of shape (p,) or (p, K)
+        Gradient.
+    level : float
+        Multiple of the target penalty that the point was solved for; 1 at the target.
+    precision : float
+        Factor of the inner tolerance.
+    worst : float
+        Subdifferential distance on the working set.
+    stalled : bool
+        True if the inner solver could not improve.
+    """
+
+    w: np.ndarray
+    intercept: float | np.ndarray
+    eta: object
+    c: np.ndarray
+    level: float = math.inf
+    precision: float = 1.0
+    worst: float = math.inf
+    stalled: bool = False
+
+
+def choose_linear_algebra(n_active, n_working, n_samples, sparse, n_outputs):
+    """Return how Newton systems are solved: ``"inverse"`` or ``"cg"``.
+
+    An explicit inverse wins while the active set is small enough to hold and is not
+    larger than the sample: beyond n_samples the Gram matrix is singular, and a
+    factorisation there is the one way to be ten times slower than coordinate descent.
+    Sparse columns are nearly orthogonal when there are many of them, which is where
+    conjugate gradients need few products, each cheap.
+
+    Parameters
+    ----------
+    n_active : int
+        Coordinates in the active set.
+    n_working : int
+        Coordinates in the working set, whose Gram matrix would be held.
+    n_samples : int
+        Rows of X.
+    sparse : bool
+        Whether X is sparse.
+    n_outputs : int
+        Columns of the coefficients.
+    """
+    if n_outputs > 1 or n_active > max(n_samples, 50):
+        return "cg"
+    limit = 1000 if sparse else 6000
+    return "cg" if n_working > limit else "inverse"
+
+
+class WorkingSetNewton:
+    """Active-set Newton inside growing working sets.
+
+    Parameters
+    ----------
+    problem : LinearProblem
+        Any loss with a curvature, any penalty with subdifferential stationarity.
+    tol : float
+        Tolerance of the certificate, which the inner tolerances follow.
+    """
+
+    def __init__(self, problem, tol):
+        self.problem, self.tol = problem, tol
+        self.certificate_name = certificate_name(problem)
+        problem.scale = gradient_scale(problem)
+        p, n = problem.design.p, problem.design.n
+        algebra = choose_linear_algebra(
+            0, min(p, SMALL), n, problem.design.sparse, problem.n_outputs
+        )
+        kind = QuadraticModel if problem.loss.is_quadratic else CurvedModel
+        self.model = kind(problem, gram=algebra == "inverse")
+        self.newton = ActiveNewton(self.model)
+        self.position = np.full(p, -1, dtype=np.int64)
+        self.levels = problem.lam
+        if p <= SMALL:
+            self._extend(np.flatnonzero(np.isfinite(problem.lam)))
+
+    @property
+    def ids(self):
+        """Features of the working set."""
+        return self.model.block.ids
+
+    def init(self, start=None):
+        """Return the state of a start, the null model by default.
+
+        Parameters
+        ----------
+        start : Solution, default=None
+            Warm start.
+        """
+        problem = self.problem
+        K = problem.n_outputs
+        if start is None or start.ids.size == 0:
+            w = np.zeros((self.ids.size,) if K == 1 else (self.ids.size, K))
+            intercept = problem.null_intercept
+            eta, c = problem.null_predictor, problem.null_gradient
+            return State(w, intercept, eta, c)
+        missing = start.ids[self.position[start.ids] < 0]
+        self._extend(missing)
+        w = np.zeros((self.ids.size,) if K == 1 else (self.ids.size, K))
+        w[self.position[start.ids]] = start.w
+        intercept = problem.centred_intercept(start.ids, start.w, start.intercept)
+        eta = problem.predictor(start.ids, start.w, intercept)
+        c = problem.design.gradient(problem.weighted_gradient(eta))
+        return State(w, intercept, eta, c)
+
+    def retarget(self, state, lam):
+        """Return the state with a new target level, for the next point of a path."""
+        previous = self.problem.lam
+        self.problem.set_level(lam)
+        self.levels = lam
+        ratio = _level_ratio(previous, lam)
+        return replace(
+            state, level=state.level * ratio, precision=1.0, worst=math.inf
+        )
+
+    def step(self, state):
+        """Solve on the working set at the next level and check all features."""
+        level = self._next_level(state)
+        lam = self.problem.lam * level if level != 1.0 else self.problem.lam
+        self._enlarge(state, lam, level)
+        w = np.zeros((self.ids.size, *state.w.shape[1:]))
+        w[: state.w.shape[0]] = state.w
+        final = level == 1.0
+        precision = state.precision if final else 1.0
+        w, intercept, worst = self._solve(w, state, lam, final, precision)
+        eta = self.model.predictor()
+        c = self.problem.design.gradient(self.problem.weighted_gradient(eta))
+        done = final and state.level == 1.0
+        unchanged = done and np.array_equal(w[: state.w.shape[0]], state.w)
+        return State(
+            w,
+            intercept,
+            eta,
+            c,
+            level,
+            precision * 0.1 if final else 1.0,
+            worst,
+            unchanged and precision < 1e-6,
+        )
+
+    def _next_level(self, state):
+        """Return the level to solve for: the target, or one on the way there."""
+        if state.level == 1.0 or self.ids.size == self.problem.design.p:
+            return 1.0
+        penalised = np.isfinite(self.levels) & (self.levels > 0)
+        if not penalised.any():
+            return 1.0
+        force = self.problem.penalty.pull(state.c)
+        force = force if force.ndim == 1 else force.max(axis=1)
+        slope = self.problem.penalty.slope_at_zero(self.levels)
+        penalised &= slope > 0
+        outside = penalised.copy()
+        outside[self.ids[_in_use(state.w)]] = 0
+        if not outside.any():
+            return 1.0
+        violation = float((force[outside] / slope[outside]).max())
+        target = CONTINUATION * min(violation, state.level)
+        return target if target > 1.0 / CONTINUATION**0.5 else 1.0
+
+    def _enlarge(self, state, lam, level):
+        """Add features to the working set: strong rule first, violations always."""
+        design = self.problem.design
+        if self.ids.size == design.p:
+            return
+        force = self.problem.penalty.pull(state.c)
+        force = force if force.ndim == 1 else force.max(axis=1)
+        slope = self.problem.penalty.slope_at_zero(lam)
+        threshold = slope
+        if state.level != level and math.isfinite(state.level):
+            old = self.problem.lam * state.level
+            strong = self.problem.penalty.strong_rule(lam, old)
+            threshold = np.clip(strong, 0.9 * slope, slope)
+        outside = (self.position < 0) & np.isfinite(lam)
+        new = np.flatnonzero(outside & (force > threshold))
+        active = int(np.count_nonzero(_in_use(state.w)))
+        # Near saturation most of a large batch would only enter to leave again.
+        limit = max(100, active // 2 if 10 * active > design.n else 2 * active)
+        if new.size > limit:
+            ratio = force[new] - slope[new]
+            new = np.sort(new[np.argpartition(-ratio, limit - 1)[:limit]])
+        unpenalised = np.flatnonzero(outside & (lam == 0))
+        if unpenalised.size:
+            new = np.union1d(new, unpenalised)
+        self._extend(new, active)
+
+    def _extend(self, new, n_active=0):
+        if new.size == 0:
+            return
+        design = self.problem.design
+        size = self.ids.size + new.size
+        self.position[new] = np.arange(self.ids.size, size)
+        algebra = choose_linear_algebra(
+            n_active, size, design.n, design.sparse, self.problem.n_outputs
+        )
+        if self.model.has_gram and algebra == "cg":
+            self.model.drop_gram()
+        self.model.extend(new)
+
+    def _solve(self, w, state, lam, final, precision):
+        """Run Newton on the working set; returns w, the intercept and the distance."""
+        problem, ids = self.problem, self.ids
+        K, offset = problem.n_outputs, int(problem.explicit_intercept)
+        levels = np.repeat(lam[ids], K)
+        flat = w.ravel()
+        if offset:
+            levels = np.concatenate([np.zeros(K), levels])
+            flat = np.concatenate([np.ravel(state.intercept), flat])
+        self.model.start(state.eta, state.c[ids].ravel())
+        penalty = problem.penalty.restrict(ids)
+        goal = self._tolerance(lam, levels, final, precision)
+        flat, worst = self.newton.minimise(penalty, flat, levels, goal)
+        intercept = state.intercept
+        if offset:
+            intercept = float(flat[0]) if K == 1 else flat[:K].copy()
+            flat = flat[K:]
+        return flat.reshape(w.shape), intercept, worst
+
+    def _tolerance(self, lam, levels, final, precision):
+        """Return the map from w to the inner tolerance.
+
+        A distance v from stationarity costs about v * norm1(w) of duality gap, so the
+        tolerance of the gap becomes one of the distance.
+        """
+        problem = self.problem
+        scale = problem.scale
+        rounding = 4.0 * float(np.finfo(problem_dtype(problem)).eps) * scale
+        if not final:
+            typical = lam[np.isfinite(lam) & (lam > 0)]
+            loose = 0.01 * float(np.median(typical)) if typical.size else 0.0
+            return lambda w: max(loose, rounding)
+        if self.certificate_name != GAP:
+            tight = 0.3 * self.tol * precision * scale
+            return lambda w: max(tight, rounding)
+        budget = 0.3 * self.tol * precision * objective_scale(problem)
+        ceiling = 0.1 * float(lam[np.isfinite(lam)].min(initial=scale))
+        offset = problem.n_outputs if problem.explicit_intercept else 0
+
+        def tolerance(w):
+            size = float(np.abs(w[offset:]).sum())
+            allowed = budget / size if size > 0.0 else math.inf
+            return max(min(allowed, ceiling), rounding)
+
+        return tolerance
+
+    def certificate(self, state):
+        """Return objective and certificate at the target level."""
+        problem = self.problem
+        support = _in_use(state.w)
+        value = problem.penalty_value(state.w, self.ids)
+        gap = math.nan
+        if self.certificate_name == GAP:
+            objective, gap = duality_gap(problem, state.eta, state.c, value)
+            relative = gap / objective_scale(problem)
+        else:
+            objective = problem.loss_value(state.eta) + value
+            full = np.zeros(state.c.shape)
+            full[self.ids] = state.w
+            relative = max(
+                kkt_violation(problem, full, state.c), self._free_violation(state)
+            )
+        extra = {"support": int(support.sum()), "working_set": int(self.ids.size)}
+        return Measure(objective, relative, gap, extra, state.stalled)
+
+    def _free_violation(self, state):
+        """Return the gradient with respect to the intercept, relative to the scale."""
+        problem = self.problem
+        if not problem.explicit_intercept:
+            return 0.0
+        total = problem.xp.sum(problem.weighted_gradient(state.eta), axis=0)
+        return float(problem.xp.max(problem.xp.abs(total))) / problem.scale
+
+    def finalize(self, state):
+        """Return the solution."""
+        support = _in_use(state.w)
+        ids = self.ids[support]
+        order = np.argsort(ids)
+        ids, w = ids[order], state.w[support][order]
+        intercept = self.problem.original_intercept(ids, w, state.intercept)
+        return Solution(ids, w, intercept)
+
+    def pack(self, state):
+        """Return the state as plain arrays, for a checkpoint."""
+        solution = self.finalize(state)
+        return {
+            "ids": solution.ids,
+            "w": solution.w,
+            "intercept": np.asarray(solution.intercept),
+            "level": state.level,
+            "precision": state.precision,
+        }
+
+    def unpack(self, packed):
+        """Return the state of a checkpoint."""
+        intercept = np.asarray(packed["intercept"])
+        start = Solution(
+            np.asarray(packed["ids"], dtype=np.int64),
+            np.asarray(packed["w"]),
+            float(intercept) if intercept.ndim == 0 else intercept,
+        )
+        state = self.init(start)
+        return replace(
+            state,
+            level=float(packed["level"]),
+            precision=float(packed["precision"]),
+        )
+
+
+def _in_use(w):
+    """Return which rows of the coefficients are not all zero."""
+    return w != 0 if w.ndim == 1 else (w != 0).any(axis=1)
+
+
+def problem_dtype(problem):
+    """Return the NumPy dtype in which the problem is computed."""
+    return np.float32 if problem.y.dtype == problem.xp.float32 else np.float64
+
+
+def _level_ratio(previous, lam):
+    """Return how much larger the previous levels were, on the penalised features."""
+    both = np.isfinite(previous) & np.isfinite(lam) & (lam > 0)
+    return float((previous[both] / lam[both]).max()) if both.any() else 1.0
