@@ -20,6 +20,9 @@ _FINALISTS = 2
 # variant took to the tightest target: tighter tolerances will not be faster
 _HOPELESS = 2.0
 
+# a run this many times slower than the one at the looser tolerance is timed again
+_SUSPECT = 4.0
+
 
 @dataclass(frozen=True)
 class Run:
@@ -93,6 +96,9 @@ def _walk(peer, problem, prepared, variant, targets, limit, earlier):
     runs = []
     for tol in ladder:
         run = run_once(peer, problem, prepared, variant, tol)
+        if run.seconds > min(limit, _SUSPECT * runs[-1].seconds if runs else limit):
+            # spinning threads on a busy machine can cost a factor of fifty
+            run = _repeated(run, peer, prepared, 2, 2 * run.seconds)
         runs.append(run)
         if run.worst <= tightest or run.seconds > limit:
             break

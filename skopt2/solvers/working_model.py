@@ -177,9 +177,9 @@ class CurvedModel:
     def _adjoint(self, v):
         out = self.block.adjoint(v) if self.block.m else self._empty()
         if self.offset:
-            total = self.problem.design.to_host(
-                self.problem.xp.sum(v, axis=0)
-            ).reshape(1, *out.shape[1:])
+            total = self.problem.design.to_host(self.problem.xp.sum(v, axis=0)).reshape(
+                1, *out.shape[1:]
+            )
             out = np.concatenate([total, out])
         return out.ravel()
 

@@ -182,9 +182,7 @@ class WorkingSetNewton:
         self.problem.set_level(lam)
         self.levels = lam
         ratio = _level_ratio(previous, lam)
-        return replace(
-            state, level=state.level * ratio, precision=1.0, worst=math.inf
-        )
+        return replace(state, level=state.level * ratio, precision=1.0, worst=math.inf)
 
     def step(self, state):
         """Solve on the working set at the next level and check all features."""

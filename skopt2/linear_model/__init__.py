@@ -1,0 +1,13 @@
+"""Linear models with convex and nonconvex penalties."""
+
+from skopt2.linear_model.sparse_classifier import SparseClassifier
+
+from skopt2.linear_model.sparse_path import PathResult, sparse_path
+from skopt2.linear_model.sparse_regressor import SparseRegressor
+
+__all__ = [
+    "PathResult",
+    "SparseClassifier",
+    "SparseRegressor",
+    "sparse_path",
+]

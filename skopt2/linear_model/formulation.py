@@ -1,0 +1,259 @@
+"""From parameters and data to the problem that a solver minimises."""
+
+import math
+from dataclasses import replace
+from numbers import Integral, Real
+
+import numpy as np
+
+from skopt2._core.array import asarray_like, namespace, to_numpy
+from skopt2._core.iterate import iterate
+from skopt2.losses import get_loss
+from skopt2.penalties import get_penalty
+from skopt2.penalties.positive import Positive
+from skopt2.solvers.choice import make_solver
+from skopt2.solvers.problem import LinearProblem
+
+
+def check_number(name, value, low, *, closed=True, integer=False, optional=False):
+    """Raise unless a parameter is a finite number on the right side of a bound.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+    value : object
+        What the user gave.
+    low : float
+        Lower bound.
+    closed : bool, default=True
+        Whether the bound itself is allowed.
+    integer : bool, default=False
+        Whether only integers are allowed.
+    optional : bool, default=False
+        Whether None is allowed.
+
+    Raises
+    ------
+    TypeError
+        If it is no number.
+    ValueError
+        If it is out of range.
+    """
+    if optional and value is None:
+        return
+    kind, noun = (Integral, "an integer") if integer else (Real, "a number")
+    if not isinstance(value, kind) or isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be {noun}, got {name}={value!r}.")
+    relation = ">=" if closed else ">"
+    inside = value >= low if closed else value > low
+    if not (inside and math.isfinite(value)):
+        raise ValueError(
+            f"{name} must be finite and {relation} {low}, got {name}={value!r}."
+        )
+
+
+def check_factor(penalty_factor, n_features):
+    """Return the penalty factors as float64, (n_features,), each in [0, inf].
+
+    Parameters
+    ----------
+    penalty_factor : array-like of shape (n_features,) or None
+        None for 1 everywhere.
+    n_features : int
+        Columns of X.
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong, or a factor negative or NaN.
+    """
+    if penalty_factor is None:
+        return np.ones(n_features)
+    factor = np.asarray(to_numpy(penalty_factor), dtype=np.float64)
+    if factor.shape != (n_features,):
+        raise ValueError(
+            f"penalty_factor has shape {factor.shape}, expected ({n_features},): one "
+            "factor for each column of X."
+        )
+    if not (factor >= 0).all():
+        raise ValueError(
+            "penalty_factor must be nonnegative (0 leaves a feature unpenalised, inf "
+            f"excludes it); it contains {factor[~(factor >= 0)][0]}."
+        )
+    return factor
+
+
+def levels(alpha, factor):
+    """Return alpha * factor, inf where the factor is inf whatever alpha is."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isinf(factor), np.inf, alpha * factor)
+
+
+class Formulation:
+    """One problem up to the value of alpha.
+
+    Parameters
+    ----------
+    estimator : SparseLinearModel
+        Its parameters.
+    data : FitInput
+        Checked data; for a classifier with class numbers in y.
+    """
+
+    def __init__(self, estimator, data):
+        check_number("tol", estimator.tol, 0.0, closed=False)
+        check_number("max_iter", estimator.max_iter, 1, integer=True)
+        check_number(
+            "time_limit", estimator.time_limit, 0.0, closed=False, optional=True
+        )
+        X = data.X
+        self.tol, self.max_iter = float(estimator.tol), int(estimator.max_iter)
+        self.time_limit, self.solver_name = estimator.time_limit, estimator.solver
+        n_classes = None if data.classes is None else len(data.classes)
+        loss = get_loss(estimator.loss)
+        if loss.task == "binary" and n_classes is not None and n_classes > 2:
+            loss = _several_classes(loss)
+        wanted = ("regression",) if n_classes is None else ("binary", "multiclass")
+        if loss.task not in wanted:
+            raise ValueError(
+                f"loss={estimator.loss!r} is for {loss.task}, which "
+                f"{type(estimator).__name__} does not do."
+            )
+        self.loss = loss
+        target = _encode(loss, data.y, n_classes, X)
+        loss.check_target(target)
+        penalty = get_penalty(estimator.penalty)
+        penalty.check_parameters(n_features=X.shape[1])
+        if estimator.positive:
+            penalty = Positive(penalty)
+        self.penalty = penalty
+        self.factor = check_factor(estimator.penalty_factor, X.shape[1])
+        self.problem = LinearProblem(
+            X,
+            target,
+            loss,
+            penalty,
+            levels(1.0, self.factor),
+            data.sample_weight,
+            estimator.fit_intercept,
+        )
+
+    def set_alpha(self, alpha):
+        """Put the problem at a value of alpha.
+
+        Parameters
+        ----------
+        alpha : float
+            Level of the penalty.
+        """
+        check_number("alpha", alpha, 0.0)
+        self.problem.set_level(levels(float(alpha), self.factor))
+
+    def alpha_max(self):
+        """Return the smallest alpha with no penalised feature in the model.
+
+        Unpenalised features are fitted first; penalties under which zero is always
+        stationary use the proximal fixed point with coordinate steps.
+        """
+        problem = self.problem
+        gradient = problem.null_gradient
+        if (self.factor == 0).any():
+            gradient = self._unpenalised_gradient()
+        force = self.penalty.pull(gradient)
+        steps = None
+        if self.penalty.stationarity == "fixed_point":
+            bound = problem.loss.lipschitz or 1.0
+            norms = np.maximum(problem.design.squared_norms, 1e-300) * bound
+            steps = 1.0 / norms if force.ndim == 1 else 1.0 / norms[:, None]
+        factor = self.factor if force.ndim == 1 else self.factor[:, None]
+        return float(self.penalty.alpha_max(force, factor, steps))
+
+    def _unpenalised_gradient(self):
+        """Return the gradient where only the unpenalised features are fitted."""
+        problem = self.problem
+        before = problem.lam
+        problem.set_level(np.where(self.factor == 0, 0.0, np.inf))
+        solver = make_solver(problem, "auto", 1e-8)
+        state = solver.init(None)
+        for _ in range(20):
+            state = solver.step(state)
+            if solver.certificate(state).value <= 1e-8:
+                break
+        solution = solver.finalize(state)
+        problem.set_level(before)
+        base = problem.centred_intercept(solution.ids, solution.w, solution.intercept)
+        eta = problem.predictor(solution.ids, solution.w, base)
+        return problem.design.gradient(problem.weighted_gradient(eta))
+
+    def solver(self):
+        """Return the solver that the estimator asks for."""
+        return make_solver(self.problem, self.solver_name, self.tol)
+
+    def minimise(self, solver, state, *, monitor=None, resume=None):
+        """Run a solver from a state; multi-stage penalties reweight in between.
+
+        Parameters
+        ----------
+        solver : object
+            From :meth:`solver`.
+        state : object
+            From its ``init`` or ``retarget``.
+        monitor : Monitor, default=None
+            Callbacks.
+        resume : dict, default=None
+            A checkpoint.
+
+        Returns
+        -------
+        result : Result
+            Of the last stage.
+        """
+        arguments = {
+            "tol": self.tol,
+            "max_iter": self.max_iter,
+            "check_every": getattr(solver, "check_every", 1),
+            "time_limit": self.time_limit,
+            "monitor": monitor,
+            "name": solver.certificate_name,
+        }
+        stages = getattr(self.penalty, "n_reweightings", 0)
+        base = self.problem.lam
+        result = iterate(solver, state, resume=resume, **arguments)
+        for _ in range(stages):
+            weights = np.zeros(self.factor.shape + np.shape(result.solution.w)[1:])
+            weights[result.solution.ids] = result.solution.w
+            size = np.abs(weights) if weights.ndim == 1 else np.abs(weights).max(axis=1)
+            lam = base * self.penalty.reweight(size)
+            self.problem.set_level(lam)
+            stage = self.solver()
+            result, before = (
+                iterate(stage, stage.init(result.solution), **arguments),
+                result,
+            )
+            result = replace(result, n_iter=result.n_iter + before.n_iter)
+        self.problem.set_level(base)
+        return result
+
+
+def _several_classes(loss):
+    """Return the loss of the same model for more than two classes."""
+    if loss.name == "logistic":
+        return get_loss("multinomial")
+    raise ValueError(
+        f"loss={loss.name!r} separates two classes, and y has more. Use "
+        "loss='logistic', which becomes multinomial, or wrap the classifier in "
+        "sklearn.multiclass.OneVsRestClassifier."
+    )
+
+
+def _encode(loss, y, n_classes, X):
+    """Return the target as the loss wants it, in the dtype of X."""
+    if n_classes is None:
+        return y
+    values = X if not hasattr(X, "nnz") else X.data
+    xp = namespace(values)
+    if loss.task == "binary":
+        return xp.astype(2 * y - 1, values.dtype)
+    codes = asarray_like(np.arange(n_classes), values, dtype=y.dtype)
+    return xp.astype(y[:, None] == codes[None, :], values.dtype)

@@ -1,0 +1,282 @@
+"""Sparse classification."""
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils.metaestimators import available_if
+
+from skopt2._core.array import move, namespace, to_numpy
+from skopt2._core.cuda import target_of
+from skopt2._core.estimator import fit_method
+from skopt2.linear_model.sparse_model import SparseLinearModel
+from skopt2.losses import get_loss
+
+
+def _is_probabilistic(estimator):
+    """Tell whether the loss models class probabilities."""
+    if get_loss(estimator.loss).probabilistic:
+        return True
+    raise AttributeError(
+        f"predict_proba is not available with loss={estimator.loss!r}; use "
+        "loss='logistic', or calibrate with sklearn.calibration."
+    )
+
+
+class SparseClassifier(ClassifierMixin, SparseLinearModel):
+    r"""Linear classification with a sparse penalty, convex or not.
+
+    Minimises, with weights :math:`s_i` that sum to 1 and :math:`y_i = \pm 1` (one-hot
+    rows for several classes),
+
+    .. math:: \sum_i s_i\, \ell(y_i, x_i^\top w + b)
+              + \sum_j \mathrm{pen}(w_j; \alpha\, \mathrm{factor}_j).
+
+    ``alpha`` of this class is ``1 / (n_samples * C)`` of
+    :class:`sklearn.linear_model.LogisticRegression`.
+
+    Parameters
+    ----------
+    loss : {"logistic", "multinomial", "squared_hinge", "huberized_hinge"} or Loss, \
+            default="logistic"
+        Loss of a sample. ``"logistic"`` becomes multinomial with more than two classes;
+        the hinge losses are for two classes.
+    penalty : {"l1", "elasticnet", "adaptive_l1", "mcp", "scad", "l_half", \
+            "l_two_thirds", "log_sum", "l0", "box"} or Penalty, default="l1"
+        Penalty of a coefficient; an object from :mod:`skopt2.penalties` sets its
+        parameters, which a search reaches as ``penalty__gamma`` and the like.
+    alpha : float, default=0.01
+        Level of the penalty, nonnegative.
+    penalty_factor : array-like of shape (n_features,), default=None
+        Multiplies ``alpha`` feature by feature: 0 leaves a feature unpenalised, inf
+        excludes it. None for 1 everywhere.
+    positive : bool, default=False
+        Restrict the coefficients to nonnegative values.
+    fit_intercept : bool, default=True
+        Whether to fit an unpenalised intercept.
+    solver : {"auto", "newton", "proxgrad", "ag", "splicing"}, default="auto"
+        ``"newton"`` is active-set Newton on working sets; ``"proxgrad"`` proximal
+        gradient with restarts, for every penalty; ``"ag"`` the accelerated gradient
+        method for l1, MCP and SCAD; ``"splicing"`` best-subset exchanges for
+        ``penalty="l0"``. ``"auto"`` picks Newton wherever it applies.
+    tol : float, default=1e-6
+        Tolerance of ``certificate_``, relative to the scale of the problem.
+    max_iter : int, default=1000
+        Largest number of solver iterations.
+    time_limit : float, default=None
+        Seconds after which the fit stops at the next certificate check.
+    warm_start : bool, default=False
+        Start from the previous fit.
+    random_state : int, RandomState instance or None, default=None
+        For interface compatibility: no solver here draws random numbers.
+    device : {None, "cpu", "cuda", "cuda:<number>", "auto"}, default=None
+        Where to compute; None follows ``X``.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Coefficients; one row for two classes.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Intercepts; 0.0 without.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where ``X`` had string names.
+    n_iter_ : int
+        Solver iterations.
+    converged_ : bool
+        Whether the certificate holds.
+    stop_reason_ : str
+        ``"converged"``, ``"max_iter"``, ``"time_limit"``, ``"callback"``,
+        ``"stalled"`` or ``"diverged"``.
+    certificate_ : Certificate
+        Relative duality gap of a convex problem, relative KKT violation of a nonconvex
+        one, with the tolerance.
+    objective_ : float
+        Value of the objective.
+    dual_gap_ : float
+        Absolute duality gap, NaN where the problem has none.
+    history_ : dict of ndarray
+        Columns ``iteration``, ``time`` (seconds), ``objective``, ``certificate`` and
+        those of the solver, one row per check.
+    device_ : str
+        Where the fit was computed.
+
+    See Also
+    --------
+    SparseClassifierCV : Chooses ``alpha`` by cross-validation or a criterion.
+    sparse_path : Solutions for a sequence of ``alpha``.
+    SparseRegressor : The same penalties for regression.
+
+    References
+    ----------
+    Zhang, Annals of Statistics 38, 2010 (MCP); Nutini, Laradji and Schmidt, JMLR
+    23:131, 2022 (active sets); Yang and Zou, Journal of Computational and Graphical
+    Statistics 22, 2013 (huberised hinge).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skopt2.linear_model import SparseClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> X = StandardScaler().fit_transform(X)
+    >>> model = SparseClassifier(penalty="mcp", alpha=0.03).fit(X, y)
+    >>> int((model.coef_ != 0).sum()) < 10
+    True
+    >>> model.score(X, y) > 0.95
+    True
+    """
+
+    _y_kind = "classification"
+
+    def __init__(
+        self,
+        loss="logistic",
+        penalty="l1",
+        *,
+        alpha=0.01,
+        penalty_factor=None,
+        positive=False,
+        fit_intercept=True,
+        solver="auto",
+        tol=1e-6,
+        max_iter=1000,
+        time_limit=None,
+        warm_start=False,
+        random_state=None,
+        device=None,
+    ):
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.penalty_factor = penalty_factor
+        self.positive = positive
+        self.fit_intercept = fit_intercept
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.time_limit = time_limit
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+
+    @fit_method
+    def fit(self, X, y, sample_weight=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Training data: NumPy, pandas, SciPy CSR or CSC, CuPy, or another array-API
+            array. float32 stays float32.
+        y : array-like of shape (n_samples,)
+            Class labels of any kind.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Nonnegative weights; their sum does not matter.
+
+        Returns
+        -------
+        self : SparseClassifier
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is out of range, or ``y`` has one class only.
+        """
+        return self._fit(X, y, sample_weight)
+
+    def _shape_attributes(self, coef, intercept):
+        if coef.ndim == 1:
+            return {"coef_": coef[None, :], "intercept_": intercept.reshape(1)}
+        # A constant added to every intercept changes no probability: take the mean out.
+        intercept = intercept - intercept.mean()
+        return {"coef_": np.ascontiguousarray(coef.T), "intercept_": intercept}
+
+    def _unshape(self, coef, intercept):
+        if coef.shape[0] == 1:
+            return coef[0], float(intercept[0])
+        return coef.T, intercept.astype(np.float64)
+
+    def decision_function(self, X):
+        """Return the linear score of each class.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Positive for ``classes_[1]`` with two classes.
+        """
+        scores = self._linear(X, "decision_function")
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict(self, X):
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels; in the namespace of ``X`` where they are numbers.
+        """
+        scores = self._linear(X, "predict")
+        xp = namespace(scores)
+        if scores.shape[1] == 1:
+            codes = xp.astype(scores[:, 0] > 0, xp.int64)
+        else:
+            codes = xp.argmax(scores, axis=1)
+        labels = self.classes_[to_numpy(codes)]
+        return labels if labels.dtype.kind in "OUS" else move(labels, target_of(X))
+
+    @available_if(_is_probabilistic)
+    def predict_proba(self, X):
+        """Predict class probabilities.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        scores = self._linear(X, "predict_proba")
+        xp = namespace(scores)
+        if scores.shape[1] == 1:
+            p = get_loss("logistic").inverse_link(scores[:, 0])
+            return xp.stack([1.0 - p, p], axis=1)
+        return get_loss("multinomial").inverse_link(scores)
+
+    @available_if(_is_probabilistic)
+    def predict_log_proba(self, X):
+        """Predict the logarithm of the class probabilities.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        scores = self._linear(X, "predict_log_proba")
+        xp = namespace(scores)
+        if scores.shape[1] == 1:
+            zero = xp.zeros_like(scores)
+            scores = xp.concat([zero, scores], axis=1)
+        top = xp.max(scores, axis=1, keepdims=True)
+        shifted = scores - top
+        return shifted - xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))

@@ -1,0 +1,88 @@
+"""What the sparse linear estimators share: one fit, one prediction."""
+
+import numpy as np
+
+from skopt2._core.array import is_sparse, move, namespace, to_numpy
+from skopt2._core.estimator import IterativeEstimator
+from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2.linear_model.formulation import Formulation
+from skopt2.solvers.working_set import Solution
+
+
+class SparseLinearModel(IterativeEstimator):
+    """Base of the sparse regressor and the sparse classifier."""
+
+    _y_kind = "regression"
+
+    def _check_input(self, X, y, sample_weight):
+        return check_fit_input(self, X, y, sample_weight, y_kind=self._y_kind)
+
+    def _fit(self, X, y, sample_weight):
+        """Check the input, minimise, and store: the body of every ``fit``."""
+        data = self._check_input(X, y, sample_weight)
+        with data.target.activate():
+            formulation = Formulation(self, data)
+            formulation.set_alpha(self.alpha)
+            solver = formulation.solver()
+
+            def describe(solution):
+                return self._describe(solution, data)
+
+            monitor = self._start(
+                data,
+                describe,
+                tol=formulation.tol,
+                certificate=solver.certificate_name,
+                max_checks=formulation.max_iter,
+            )
+            result = formulation.minimise(
+                solver,
+                solver.init(self._warm_solution(data)),
+                monitor=monitor,
+                resume=self._take_resume(data),
+            )
+            if data.classes is not None:
+                self.classes_ = data.classes
+            return self._finish(result, data, describe, monitor)
+
+    def _describe(self, solution, data):
+        """Return ``coef_`` and ``intercept_`` of a solution, where the input lived."""
+        values = data.X.data if is_sparse(data.X) else data.X
+        dtype = np.float32 if "float32" in str(values.dtype) else np.float64
+        w = solution.w
+        coef = np.zeros((data.X.shape[1], *w.shape[1:]), dtype=dtype)
+        coef[solution.ids] = w
+        intercept = np.asarray(solution.intercept, dtype=dtype)
+        attributes = self._shape_attributes(coef, intercept)
+        return {name: move(value, data.source) for name, value in attributes.items()}
+
+    def _shape_attributes(self, coef, intercept):
+        return {"coef_": coef, "intercept_": float(intercept)}
+
+    def _warm_solution(self, data):
+        """Return the previous fit as a start, None without one that has the shape."""
+        if not self.warm_start or not hasattr(self, "coef_"):
+            return None
+        coef, intercept = self._unshape(to_numpy(self.coef_), to_numpy(self.intercept_))
+        outputs = 1 if data.classes is None else len(data.classes)
+        expected = (data.X.shape[1],)
+        if self._y_kind == "classification" and outputs > 2:
+            expected = (data.X.shape[1], outputs)
+        if coef.shape != expected:
+            return None
+        used = coef != 0 if coef.ndim == 1 else (coef != 0).any(axis=1)
+        ids = np.flatnonzero(used)
+        return Solution(ids, coef[ids].astype(np.float64), intercept)
+
+    def _unshape(self, coef, intercept):
+        return coef, float(intercept)
+
+    def _linear(self, X, method):
+        """Return X @ coef + intercept, (n,) or (n, K)."""
+        X = check_predict_input(self, X, method=method)
+        coef, intercept = self.coef_, self.intercept_
+        if coef.ndim == 1:
+            return X @ coef + intercept
+        xp = namespace(coef)
+        product = X @ (coef.T if xp is np else xp.matrix_transpose(coef))
+        return product + intercept

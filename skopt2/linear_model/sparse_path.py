@@ -1,0 +1,273 @@
+"""Solutions for a sequence of penalty levels, each started from the one before."""
+
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+
+from skopt2._core.array import to_numpy
+from skopt2.linear_model.formulation import Formulation, check_number, levels
+
+
+@dataclass(frozen=True, eq=False)
+class PathResult:
+    """Solutions along a path of penalty levels.
+
+    Attributes
+    ----------
+    alphas : ndarray of shape (n_alphas,)
+        Levels, descending.
+    coefs : ndarray of shape (n_alphas, n_features) or (n_alphas, n_features, n_classes)
+        Coefficients.
+    intercepts : ndarray of shape (n_alphas,) or (n_alphas, n_classes)
+        Intercepts.
+    certificates : tuple of Certificate
+        What each solution reached.
+    objectives : ndarray of shape (n_alphas,)
+        Objective at each solution.
+    n_iters : ndarray of int of shape (n_alphas,)
+        Solver iterations.
+    degrees_of_freedom : ndarray of int of shape (n_alphas,)
+        Number of nonzero coefficients, the intercept not counted.
+    """
+
+    alphas: np.ndarray
+    coefs: np.ndarray
+    intercepts: np.ndarray
+    certificates: tuple
+    objectives: np.ndarray
+    n_iters: np.ndarray
+    degrees_of_freedom: np.ndarray
+
+
+def alpha_grid(formulation, alphas, eps):
+    """Return the levels of a path, descending.
+
+    Parameters
+    ----------
+    formulation : Formulation
+        Gives the largest level worth trying.
+    alphas : int or array-like of shape (n_alphas,)
+        A number of levels on a geometric grid, or the levels themselves.
+    eps : float
+        Ratio of the smallest to the largest level of the grid.
+
+    Raises
+    ------
+    ValueError
+        If a level is out of range or the grid cannot be placed.
+    """
+    if not isinstance(alphas, Integral):
+        values = np.asarray(to_numpy(alphas), dtype=np.float64)
+        if values.ndim != 1 or values.size == 0:
+            raise ValueError(
+                "alphas must be a number of levels or a nonempty one-dimensional "
+                f"array, got an array of shape {values.shape}."
+            )
+        for value in values:
+            check_number("alphas", float(value), 0.0)
+        return np.sort(values)[::-1].copy()
+    check_number("alphas", alphas, 1, integer=True)
+    check_number("eps", eps, 0.0, closed=False)
+    if eps >= 1:
+        raise ValueError(f"eps must be less than 1, got eps={eps!r}.")
+    top = formulation.alpha_max()
+    if not np.isfinite(top):
+        raise ValueError(
+            "No level of this penalty makes every coefficient zero, so there is no "
+            "natural grid. Give the levels as alphas=[...]."
+        )
+    if top <= 0.0:
+        # A constant target: every level has the null solution.
+        top = 1.0
+    return np.geomspace(top, top * eps, int(alphas))
+
+
+def follow(formulation, alphas, *, on_point=None):
+    """Solve at each level of a descending sequence, starting from the last solution.
+
+    Parameters
+    ----------
+    formulation : Formulation
+        The problem.
+    alphas : ndarray of shape (n_alphas,)
+        Levels, descending.
+    on_point : callable, default=None
+        ``on_point(i, result)`` after each level; True ends the path there.
+
+    Returns
+    -------
+    results : list of Result
+        One per level that was solved.
+    """
+    problem = formulation.problem
+    solver, state, results = None, None, []
+    for i, alpha in enumerate(alphas):
+        lam = levels(float(alpha), formulation.factor)
+        if solver is None:
+            problem.set_level(lam)
+            solver = formulation.solver()
+            state = solver.init(None)
+        else:
+            state = solver.retarget(state, lam)
+        keeper = _LastState(solver)
+        results.append(formulation.minimise(keeper, state))
+        state = keeper.state
+        if on_point is not None and on_point(i, results[-1]):
+            break
+    return results
+
+
+class _LastState:
+    """A solver that remembers the last state it was in, for the next level."""
+
+    def __init__(self, solver):
+        self._solver = solver
+        self.certificate_name = solver.certificate_name
+        self.check_every = getattr(solver, "check_every", 1)
+
+    def step(self, state):
+        """Step and remember."""
+        self.state = self._solver.step(state)
+        return self.state
+
+    def certificate(self, state):
+        """Measure."""
+        return self._solver.certificate(state)
+
+    def finalize(self, state):
+        """Return the solution."""
+        return self._solver.finalize(state)
+
+
+def collect(results, alphas, n_features, dtype=np.float64):
+    """Return the results of a path as one PathResult.
+
+    Parameters
+    ----------
+    results : list of Result
+        From :func:`follow`.
+    alphas : ndarray of shape (n_alphas,)
+        Their levels.
+    n_features : int
+        Number of features.
+    dtype : dtype, default=float64
+        Of the coefficients.
+    """
+    outputs = results[0].solution.w.shape[1:]
+    coefs = np.zeros((len(results), n_features, *outputs), dtype=dtype)
+    for row, result in zip(coefs, results, strict=True):
+        row[result.solution.ids] = result.solution.w
+    return PathResult(
+        alphas=np.asarray(alphas[: len(results)]),
+        coefs=coefs,
+        intercepts=np.asarray([r.solution.intercept for r in results], dtype=dtype),
+        certificates=tuple(r.certificate for r in results),
+        objectives=np.asarray([r.objective for r in results]),
+        n_iters=np.asarray([r.n_iter for r in results]),
+        degrees_of_freedom=np.asarray(
+            [np.count_nonzero(r.solution.w) for r in results]
+        ),
+    )
+
+
+def sparse_path(
+    X,
+    y,
+    *,
+    loss="squared",
+    penalty="l1",
+    alphas=100,
+    eps=1e-3,
+    sample_weight=None,
+    penalty_factor=None,
+    positive=False,
+    fit_intercept=True,
+    solver="auto",
+    tol=1e-6,
+    max_iter=1000,
+    device=None,
+):
+    """Solve a sparse linear problem for a sequence of penalty levels.
+
+    Each solution is the start of the next, which is faster than separate fits and, for
+    nonconvex penalties, finds better minima.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Data.
+    y : array-like of shape (n_samples,)
+        Target, or class labels where the loss is one of classification.
+    loss : str or Loss, default="squared"
+        As in :class:`SparseRegressor` and :class:`SparseClassifier`.
+    penalty : str or Penalty, default="l1"
+        As in :class:`SparseRegressor`.
+    alphas : int or array-like of shape (n_alphas,), default=100
+        Number of levels on a geometric grid, or the levels.
+    eps : float, default=1e-3
+        Smallest over largest level of the grid.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Nonnegative weights.
+    penalty_factor : array-like of shape (n_features,), default=None
+        Multiplies the level feature by feature.
+    positive : bool, default=False
+        Restrict the coefficients to nonnegative values.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept.
+    solver : str, default="auto"
+        As in :class:`SparseRegressor`.
+    tol : float, default=1e-6
+        Tolerance of each certificate.
+    max_iter : int, default=1000
+        Largest number of iterations per level.
+    device : {None, "cpu", "cuda", "cuda:<number>", "auto"}, default=None
+        Where to compute.
+
+    Returns
+    -------
+    path : PathResult
+        Levels, coefficients, intercepts, certificates; NumPy arrays.
+
+    Raises
+    ------
+    ValueError
+        If the data or a parameter is out of range.
+
+    See Also
+    --------
+    SparseRegressorCV : Chooses one level.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skopt2.linear_model import sparse_path
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> path = sparse_path(X, y, penalty="mcp", alphas=20)
+    >>> path.coefs.shape
+    (20, 10)
+    >>> all(c.holds for c in path.certificates)
+    True
+    """
+    from skopt2.linear_model.sparse_classifier import SparseClassifier
+    from skopt2.linear_model.sparse_regressor import SparseRegressor
+    from skopt2.losses import get_loss
+
+    kind = SparseRegressor if get_loss(loss).task == "regression" else SparseClassifier
+    model = kind(
+        loss,
+        penalty,
+        penalty_factor=penalty_factor,
+        positive=positive,
+        fit_intercept=fit_intercept,
+        solver=solver,
+        tol=tol,
+        max_iter=max_iter,
+        device=device,
+    )
+    data = model._check_input(X, y, sample_weight)
+    with data.target.activate():
+        formulation = Formulation(model, data)
+        grid = alpha_grid(formulation, alphas, eps)
+        results = follow(formulation, grid)
+    return collect(results, grid, data.X.shape[1])

@@ -1,0 +1,93 @@
+"""Which solver fits which problem."""
+
+import importlib
+
+# Name -> module and class. Imported when chosen: a lasso does not pay for splicing.
+SOLVERS = {
+    "newton": ("working_set", "WorkingSetNewton"),
+    "proxgrad": ("proximal_gradient", "ProximalGradient"),
+    "ag": ("accelerated_gradient", "AcceleratedGradient"),
+    "splicing": ("splicing", "Splicing"),
+    "smoothing": ("smoothing", "SmoothedNewton"),
+}
+
+
+def choose_solver(loss, penalty):
+    """Return the name that ``solver="auto"`` stands for.
+
+    Parameters
+    ----------
+    loss : Loss
+        A loss with no curvature needs smoothing.
+    penalty : Penalty
+        Best subset selection needs exchanges; penalties for which every support is
+        stationary, and boxes, are left to proximal steps.
+    """
+    if loss.smoothable:
+        return "smoothing"
+    if penalty.name == "l0":
+        return "splicing"
+    if penalty.stationarity == "fixed_point" or penalty.name == "box":
+        return "proxgrad"
+    return "newton"
+
+
+def make_solver(problem, name, tol):
+    """Return a solver of a problem.
+
+    Parameters
+    ----------
+    problem : LinearProblem
+        The problem.
+    name : str
+        ``"auto"`` or a key of ``SOLVERS``.
+    tol : float
+        Tolerance of the certificate.
+
+    Raises
+    ------
+    ValueError
+        If there is no such solver, or it cannot solve this problem.
+    """
+    if name == "auto":
+        name = choose_solver(problem.loss, problem.penalty)
+    if name not in SOLVERS:
+        raise ValueError(
+            f"solver={name!r} is not known. Choose from 'auto', "
+            + ", ".join(repr(key) for key in SOLVERS)
+            + "."
+        )
+    _refuse(name, problem.loss, problem.penalty)
+    module, kind = SOLVERS[name]
+    loaded = importlib.import_module(f"skopt2.solvers.{module}")
+    return getattr(loaded, kind)(problem, tol)
+
+
+def _refuse(name, loss, penalty):
+    """Raise if a solver that was asked for by name cannot do what is asked."""
+    if name == "newton":
+        if loss.smoothable:
+            raise ValueError(
+                f"solver='newton' needs a loss with a curvature, and loss={loss.name!r}"
+                " has none. Use solver='auto'."
+            )
+        if penalty.stationarity == "fixed_point" or penalty.name == "box":
+            raise ValueError(
+                f"solver='newton' cannot decide which coefficients of penalty="
+                f"{penalty.name!r} are zero. Use solver='auto'."
+            )
+    elif name == "splicing" and penalty.name != "l0":
+        raise ValueError(
+            f"solver='splicing' is for penalty='l0', got penalty={penalty.name!r}. "
+            "Use solver='auto'."
+        )
+    elif name == "smoothing" and not loss.smoothable:
+        raise ValueError(
+            f"solver='smoothing' is for loss='quantile', got loss={loss.name!r}. "
+            "Use solver='auto'."
+        )
+    elif name in ("proxgrad", "ag") and loss.smoothable:
+        raise ValueError(
+            f"solver={name!r} needs a smooth loss, and loss={loss.name!r} is not. "
+            "Use solver='auto'."
+        )
