@@ -102,10 +102,6 @@ def _walk(peer, problem, prepared, variant, targets, limit, earlier):
         runs.append(run)
         if run.worst <= tightest or run.seconds > limit:
             break
-        # three steps without progress: rounding, or the library ignores its tolerance
-        last = [one.worst for one in runs[-4:]]
-        if len(last) == 4 and min(last[1:]) >= last[0]:
-            break
     return runs
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skopt2._core.array import is_sparse, move, namespace, to_numpy
+from skopt2._core.array import is_sparse, namespace, to_numpy
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.linear_model.formulation import Formulation
@@ -46,15 +46,14 @@ class SparseLinearModel(IterativeEstimator):
             return self._finish(result, data, describe, monitor)
 
     def _describe(self, solution, data):
-        """Return ``coef_`` and ``intercept_`` of a solution, where the input lived."""
+        """Return ``coef_`` and ``intercept_`` of a solution, in host memory."""
         values = data.X.data if is_sparse(data.X) else data.X
         dtype = np.float32 if "float32" in str(values.dtype) else np.float64
         w = solution.w
         coef = np.zeros((data.X.shape[1], *w.shape[1:]), dtype=dtype)
         coef[solution.ids] = w
         intercept = np.asarray(solution.intercept, dtype=dtype)
-        attributes = self._shape_attributes(coef, intercept)
-        return {name: move(value, data.source) for name, value in attributes.items()}
+        return self._shape_attributes(coef, intercept)
 
     def _shape_attributes(self, coef, intercept):
         return {"coef_": coef, "intercept_": float(intercept)}

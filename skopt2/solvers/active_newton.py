@@ -29,6 +29,8 @@ from skopt2.solvers.active_inverse import ActiveInverse
 
 # A nonzero of any size: derivatives "at zero plus" are taken there.
 NUDGE = 1e-150
+# Largest relative residual of an inexact Newton direction.
+FORCING = 0.1
 
 
 class ActiveNewton:
@@ -49,6 +51,12 @@ class ActiveNewton:
         self.n_steps = 0
         self._reference_is_old = True
         self._krylov = 0
+
+    def sharpen(self):
+        """Progress has ended early: form every matrix anew, as exactly as possible."""
+        self.model.sharpen()
+        self.inverse.clear()
+        self._reference_is_old = True
 
     def minimise(self, penalty, w, lam, tolerance):
         """Take Newton steps until the subdifferential distance is small.
@@ -72,6 +80,10 @@ class ActiveNewton:
             Its largest subdifferential distance.
         """
         model = self.model
+        penalised = lam[(lam > 0) & np.isfinite(lam)]
+        self._typical = float(np.median(penalised)) if penalised.size else model.problem.scale
+        if not model.has_gram:
+            self.batch = max(self.batch, model.size)
         for _ in range(self.max_iter):
             distance = penalty.subdiff_distance(w, model.g, lam)
             worst = float(distance.max()) if distance.size else 0.0
@@ -162,6 +174,8 @@ class ActiveNewton:
             self.batch *= 1.5
         # Close to n active coordinates the columns are almost dependent.
         crowded = 0.01 if size > 0.3 * n else self.growth
+        if not self.model.has_gram:
+            return
         self.batch = max(3.0, min(self.batch, 10.0 + crowded * size))
         if crowded == 0.01:
             self.batch = min(self.batch, max(3.0, 0.01 * size))
@@ -241,8 +255,8 @@ class ActiveNewton:
         p, rz = z.copy(), float(r @ z)
         if not rz > 0.0:
             return z
-        scale = worst / self.model.problem.scale
-        goal = rz * min(0.01, max(scale, 1e-10)) ** 2 * (0.01 if model.exact else 1.0)
+        forcing = min(FORCING, max(worst / self._typical, 1e-8))
+        goal = rz * forcing**2
         for count in range(1, 251):
             Hp = model.hessian_times(S, p) + C * p
             pHp = float(p @ Hp)

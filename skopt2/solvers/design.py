@@ -159,7 +159,8 @@ class Block:
                 parts = [fresh] if self._held == 0 else [self._buffer, fresh]
                 self._buffer = design.xp.concat(parts, axis=1)
             self._held = m
-        return self._buffer[:, :m] if design.on_host else self._buffer
+        dense = design.on_host and not design.sparse
+        return self._buffer[:, :m] if dense else self._buffer
 
     def _append(self, new):
         design, m, held = self.design, self.m, self._held
@@ -191,7 +192,7 @@ class Block:
             out -= np.multiply.outer(design.means[self.ids], total)
         return out
 
-    def gram(self, new, h):
+    def gram(self, new, h, single=False):
         """Return (X - 1m')[:, ids]' diag(h) (X - 1m')[:, new] on the host.
 
         Parameters
@@ -200,6 +201,8 @@ class Block:
             Positions in the working set.
         h : array of shape (n,)
             Nonnegative row weights beside X.
+        single : bool, default=False
+            Allow the products of a tall X to be rounded to float32.
 
         Returns
         -------
@@ -210,7 +213,7 @@ class Block:
         if design.sparse:
             return self._sparse_gram(new, h)
         if design.on_host and (design.n > 2 * ROWS or self._held < self.m):
-            return self._chunked_gram(new, h)
+            return self._chunked_gram(new, h, single)
         A = self.matrix()
         columns = A[:, new] if design.on_host else self._take(A, new)
         if design.on_host and h.strides == (0,):
@@ -244,7 +247,7 @@ class Block:
             out += total * np.multiply.outer(mean, mean[new])
         return out
 
-    def _chunked_gram(self, new, h):
+    def _chunked_gram(self, new, h, single):
         """Gram matrix by row chunks: the columns of a tall X are never held at once."""
         design, m = self.design, self.m
         contiguous = new.size > 0 and new[-1] - new[0] + 1 == new.size
@@ -256,6 +259,8 @@ class Block:
             if design.means is not None:
                 chunk -= design.means[self.ids].astype(chunk.dtype)
             chunk *= root if root.size == 1 else root[rows, None]
+            if single:
+                chunk = chunk.astype(np.float32)
             if contiguous and new.size == m:
                 out += chunk.T @ chunk
             else:

@@ -31,10 +31,12 @@ from skopt2.solvers.certificate import (
     kkt_violation,
     objective_scale,
 )
+from skopt2.solvers.subsample import subsample, worth_subsampling
 from skopt2.solvers.working_model import CurvedModel, QuadraticModel
 
-# From a cold start each level is this fraction of the one before.
-CONTINUATION = 0.7
+# From a cold start each level is this fraction of the one before: as small as the
+# Newton steps stay few, which sparse columns with their small Gram entries need less.
+CONTINUATION = {"dense": 0.6, "sparse": 0.7}
 # With fewer features than this the working set is all of them at once.
 SMALL = 200
 
@@ -143,7 +145,9 @@ class WorkingSetNewton:
         self.model = kind(problem, gram=algebra == "inverse")
         self.newton = ActiveNewton(self.model)
         self.position = np.full(p, -1, dtype=np.int64)
-        self.levels = problem.lam
+        # True before the first step from a subsample: what lies outside its support
+        # cannot be judged before the coefficients have been corrected.
+        self._settling = False
         if p <= SMALL:
             self._extend(np.flatnonzero(np.isfinite(problem.lam)))
 
@@ -162,6 +166,9 @@ class WorkingSetNewton:
         """
         problem = self.problem
         K = problem.n_outputs
+        level = math.inf
+        if start is None:
+            start, level = self._subsampled_start()
         if start is None or start.ids.size == 0:
             w = np.zeros((self.ids.size,) if K == 1 else (self.ids.size, K))
             intercept = problem.null_intercept
@@ -171,16 +178,51 @@ class WorkingSetNewton:
         self._extend(missing)
         w = np.zeros((self.ids.size,) if K == 1 else (self.ids.size, K))
         w[self.position[start.ids]] = start.w
+        intercept, eta, c = self._evaluate(start)
+        return State(w, intercept, eta, c, level)
+
+    def _evaluate(self, start):
+        """Return the centred intercept, the predictor and the gradient of a point."""
+        problem = self.problem
         intercept = problem.centred_intercept(start.ids, start.w, start.intercept)
         eta = problem.predictor(start.ids, start.w, intercept)
         c = problem.design.gradient(problem.weighted_gradient(eta))
-        return State(w, intercept, eta, c)
+        return intercept, eta, c
+
+    def _subsampled_start(self):
+        """Return a start from part of the rows and its level; None where no help."""
+        problem = self.problem
+        if (
+            not worth_subsampling(problem.design)
+            or self._violation(problem.null_gradient, None) < 2.0
+        ):
+            return None, math.inf
+        part = subsample(problem)
+        if part is None:
+            return None, math.inf
+        solver = WorkingSetNewton(part, 1e-3)
+        state = solver.init()
+        for _ in range(50):
+            state = solver.step(state)
+            if solver.certificate(state).value <= solver.tol or state.stalled:
+                break
+        start = solver.finalize(state)
+        # On a part of the rows the support is too large. One proximal step with the
+        # gradient of all rows sends most of the excess back to zero.
+        _, _, c = self._evaluate(start)
+        norms = part.design.squared_norms[start.ids] * (problem.loss.lipschitz or 1.0)
+        step, lam = 1.0 / np.maximum(norms, 1e-300), problem.lam[start.ids]
+        if start.w.ndim > 1:
+            step, lam = step[:, None], lam[:, None]
+        penalty = problem.penalty.restrict(start.ids)
+        self._settling = True
+        stay = _in_use(penalty.prox(start.w - step * c[start.ids], step, lam))
+        return Solution(start.ids[stay], start.w[stay], start.intercept), 1.0
 
     def retarget(self, state, lam):
         """Return the state with a new target level, for the next point of a path."""
         previous = self.problem.lam
         self.problem.set_level(lam)
-        self.levels = lam
         ratio = _level_ratio(previous, lam)
         return replace(state, level=state.level * ratio, precision=1.0, worst=math.inf)
 
@@ -188,16 +230,21 @@ class WorkingSetNewton:
         """Solve on the working set at the next level and check all features."""
         level = self._next_level(state)
         lam = self.problem.lam * level if level != 1.0 else self.problem.lam
-        self._enlarge(state, lam, level)
+        if not self._settling:
+            self._enlarge(state, lam, level)
+        self._settling = False
         w = np.zeros((self.ids.size, *state.w.shape[1:]))
         w[: state.w.shape[0]] = state.w
         final = level == 1.0
         precision = state.precision if final else 1.0
-        w, intercept, worst = self._solve(w, state, lam, final, precision)
+        w, intercept = self._solve(w, state, lam, final, precision)
         eta = self.model.predictor()
         c = self.problem.design.gradient(self.problem.weighted_gradient(eta))
-        done = final and state.level == 1.0
-        unchanged = done and np.array_equal(w[: state.w.shape[0]], state.w)
+        again = final and state.level == 1.0
+        unchanged = again and np.array_equal(w[: state.w.shape[0]], state.w)
+        reached = self._distance(w, c, lam)
+        if again and reached > 0.1 * state.worst and self.ids.size == state.w.shape[0]:
+            self.newton.sharpen()
         return State(
             w,
             intercept,
@@ -205,36 +252,47 @@ class WorkingSetNewton:
             c,
             level,
             precision * 0.1 if final else 1.0,
-            worst,
+            reached,
             unchanged and precision < 1e-6,
         )
+
+    def _distance(self, w, c, lam):
+        """Return the true subdifferential distance on the working set."""
+        ids = self.ids
+        level = lam[ids] if w.ndim == 1 else lam[ids, None]
+        penalty = self.problem.penalty.restrict(ids)
+        distance = penalty.subdiff_distance(w, c[ids], level)
+        return float(distance.max()) if distance.size else 0.0
 
     def _next_level(self, state):
         """Return the level to solve for: the target, or one on the way there."""
         if state.level == 1.0 or self.ids.size == self.problem.design.p:
             return 1.0
-        penalised = np.isfinite(self.levels) & (self.levels > 0)
-        if not penalised.any():
-            return 1.0
-        force = self.problem.penalty.pull(state.c)
-        force = force if force.ndim == 1 else force.max(axis=1)
-        slope = self.problem.penalty.slope_at_zero(self.levels)
-        penalised &= slope > 0
-        outside = penalised.copy()
-        outside[self.ids[_in_use(state.w)]] = 0
-        if not outside.any():
-            return 1.0
-        violation = float((force[outside] / slope[outside]).max())
-        target = CONTINUATION * min(violation, state.level)
-        return target if target > 1.0 / CONTINUATION**0.5 else 1.0
+        violation = self._violation(state.c, self.ids[_in_use(state.w)])
+        ratio = CONTINUATION["sparse" if self.problem.design.sparse else "dense"]
+        target = ratio * min(violation, state.level)
+        return target if target > ratio**-0.5 else 1.0
+
+    def _violation(self, c, support):
+        """Return the multiple of the levels that would keep all other features out."""
+        slope = self.problem.penalty.slope_at_zero(self.problem.lam)
+        outside = np.isfinite(slope) & (slope > 0)
+        if support is not None:
+            outside[support] = False
+        force = self._force(c)[outside]
+        return float((force / slope[outside]).max()) if force.size else 0.0
+
+    def _force(self, c):
+        """Return how hard the gradient draws each feature away from zero, (p,)."""
+        force = self.problem.penalty.pull(c)
+        return force if force.ndim == 1 else force.max(axis=1)
 
     def _enlarge(self, state, lam, level):
         """Add features to the working set: strong rule first, violations always."""
         design = self.problem.design
         if self.ids.size == design.p:
             return
-        force = self.problem.penalty.pull(state.c)
-        force = force if force.ndim == 1 else force.max(axis=1)
+        force = self._force(state.c)
         slope = self.problem.penalty.slope_at_zero(lam)
         threshold = slope
         if state.level != level and math.isfinite(state.level):
@@ -268,7 +326,7 @@ class WorkingSetNewton:
         self.model.extend(new)
 
     def _solve(self, w, state, lam, final, precision):
-        """Run Newton on the working set; returns w, the intercept and the distance."""
+        """Run Newton on the working set; return w and the intercept."""
         problem, ids = self.problem, self.ids
         K, offset = problem.n_outputs, int(problem.explicit_intercept)
         levels = np.repeat(lam[ids], K)
@@ -279,12 +337,12 @@ class WorkingSetNewton:
         self.model.start(state.eta, state.c[ids].ravel())
         penalty = problem.penalty.restrict(ids)
         goal = self._tolerance(lam, levels, final, precision)
-        flat, worst = self.newton.minimise(penalty, flat, levels, goal)
+        flat, _ = self.newton.minimise(penalty, flat, levels, goal)
         intercept = state.intercept
         if offset:
             intercept = float(flat[0]) if K == 1 else flat[:K].copy()
             flat = flat[K:]
-        return flat.reshape(w.shape), intercept, worst
+        return flat.reshape(w.shape), intercept
 
     def _tolerance(self, lam, levels, final, precision):
         """Return the map from w to the inner tolerance.
@@ -303,7 +361,7 @@ class WorkingSetNewton:
             tight = 0.3 * self.tol * precision * scale
             return lambda w: max(tight, rounding)
         budget = 0.3 * self.tol * precision * objective_scale(problem)
-        ceiling = 0.1 * float(lam[np.isfinite(lam)].min(initial=scale))
+        ceiling = 0.1 * precision * float(lam[np.isfinite(lam)].min(initial=scale))
         offset = problem.n_outputs if problem.explicit_intercept else 0
 
         def tolerance(w):
