@@ -10,9 +10,9 @@ Every library gets the same data, in Fortran order or CSC, which is the best lay
 for all but liblinear (given rows, conversion not timed), and is timed warmed to a
 certificate that this harness computes from the returned coefficients
 (:mod:`benchmarks.certificates`). Peers search their tolerances and settings for the
-fastest that reaches it; skopt2 is called with the target as its ``tol``. No case has
-an intercept. By default every library uses the machine's cores; ``--threads 1``
-limits all of them.
+fastest that reaches it; skopt2 is called with the targets of the case as its ``tol``,
+nothing else. No case has an intercept. By default every library uses the machine's
+cores; ``--threads 1`` limits all of them.
 
 The table gives the seconds, the certificate reached (the worst of a path and its
 median), the model size, and the time divided by that of the fastest library other

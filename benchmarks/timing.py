@@ -175,10 +175,10 @@ def search(peer, problem, targets, repeat=3, limit=60.0):
 
 
 def cold(peer, problem, target):
-    """First and second fit of this process, at the loosest setting of the ladder.
+    """First and second fit of this process.
 
     The certificate is not searched for: what is measured is what the library does
-    once per process. The tolerance is the one in the middle of the ladder.
+    once per process. The tolerance is the fifth of the ladder, or its last.
     """
     variant = peer.variants(problem)[0]
     ladder = peer.ladder(problem, (target,))

@@ -1,4 +1,4 @@
-"""skopt2: called with the tolerance of the case itself, no search for a lucky one."""
+"""skopt2: called with the targets of the case as ``tol``, no search for lucky ones."""
 
 import warnings
 

@@ -67,7 +67,9 @@ except KeyboardInterrupt:
 
 # %%
 # The way back is to run the same lines again, in this process or in another one. The
-# fit goes on at iteration 5 and ends where the undisturbed one did.
+# fit goes on at iteration 5 and ends where the undisturbed one did. (It can take a step
+# more on the way: the file holds the solution so far, not the factorisations that the
+# lost process had in memory.)
 resumed = SparseRegressor(alpha=0.08, tol=1e-8)
 resumed.set_callbacks(Checkpoint(file), TextLog()).fit(X, y)
 print(f"largest difference: {np.abs(resumed.coef_ - watched.coef_).max():.1e}")

@@ -73,9 +73,9 @@ plt.show()
 # %%
 # The coefficients as pictures
 # ----------------------------
-# At the two marked points. Blue pixels speak for a digit, red ones against it, and white
-# ones are not used. The MCP model asks for each digit two to nine questions: ink in the
-# middle speaks against a 0, ink at the lower left for a 6.
+# At the two marked points. Blue pixels speak for a digit, red ones against it, and
+# white ones are not used. The MCP model asks for each digit two to nine questions: ink
+# in the middle speaks against a 0, ink at the lower left for a 6.
 fig, axes = plt.subplots(3, 10, figsize=(10, 3.4), layout="constrained")
 plain = {"xticks": [], "yticks": []}
 for digit in range(10):
@@ -95,5 +95,5 @@ for ax, name in zip(axes[:, 0], ("mean digit", *paths), strict=True):
 plt.show()
 
 # %%
-# **Try next:** ``SparseClassifier(penalty="mcp")`` on two digits only, say 3 and 8, where
-# it becomes a logistic model with one picture.
+# **Try next:** ``SparseClassifier(penalty="mcp")`` on two digits only, say 3 and 8,
+# where it becomes a logistic model with one picture.

@@ -69,11 +69,11 @@ plt.show()
 # %%
 # The lasso has to choose. Where the noise is still out, at large ``alpha``, its five
 # coefficients are far below their dotted lines; where they come close to them, dozens
-# of noise features are in. MCP stops penalising a coefficient once it exceeds
-# ``gamma * alpha``: the five settle at the truth, up to the noise in the data, and stay
-# there while ``alpha`` falls by a factor of three. Past that range its path becomes
-# ragged, because the problem then has many local minima: choose ``alpha`` from the
-# smooth part, which is where cross-validation and the information criteria put it.
+# of noise features are in. MCP stops penalising a coefficient once it exceeds ``gamma *
+# alpha``: the five settle at the truth, up to the noise in the data, and stay there
+# while ``alpha`` falls by a factor of three. Past that range its path becomes ragged,
+# because the problem then has many local minima: choose ``alpha`` from the smooth part,
+# which is where cross-validation and the information criteria put it.
 #
 # **Try next:** ``penalty=MCP(gamma=1.5)`` and ``MCP(gamma=20)`` from
 # :mod:`skopt2.penalties`, which move the right picture towards best-subset selection

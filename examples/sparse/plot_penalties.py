@@ -11,8 +11,8 @@ thresholding function.
 # --------------------------------
 # Every penalty of :mod:`skopt2.penalties` is an object with a ``value`` and a ``prox``.
 # The prox answers the smallest problem there is: given an observation ``z`` of a single
-# coefficient, the minimiser of ``(v - z)**2 / 2 + penalty(v)``. With orthogonal features
-# that is the whole fit, so it shows what a penalty does to small and to large
+# coefficient, the minimiser of ``(v - z)**2 / 2 + penalty(v)``. With orthogonal
+# features that is the whole fit, so it shows what a penalty does to small and to large
 # coefficients.
 import numpy as np
 
@@ -66,9 +66,9 @@ plt.show()
 # %%
 # The lasso subtracts the same amount from everything, the elastic net shrinks the large
 # coefficients even more. MCP and SCAD leave alone what is large and are continuous, so
-# that small changes of the data change the fit little; the smaller ``gamma``, the steeper
-# the way from "dropped" to "left alone". The l_q penalties jump, and the count jumps
-# highest: it keeps or drops, nothing in between. The box only bounds.
+# that small changes of the data change the fit little; the smaller ``gamma``, the
+# steeper the way from "dropped" to "left alone". The l_q penalties jump, and the count
+# jumps highest: it keeps or drops, nothing in between. The box only bounds.
 #
 # What the jumps cost: a convex problem has one minimum and a duality gap; the more a
 # penalty bends, the more local minima its problem has.

@@ -22,8 +22,8 @@ X, y, coef = make_sparse_regression(
 # %%
 # Loss times penalty
 # ------------------
-# The squared loss weighs a residual by its square, so a few corrupted samples drag
-# the fit. The Huber loss is linear beyond ``delta`` and the quantile loss everywhere: an
+# The squared loss weighs a residual by its square, so a few corrupted samples drag the
+# fit. The Huber loss is linear beyond ``delta`` and the quantile loss everywhere: an
 # outlier pulls with the same force however far away it lies. Their combination with a
 # penalty is a choice of two words.
 from skopt2.linear_model import sparse_path

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Interval",
     "Options",
     "StrOptions",
+    "check_method_params",
     "check_same_namespace",
     "check_sample_weight",
     "fit_context",

@@ -111,7 +111,7 @@ class FirstOrder:
         self.scale = gradient_scale(problem)
         self._model = None
 
-    def _minimise(self, model, point, lam, goal, limit):
+    def _minimise(self, model, point, lam, goal, final):
         """Run the method proper.
 
         Parameters
@@ -124,8 +124,9 @@ class FirstOrder:
             Levels, beside X.
         goal : float
             Length of the gradient mapping that is short enough.
-        limit : int
-            Largest number of iterations.
+        final : bool
+            Whether this is the target level, where no time is too long spent on finding
+            a better point; INNER_LIMIT bounds the iterations all the same.
 
         Returns
         -------
@@ -155,7 +156,9 @@ class FirstOrder:
             eta = problem.predictor(ids, w, intercept)
             c = problem.design.gradient(problem.weighted_gradient(eta))
         b = intercept_array(problem, intercept)
-        return State(ids, Point(problem.design.to_device(w), b, eta), c)
+        # The shape of an array without rows does not survive the way to every device.
+        start = problem.xp.reshape(problem.design.to_device(w), w.shape)
+        return State(ids, Point(start, b, eta), c)
 
     def retarget(self, state, lam):
         """Return the state with a new target level, for the next point of a path."""
@@ -179,12 +182,12 @@ class FirstOrder:
         spread[np.searchsorted(ids, state.ids[_in_use(w)])] = w[_in_use(w)]
         model = self._restrict(ids)
         start = Point(problem.design.to_device(spread), state.point.b, state.point.eta)
+        final = level == 1.0
         goal = self._goal(state, spread, used, level)
         point = start
         if ids.size or problem.explicit_intercept:
-            point = self._minimise(model, start, model.levels(lam), goal, INNER_LIMIT)
+            point = self._minimise(model, start, model.levels(lam), goal, final)
         c = problem.design.gradient(problem.weighted_gradient(point.eta))
-        final = level == 1.0
         precision = state.precision if final else 1.0
         unchanged = final and state.level == 1.0 and ids.size == state.ids.size
         unchanged = unchanged and np.array_equal(self._host(point.w), spread)

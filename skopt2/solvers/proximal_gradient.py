@@ -14,8 +14,8 @@ tenth iteration the host looks:
   halved. For nonconvex penalties this makes the sequence of looks monotone.
 - If no coordinate has changed its smooth piece since the last look, Newton steps on the
   support end the search (:mod:`skopt2.solvers.support_newton`).
-- At a stationary point of a penalty whose measure is the fixed point of the coordinate
-  proxes, the coordinates that could still gain are moved.
+- At a stationary point of a nonconvex penalty, the coordinates that would still gain by
+  a step of their own are moved: these steps are longer, so that fewer points are fixed.
 
 A loss without a bound on its curvature has c found by backtracking, which looks every
 iteration.
@@ -27,12 +27,14 @@ of Computational Mathematics 15, 2015, section 3.2 (gradient scheme); H. Li and 
 Accelerated proximal gradient methods for nonconvex programming, NIPS 2015 (monitor).
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 from skopt2._core.array import asarray_like, max_abs, put, top_k
+from skopt2.solvers.certificate import objective_scale
 from skopt2.solvers.composite import Point
-from skopt2.solvers.first_order import FirstOrder
+from skopt2.solvers.first_order import INNER_LIMIT, FirstOrder
 from skopt2.solvers.support_newton import newton_step
 
 # Iterations between two looks of the host.
@@ -72,19 +74,22 @@ class ProximalGradient(FirstOrder):
 
     name = "proxgrad"
 
-    def _minimise(self, model, point, lam, goal, limit):
+    def _minimise(self, model, point, lam, goal, final):
         """Run the iteration; see FirstOrder."""
         xp = model.xp
         one = asarray_like(1.0, point.eta)
         c = model.curvature_bound(point.eta) * model.theta
         run = Momentum(point, point, one, c)
         best, value = point, model.objective(point, lam)
-        slack = 4.0 * float(xp.finfo(point.eta.dtype).eps)
-        region, plain, failures, patience = None, False, 0, 1
-        for _ in range(max(1, limit // PERIOD)):
+        # Two objectives that differ by less are the same but for rounding.
+        slack = 8.0 * float(xp.finfo(point.eta.dtype).eps)
+        slack *= max(abs(value), objective_scale(self.problem))
+        region, plain, failures, patience, idle = None, False, 0, 1, 0
+        least = math.inf
+        for _ in range(INNER_LIMIT // PERIOD):
             run, residual = self._advance(model, run, lam, plain)
-            trial = model.objective(run.new, lam)
-            if not trial <= value + slack * abs(value):
+            trial, before = model.objective(run.new, lam), value
+            if not trial <= value + slack:
                 failures += plain
                 if failures > 3:
                     break
@@ -96,20 +101,26 @@ class ProximalGradient(FirstOrder):
             settled = last is not None and bool(xp.all(region == last))
             if settled or residual <= goal:
                 patience -= 1
+            found = None
             if patience <= 0:
-                found = newton_step(model, best, lam, value)
+                found = newton_step(model, best, lam, value + slack)
                 patience = 0 if found is not None else 4
-                if found is not None:
-                    best, value = found
-                    region = model.penalty.region(best.w, lam)
-                    residual = self._residual(model, best, lam, run.c)
-                    run = Momentum(best, best, one, run.c)
+            if found is not None:
+                best, value = found
+                region = model.penalty.region(best.w, lam)
+                residual = self._residual(model, best, lam, run.c)
+                run = Momentum(best, best, one, run.c)
             if residual <= goal:
-                found = self._move_coordinates(model, best, lam, value, goal)
+                found = self._move_coordinates(model, best, lam, value, goal, final)
                 if found is None:
                     break
                 best, value = found
                 run = Momentum(best, best, one, run.c)
+            # At the floor of rounding neither the objective nor the mapping falls.
+            moving = before - value > slack or residual < least
+            idle, least = 0 if moving else idle + 1, min(least, residual)
+            if idle > 3:
+                break
         return best
 
     def _advance(self, model, run, lam, plain):
@@ -165,7 +176,7 @@ class ProximalGradient(FirstOrder):
         g, slope = model.gradient(point.eta)
         return _length(model, point, self._end(model, point, g, slope, c, lam), c)
 
-    def _move_coordinates(self, model, point, lam, value, goal):
+    def _move_coordinates(self, model, point, lam, value, goal, final):
         """Move coordinates to the minima of their own models; None if none gains.
 
         The moves are those of the fixed-point certificate, with the longest steps that
@@ -173,7 +184,8 @@ class ProximalGradient(FirstOrder):
         at once usually do not either: the batch is halved until the objective falls.
         Waits for the device at every trial.
         """
-        if self.problem.penalty.convex or model.m == 0:
+        wanted = self.fixed_point or (final and not self.problem.penalty.convex)
+        if not wanted or model.m == 0:
             return None
         xp, c = model.xp, model.curvature_bound(point.eta)
         g, _ = model.gradient(point.eta)

@@ -1,7 +1,7 @@
-"""A start for tall problems: the solution on a tenth of the rows.
+"""A start for tall problems: the solution on a twentieth of the rows.
 
-With many more rows than columns, a tenth of the rows already names most of the support
-and the coefficients up to their standard error, at a tenth of the cost of every pass
+With many more rows than columns, a twentieth of the rows already names most of the support
+and the coefficients up to their standard error, at a twentieth of the cost of every pass
 and every Gram matrix. What follows on all rows is a correction. The rule is applied
 again to the tenth, as long as that is still tall.
 
@@ -10,24 +10,29 @@ Daneshmand, A. Lucchi and T. Hofmann, Starting small: learning with adaptive sam
 sizes, ICML 2016.
 """
 
+import math
+
+import numpy as np
+
+from skopt2._core.array import dot64
 from skopt2.solvers.problem import LinearProblem
 
 # Fewer rows than this are solved directly.
 TALL = 20000
-FRACTION = 10
+FRACTION = 20
 # Rows are taken in this many evenly spaced runs: cheap to copy, and representative of
 # a table that is sorted.
 RUNS = 64
 
 
 def worth_subsampling(design):
-    """Tell whether a tenth of the rows is a useful start."""
+    """Tell whether a twentieth of the rows is a useful start."""
     small = design.n // FRACTION
     return not design.sparse and design.n >= TALL and small >= 2 * design.p
 
 
 def subsample(problem):
-    """Return the same problem on a tenth of the rows.
+    """Return the same problem on a twentieth of the rows.
 
     Parameters
     ----------
@@ -53,3 +58,30 @@ def subsample(problem):
         s / total,
         problem.fit_intercept,
     )
+
+
+def noise_level(problem, state):
+    """Return the multiple of the levels below which the subsample selects noise.
+
+    A feature without influence has a gradient of standard deviation
+    sqrt(sum_i s_i l'_i^2 / n) times its norm; the largest of p of them is about
+    sqrt(2 log p) of that.
+
+    Parameters
+    ----------
+    problem : LinearProblem
+        The subsample.
+    state : State
+        Where its residuals are taken.
+    """
+    residual = problem.loss.gradient(problem.y, state.eta)
+    if residual.ndim > 1:
+        residual = problem.xp.max(problem.xp.abs(residual), axis=1)
+    design = problem.design
+    spread = math.sqrt(dot64(problem.s, residual * residual) / design.n)
+    spread *= math.sqrt(float(np.median(design.squared_norms)))
+    slope = problem.penalty.slope_at_zero(problem.lam)
+    slope = slope[np.isfinite(slope) & (slope > 0)]
+    if slope.size == 0:
+        return 0.0
+    return spread * math.sqrt(2.0 * math.log(design.p + 1.0)) / float(np.median(slope))

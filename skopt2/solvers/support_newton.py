@@ -26,8 +26,8 @@ DENSE_LIMIT = 2000
 CG_LIMIT = 100
 
 
-def newton_step(model, point, lam, value):
-    """Return the point after a Newton step and its objective, None if nothing fell.
+def newton_step(model, point, lam, ceiling):
+    """Return the point after a Newton step and its objective, None if it is too high.
 
     Waits for the device: for the size of the support, and once per trial.
 
@@ -39,8 +39,8 @@ def newton_step(model, point, lam, value):
         Where to start.
     lam : array of shape (m,) or (m, 1)
         Levels.
-    value : float
-        Objective at the point.
+    ceiling : float
+        Objective not to exceed.
     """
     xp = model.xp
     free = model.penalty.free(point.w, lam)
@@ -62,7 +62,7 @@ def newton_step(model, point, lam, value):
     if solved is None:
         return None
     d, e = solved
-    return _search(model, point, lam, value, index, d, e)
+    return _search(model, point, lam, ceiling, index, d, e)
 
 
 def _factorised(model, point, index, rhs, slope, C):
@@ -143,7 +143,7 @@ def _conjugate_gradients(model, point, index, rhs, slope, C, mask):
     return (x, u) if model.explicit else (x, None)
 
 
-def _search(model, point, lam, value, index, d, e):
+def _search(model, point, lam, ceiling, index, d, e):
     """Backtrack along the direction; None if nothing is gained."""
     xp, penalty = model.xp, model.penalty
     start = take(point.w, index)
@@ -158,7 +158,7 @@ def _search(model, point, lam, value, index, d, e):
             w = penalty.prox(w, 1.0, xp.where(xp.isinf(lam), lam, 0.0 * lam))
         trial = model.at(w, point.b if e is None else point.b + t * e)
         reached = model.objective(trial, lam)
-        if reached <= value:
+        if reached <= ceiling:
             return trial, reached
         t *= 0.5
     return None

@@ -31,7 +31,7 @@ from skopt2.solvers.certificate import (
     kkt_violation,
     objective_scale,
 )
-from skopt2.solvers.subsample import subsample, worth_subsampling
+from skopt2.solvers.subsample import noise_level, subsample, worth_subsampling
 from skopt2.solvers.working_model import CurvedModel, QuadraticModel
 
 # From a cold start each level is this fraction of the one before: as small as the
@@ -204,20 +204,23 @@ class WorkingSetNewton:
         state = solver.init()
         for _ in range(50):
             state = solver.step(state)
-            if solver.certificate(state).value <= solver.tol or state.stalled:
+            measured = solver.certificate(state).value <= solver.tol
+            if measured or state.stalled or state.level <= noise_level(part, state):
                 break
         start = solver.finalize(state)
         # On a part of the rows the support is too large. One proximal step with the
         # gradient of all rows sends most of the excess back to zero.
         _, _, c = self._evaluate(start)
         norms = part.design.squared_norms[start.ids] * (problem.loss.lipschitz or 1.0)
-        step, lam = 1.0 / np.maximum(norms, 1e-300), problem.lam[start.ids]
+        step = 1.0 / np.maximum(norms, 1e-300)
+        lam = problem.lam[start.ids] * state.level
         if start.w.ndim > 1:
             step, lam = step[:, None], lam[:, None]
         penalty = problem.penalty.restrict(start.ids)
         self._settling = True
         stay = _in_use(penalty.prox(start.w - step * c[start.ids], step, lam))
-        return Solution(start.ids[stay], start.w[stay], start.intercept), 1.0
+        start = Solution(start.ids[stay], start.w[stay], start.intercept)
+        return start, max(state.level, 1.0)
 
     def retarget(self, state, lam):
         """Return the state with a new target level, for the next point of a path."""
@@ -228,7 +231,7 @@ class WorkingSetNewton:
 
     def step(self, state):
         """Solve on the working set at the next level and check all features."""
-        level = self._next_level(state)
+        level = state.level if self._settling else self._next_level(state)
         lam = self.problem.lam * level if level != 1.0 else self.problem.lam
         if not self._settling:
             self._enlarge(state, lam, level)

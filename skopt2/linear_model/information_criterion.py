@@ -1,0 +1,150 @@
+"""Information criteria: choosing a level of the penalty without folds.
+
+Problem: min over the models of a path of -2 log L + penalty(df).
+Symbols: n the number of observations, the sum of the sample weights; df the degrees of
+freedom; k the number of nonzero penalised coefficients, of p that could be; L the
+likelihood of the model on the data that it was fitted to:
+
+- squared loss, Gaussian with the variance profiled out: -2 log L = n log(RSS / n), up
+  to the constant n (1 + log 2 pi);
+- Poisson, logistic and multinomial loss: exactly.
+
+AIC  = -2 log L + 2 df,
+BIC  = -2 log L + log(n) df,
+EBIC = BIC + 2 gamma log binomial(p, k).
+
+df is the number of nonzero coefficients, and the intercept. Along a lasso path that is
+an unbiased estimate (Zou, Hastie and Tibshirani); for the elastic net, which shrinks
+further, an upper bound; for nonconvex penalties the count that is commonly used, exact
+where the coefficients of the support are not shrunk. A multinomial model has K - 1 free
+intercepts.
+
+Sources: H. Akaike, IEEE Trans. Automatic Control 19, 1974; G. Schwarz, Annals of
+Statistics 6, 1978, for BIC; J. Chen and Z. Chen, Extended Bayesian information criteria
+for model selection with large model spaces, Biometrika 95, 2008, equation 1 with
+tau(S_k) = binomial(p, k); H. Zou, T. Hastie and R. Tibshirani, On the degrees of
+freedom of the lasso, Annals of Statistics 35, 2007, theorem 1.
+"""
+
+import math
+from numbers import Real
+
+import numpy as np
+from scipy.special import gammaln
+
+from skopt2._core.array import to_numpy
+
+CRITERIA = ("aic", "bic", "ebic")
+_LIKELIHOODS = ("squared", "poisson", "logistic", "multinomial")
+
+
+def count_observations(sample_weight, n_samples):
+    """Return how many observations the samples stand for: the sum of their weights.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,), float or None
+        Checked weights, as the user gave them: weight k equals k observations.
+    n_samples : int
+        Rows of X.
+    """
+    if sample_weight is None:
+        return float(n_samples)
+    if isinstance(sample_weight, Real):
+        return float(sample_weight) * n_samples
+    host = to_numpy(sample_weight) if hasattr(sample_weight, "dtype") else sample_weight
+    return float(np.sum(np.asarray(host, dtype=np.float64)))
+
+
+class InformationCriterion:
+    """AIC, BIC or EBIC of the solutions of one problem.
+
+    Parameters
+    ----------
+    name : {"aic", "bic", "ebic"}
+        Which.
+    formulation : Formulation
+        The problem on all the data.
+    n_observations : float
+        Sum of the sample weights.
+    gamma : float, default=0.5
+        Weight of the model space in EBIC; 0 makes it BIC.
+
+    Raises
+    ------
+    ValueError
+        If the loss is that of no likelihood, or there is hardly an observation.
+    """
+
+    def __init__(self, name, formulation, n_observations, gamma=0.5):
+        problem = formulation.problem
+        loss = problem.loss
+        if loss.name not in _LIKELIHOODS:
+            raise ValueError(
+                f"criterion={name!r} needs a likelihood, and loss={loss.name!r} has "
+                'none. Use criterion="cv".'
+            )
+        if n_observations <= 2.0:
+            raise ValueError(
+                f"criterion={name!r} reads the sum of sample_weight as the number of "
+                f"observations, and it is {n_observations:g}. Give weights that count "
+                'observations, or use criterion="cv".'
+            )
+        self.name, self.gamma, self.n = name, gamma, n_observations
+        self.problem = problem
+        self.penalised = (formulation.factor > 0) & np.isfinite(formulation.factor)
+        self.n_candidates = int(self.penalised.sum()) * problem.n_outputs
+        self.n_free = 0
+        if problem.fit_intercept:
+            self.n_free = max(problem.n_outputs - 1, 1)
+        self._constant = 0.0
+        if loss.name == "poisson":
+            weights = to_numpy(problem.s).astype(np.float64)
+            self._constant = float(weights @ gammaln(to_numpy(problem.y) + 1.0))
+        self._floor = np.finfo(np.float64).eps ** 2 * max(problem.null_value, 1e-200)
+        self._limit = self._largest()
+
+    def _largest(self):
+        """Return the number of degrees of freedom at which a path ends.
+
+        With as many coefficients as observations the residual vanishes and log(RSS)
+        has no lower bound. With p > n a path gets there by the choice of the best among
+        many coefficients, so that RSS is no longer an estimate of the noise long
+        before; half of n is where all criteria still charge more than noise can pay.
+        """
+        saturated = self.n
+        if self.problem.loss.is_quadratic and self.n_candidates + self.n_free >= self.n:
+            saturated = max(self.n / 2.0, self.n_free + 2.0)
+        return saturated
+
+    def degrees_of_freedom(self, solution):
+        """Return the number of nonzero coefficients and free intercepts."""
+        return int(np.count_nonzero(solution.w)) + self.n_free
+
+    def is_saturated(self, solution):
+        """Return True where the model is too large for the criterion to mean much."""
+        return self.degrees_of_freedom(solution) >= self._limit
+
+    def deviance(self, solution):
+        """Return -2 log L, for the squared loss up to a constant."""
+        problem = self.problem
+        base = problem.centred_intercept(solution.ids, solution.w, solution.intercept)
+        eta = problem.predictor(solution.ids, solution.w, base)
+        mean = problem.loss_value(eta)
+        if problem.loss.is_quadratic:
+            # Beyond rounding an exact fit is no better than another one.
+            return self.n * math.log(2.0 * max(mean, self._floor))
+        return 2.0 * self.n * (mean + self._constant)
+
+    def __call__(self, solution):
+        """Return the criterion of a solution, smaller is better."""
+        df = self.degrees_of_freedom(solution)
+        if self.name == "aic":
+            return self.deviance(solution) + 2.0 * df
+        value = self.deviance(solution) + math.log(self.n) * df
+        if self.name == "ebic":
+            p = self.n_candidates
+            k = np.count_nonzero(solution.w[self.penalised[solution.ids]])
+            choices = gammaln(p + 1.0) - gammaln(k + 1.0) - gammaln(p - k + 1.0)
+            value += 2.0 * self.gamma * float(choices)
+        return value
