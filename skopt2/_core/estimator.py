@@ -106,9 +106,10 @@ class IterativeEstimator(CallbackSupportMixin, BaseEstimator):
             certificate=certificate,
             # Once per fit: a checkpoint asks for it at every check.
             fingerprint=functools.cache(lambda: self._fingerprint_of(data)),
-            history=(getattr(self, "_resume", None) or {}).get("history"),
         )
         context.call_on_fit_task_begin(**monitor.arguments)
+        # Only now: a callback may have dropped a checkpoint of another problem.
+        monitor.resume((getattr(self, "_resume", None) or {}).get("history"))
         return monitor
 
     def _fingerprint_of(self, data):

@@ -29,8 +29,6 @@ class Monitor:
         Name of the certificate, such as ``"relative duality gap"``.
     fingerprint : callable
         Returns the fingerprint of the problem.
-    history : dict of ndarray, default=None
-        History of the interrupted fit that this one continues.
     """
 
     def __init__(
@@ -43,7 +41,6 @@ class Monitor:
         tol,
         certificate,
         fingerprint,
-        history=None,
     ):
         self.estimator = estimator
         self.context = context
@@ -52,8 +49,18 @@ class Monitor:
         self.tol = tol
         self.certificate = certificate
         self.fingerprint = fingerprint
-        self._history = History(history)
         self._task = None
+        self.resume(None)
+
+    def resume(self, history):
+        """Go on with the history of an interrupted fit.
+
+        Parameters
+        ----------
+        history : dict of ndarray or None
+            What the checkpoint holds; None begins a new one.
+        """
+        self._history = History(history)
         past = self._history.as_dict().get("time", ())
         self._start = time.perf_counter() - (float(past[-1]) if len(past) else 0.0)
 

@@ -167,10 +167,7 @@ class Checkpoint:
                 "tol, time_limit and device may change), remove the file, or pass "
                 "mismatch='overwrite'."
             )
-        payload = vars(estimator).pop("_resume", None)
-        if payload is not None:
-            # Whoever has taken a reference to the old history must not continue it.
-            payload["history"].clear()
+        vars(estimator).pop("_resume", None)
         fit.resumed = None
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):

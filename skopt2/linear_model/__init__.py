@@ -1,13 +1,15 @@
 """Linear models with convex and nonconvex penalties."""
 
 from skopt2.linear_model.sparse_classifier import SparseClassifier
-
+from skopt2.linear_model.sparse_cv import SparseClassifierCV, SparseRegressorCV
 from skopt2.linear_model.sparse_path import PathResult, sparse_path
 from skopt2.linear_model.sparse_regressor import SparseRegressor
 
 __all__ = [
     "PathResult",
     "SparseClassifier",
+    "SparseClassifierCV",
     "SparseRegressor",
+    "SparseRegressorCV",
     "sparse_path",
 ]

@@ -241,7 +241,8 @@ def _several_classes(loss):
     if loss.name == "logistic":
         return get_loss("multinomial")
     raise ValueError(
-        f"loss={loss.name!r} separates two classes, and y has more. Use "
+        "Only binary classification is supported. The type of the target is "
+        f"multiclass, and loss={loss.name!r} separates two classes. Use "
         "loss='logistic', which becomes multinomial, or wrap the classifier in "
         "sklearn.multiclass.OneVsRestClassifier."
     )

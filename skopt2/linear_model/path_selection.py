@@ -18,6 +18,7 @@ from sklearn.utils.metadata_routing import (
 )
 
 from skopt2._core.array import is_sparse
+from skopt2._core.estimator import fit_method
 from skopt2._core.transfer import convert
 from skopt2.linear_model.cross_validation import (
     CrossValidation,
@@ -73,8 +74,34 @@ def choose_level(scores, selection):
 class PathSelection:
     """Mixin that replaces the fit at one ``alpha`` by a path and a choice."""
 
-    def _select(self, X, y, sample_weight, params):
-        """Follow the paths, choose a level, and store: the body of every ``fit``."""
+    @fit_method
+    def fit(self, X, y, sample_weight=None, **params):
+        """Follow the paths, choose ``alpha``, and fit the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Training data: NumPy, pandas, SciPy CSR or CSC, CuPy, or another array-API
+            array. float32 stays float32.
+        y : array-like of shape (n_samples,)
+            Target, or class labels of any kind.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Nonnegative weights of the fits and of the scores.
+        **params : dict
+            ``groups`` for the splitter. With metadata routing on, whatever the splitter
+            and the scorer request.
+
+        Returns
+        -------
+        self : SparseRegressorCV or SparseClassifierCV
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is out of range, a fold lacks samples or classes,
+            or the criterion needs a likelihood that the loss has not.
+        """
         self._check_choices()
         scorer = self._scorer()
         routed = self._route(scorer, sample_weight, params)
@@ -254,8 +281,8 @@ class PathSelection:
                 "tol, bring the features to one scale, or raise eps to leave out the "
                 "smallest levels.",
                 ConvergenceWarning,
-                # _warn_about, _select, fit, fit_method, with_callbacks, caller
-                stacklevel=6,
+                # _warn_about, fit, with_callbacks, fit_method, caller
+                stacklevel=5,
             )
 
 

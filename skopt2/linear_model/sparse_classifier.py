@@ -75,7 +75,7 @@ class SparseClassifier(ClassifierMixin, SparseLinearModel):
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Coefficients; one row for two classes.
+        Coefficients; one row for two classes, except with ``loss="multinomial"``.
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Intercepts; 0.0 without.
     n_features_in_ : int
@@ -161,6 +161,17 @@ class SparseClassifier(ClassifierMixin, SparseLinearModel):
         self.random_state = random_state
         self.device = device
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        try:
+            loss = get_loss(self.loss)
+        except ValueError:
+            # Tags are read before fit, which is where bad parameters are reported.
+            return tags
+        several = loss.task == "multiclass" or loss.name == "logistic"
+        tags.classifier_tags.multi_class = several
+        return tags
+
     @fit_method
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
@@ -213,6 +224,8 @@ class SparseClassifier(ClassifierMixin, SparseLinearModel):
             Positive for ``classes_[1]`` with two classes.
         """
         scores = self._linear(X, "decision_function")
+        if scores.shape[1] == 2:
+            return scores[:, 1] - scores[:, 0]
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def predict(self, X):

@@ -29,6 +29,8 @@ from skopt2.solvers.active_inverse import ActiveInverse
 
 # A nonzero of any size: derivatives "at zero plus" are taken there.
 NUDGE = 1e-150
+# Shares of the concave curvature of a penalty to try when the whole is indefinite.
+SHARES = (1.0, 0.9, 0.7, 0.4, 0.0)
 # Largest relative residual of an inexact Newton direction.
 FORCING = 0.1
 
@@ -51,6 +53,7 @@ class ActiveNewton:
         self.n_steps = 0
         self._reference_is_old = True
         self._krylov = 0
+        self._share, self._since_rebuild = 1.0, 0
 
     def sharpen(self):
         """Progress has ended early: form every matrix anew, as exactly as possible."""
@@ -178,7 +181,7 @@ class ActiveNewton:
             return
         self.batch = max(3.0, min(self.batch, 10.0 + crowded * size))
         if crowded == 0.01:
-            self.batch = min(self.batch, max(3.0, 0.01 * size))
+            self.batch = min(self.batch, max(3.0, 0.015 * size))
 
     def _direction(self, part, S, g, edge, lam, C, worst):
         """Return the order of S and the Newton direction, None if there is none."""
@@ -212,7 +215,10 @@ class ActiveNewton:
         stale = ~wanted[held] | (inverse.diagonal != level[held])
         wanted[held[~stale]] = False
         new = np.flatnonzero(wanted)
-        if 2 * (new.size + int(stale.sum())) > S.size + 20 or inverse.k == 0:
+        self._since_rebuild += 1
+        retry = self._share < 1.0 and self._since_rebuild >= 4
+        changes = new.size + int(stale.sum())
+        if retry or 2 * changes > S.size + 20 or inverse.k == 0:
             return self._rebuild(S, C, G)
         inverse.remove(np.flatnonzero(stale))
         if new.size and not inverse.add(new, G, level[new]):
@@ -220,17 +226,23 @@ class ActiveNewton:
         return True
 
     def _rebuild(self, S, C, G):
-        """Factorise anew: with the curvature of the penalty, without, with a ridge."""
-        if self.inverse.rebuild(S, G, C):
-            return True
-        convex = np.maximum(C, 0.0)
-        if C.min() < 0.0 and self.inverse.rebuild(S, G, convex):
-            # The concave part is majorised by its tangent: still a descent direction.
-            self.inverse.diagonal = C.copy()
-            return True
+        """Factorise anew, with as much of the penalty's concavity as stays definite.
+
+        A share of the concave part leaves a majoriser, so the direction descends; the
+        larger the share, the longer the step out of the indefinite region. At a strict
+        minimum the whole of it is definite, so it is tried again every few steps.
+        """
+        self._since_rebuild = 0
+        concave = bool((C < 0.0).any())
+        for share in SHARES if concave else (1.0,):
+            if self.inverse.rebuild(S, G, np.where(C < 0.0, share * C, C)):
+                self.inverse.diagonal = C.copy()
+                self._share = share
+                return True
+        self._share = 0.0
         diagonal = np.abs(G[S, S]).max()
         for ridge in (1e-10, 1e-7, 1e-4):
-            if self.inverse.rebuild(S, G, convex + ridge * diagonal):
+            if self.inverse.rebuild(S, G, np.maximum(C, 0.0) + ridge * diagonal):
                 self.inverse.diagonal = C.copy()
                 return True
         return False

@@ -24,6 +24,9 @@ from skopt2._core.array import cholesky_solve, device_of, flatnonzero, put, take
 # The largest support that is solved by a factorisation.
 DENSE_LIMIT = 2000
 CG_LIMIT = 100
+# What is added to a matrix with unit diagonal until it is positive definite: losses
+# that are linear in places leave directions without curvature.
+RIDGES = (0.0, 1e-6, 1e-3, 1e-1)
 
 
 def newton_step(model, point, lam, ceiling):
@@ -80,12 +83,14 @@ def _factorised(model, point, index, rhs, slope, C):
     # Columns of equal length, or the factor of badly scaled ones is rounding error.
     root = xp.where(diagonal > 0.0, diagonal, xp.ones_like(diagonal)) ** 0.5
     H = H / (root[:, None] * root[None, :])
-    H = H + xp.eye(C.shape[0], dtype=H.dtype, device=_device(H)) * (C / (root * root))
-    d = cholesky_solve(H, rhs / root)
-    if d is None:
-        return None
-    d = d / root
-    return (d[1:], d[0]) if model.explicit else (d, None)
+    one = xp.eye(C.shape[0], dtype=H.dtype, device=_device(H))
+    C = C / (root * root)
+    for ridge in RIDGES:
+        d = cholesky_solve(H + one * (C + ridge), rhs / root)
+        if d is not None:
+            d = d / root
+            return (d[1:], d[0]) if model.explicit else (d, None)
+    return None
 
 
 def _device(x):

@@ -119,7 +119,10 @@ def test_other_problem_is_refused_or_replaced(path, X, y):
     np.testing.assert_array_equal(
         fresh.history_["objective"], alone.history_["objective"]
     )
-    assert read_checkpoint(path).n_iter == alone.n_iter_
+    saved = read_checkpoint(path)
+    assert saved.n_iter == alone.n_iter_
+    for name in ("iteration", "objective", "certificate"):
+        np.testing.assert_array_equal(saved.history[name], fresh.history_[name])
 
 
 def test_text_log(X, y):

@@ -73,24 +73,27 @@ def best_subset(X, y, lam):
     return best, chosen
 
 
-def accelerated_gradient(X, y, gradient, bound, lam, bend, limit, iterations):
+def accelerated_gradient(X, y, gradient, L, lam, bend, iterations):
     """Accelerated gradient for l1 plus a smooth concave rest, formula by formula.
 
-    X with columns of mean square 1; ``bend(w)`` is the derivative of the rest and
-    ``limit`` its Lipschitz constant.
+    L bounds the curvature of loss and rest; ``bend(w)`` is the derivative of the rest.
     """
     n, p = X.shape
-    L = max(bound * np.linalg.eigvalsh(X.T @ X / n)[-1], limit)
-    beta = 0.99 / L
-    w, ag, alpha = np.zeros(p), np.zeros(p), 1.0
+    beta, alpha, rest, speed = 0.99 / L, 1.0, 0, 0.0
+    w, v, last, middles = np.zeros(p), np.zeros(p), np.zeros(p), []
     for _ in range(iterations):
-        step = beta / alpha
-        middle = (1 - alpha) * ag + alpha * w
-        g = X.T @ gradient(y, X @ middle) / n + bend(middle)
-        w = _soft(w - step * g, step * lam)
-        ag = _soft(middle - beta * g, beta * lam)
-        alpha = 2 / (1 + np.sqrt(1 + 4 / alpha**2))
-    return ag
+        m = (1 - alpha) * v + alpha * w
+        g = X.T @ gradient(y, X @ m) / n + bend(m)
+        w = _soft(w - beta / alpha * g, beta / alpha * lam)
+        v = _soft(m - beta * g, beta * lam)
+        before, speed = speed, np.linalg.norm(m - last)
+        last = m
+        middles.append(m)
+        if speed < before and rest >= 3:
+            alpha, rest = 1.0, 0
+        else:
+            alpha, rest = 2 / (1 + np.sqrt(1 + 4 / alpha**2)), rest + 1
+    return v, middles
 
 
 def _soft(z, threshold):
