@@ -95,13 +95,18 @@ def _wanted(options):
     return kept
 
 
-def _print_rows(label, rows):
-    """Print the rows of one (case, target); ratios to the fastest peer."""
-    times = [row["seconds"] for name, row in rows if row and name != "skopt2"]
+def _print_rows(label, answers, i):
+    """Print the rows of target ``i`` of a case; ratios to the fastest peer."""
+    rows = {name: answer["best"][i] for name, answer in answers.items()}
+    times = [row["seconds"] for name, row in rows.items() if row and name != "skopt2"]
     fastest = min(times, default=np.nan)
-    for name, row in rows:
+    for name, row in rows.items():
         if row is None:
-            print(f"{label:<26}{name:<9}{'not reached':>12}")
+            closest = min(answers[name]["runs"], key=lambda run: run["worst"])
+            print(
+                f"{label:<26}{name:<9}{'-':>12}  not reached or given up: at best"
+                f" {closest['worst']:.1e} in {closest['seconds']:.2f} s"
+            )
             continue
         print(
             f"{label:<26}{name:<9}{row['seconds']:>12.4f}{row['worst']:>10.1e}"
@@ -127,7 +132,7 @@ def _run_case(case, processes, options):
             answers[name] = answer
     for i, target in enumerate(case.targets):
         label = f"{case.name} @{target:.0e}" if np.isfinite(target) else case.name
-        _print_rows(label, [(name, a["best"][i]) for name, a in answers.items()])
+        _print_rows(label, answers, i)
     sys.stdout.flush()
     return answers
 

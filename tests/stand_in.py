@@ -74,6 +74,9 @@ class StandInSparse:
         self.nnz = self._host.nnz
 
     def __matmul__(self, other):
+        if isinstance(other, StandInSparse):
+            assert other._device == self._device, "a product of two devices"
+            return self._like(self._host @ other._host)
         return self._up(self._host @ self._down(other))
 
     def __rmatmul__(self, other):

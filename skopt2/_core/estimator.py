@@ -17,6 +17,7 @@ end, so that the two cannot disagree.
 """
 
 import functools
+import sys
 import warnings
 
 from sklearn.base import BaseEstimator
@@ -227,6 +228,15 @@ class IterativeEstimator(CallbackSupportMixin, BaseEstimator):
         warnings.warn(
             f"{type(self).__name__} stopped {how}: {result.certificate}. {advice}.",
             ConvergenceWarning,
-            # _warn_unless_converged, _finish, fit, fit_method, with_callbacks, caller
-            stacklevel=6,
+            stacklevel=_level_of_caller(),
         )
+
+
+def _level_of_caller():
+    """Return the stack level, seen from the calling function, of the user's line."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
+        ("skopt2.", "sklearn.callback.")
+    ):
+        level, frame = level + 1, frame.f_back
+    return level

@@ -52,6 +52,7 @@ def iterate(
         Name of the certificate.
     resume : dict, default=None
         ``state``, ``n_iter`` and ``history`` of a checkpoint: the loop goes on there.
+        Without ``state`` it goes on from the argument.
 
     Returns
     -------
@@ -60,7 +61,9 @@ def iterate(
     """
     start, n_iter, history = time.perf_counter(), 0, History()
     if resume is not None:
-        state, n_iter = solver.unpack(resume["state"]), int(resume["n_iter"])
+        n_iter = int(resume["n_iter"])
+        if "state" in resume:
+            state = solver.unpack(resume["state"])
         history = History(resume["history"])
         past = history.as_dict().get("time", [0.0])
         start -= float(past[-1]) if len(past) else 0.0

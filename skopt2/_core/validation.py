@@ -281,7 +281,8 @@ def encode_labels(estimator, y, weight, min_classes=2):
         counted = "" if weight is None else " among the samples of positive weight"
         raise ValueError(
             f"{type(estimator).__name__} needs samples of at least {min_classes} "
-            f"classes in y, but there is only one class{counted}: {classes[0]!r}."
+            f"classes in y, but there is only one class{counted}: "
+            f"{classes.tolist()[0]!r}."
         )
     return classes, codes.astype(np.int64, copy=False)
 

@@ -17,7 +17,7 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
-from skopt2._core.array import is_sparse, move, namespace, sum64, take, to_numpy, xlogy
+from skopt2._core.array import move, namespace, sum64, take, to_numpy, xlogy
 from skopt2._core.result import StopReason
 from skopt2._core.sklearn_seam import check_method_params
 from skopt2.linear_model.formulation import Formulation
@@ -161,8 +161,9 @@ def make_folds(estimator, data, params):
     rows = np.arange(y.shape[0])
     folds = []
     for number, parts in enumerate(splitter.split(X, y, **params)):
-        # Indexing turns masks into row numbers, and refuses rows that do not exist.
-        train, test = (rows[np.asarray(part)] for part in parts)
+        # Indexing turns masks into row numbers, and refuses rows that do not exist; an
+        # empty list would be an array of floats.
+        train, test = (rows[np.asarray(p) if len(p) else []] for p in parts)
         if weight is not None:
             train, test = train[weight[train] > 0], test[weight[test] > 0]
         for part, name in ((train, "training"), (test, "test")):

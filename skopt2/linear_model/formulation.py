@@ -7,7 +7,9 @@ from numbers import Integral, Real
 import numpy as np
 
 from skopt2._core.array import asarray_like, namespace, to_numpy
+from skopt2._core.cuda import target_of
 from skopt2._core.iterate import iterate
+from skopt2._core.result import StopReason
 from skopt2.losses import get_loss
 from skopt2.penalties import get_penalty
 from skopt2.penalties.positive import Positive
@@ -53,6 +55,13 @@ def check_number(name, value, low, *, closed=True, integer=False, optional=False
         )
 
 
+def on_host(values):
+    """Return numbers of any library, a list or a pandas Series as float64 NumPy."""
+    if target_of(values).kind != "numpy":
+        values = to_numpy(values)
+    return np.asarray(values, dtype=np.float64)
+
+
 def check_factor(penalty_factor, n_features):
     """Return the penalty factors as float64, (n_features,), each in [0, inf].
 
@@ -70,7 +79,7 @@ def check_factor(penalty_factor, n_features):
     """
     if penalty_factor is None:
         return np.ones(n_features)
-    factor = np.asarray(to_numpy(penalty_factor), dtype=np.float64)
+    factor = on_host(penalty_factor)
     if factor.shape != (n_features,):
         raise ValueError(
             f"penalty_factor has shape {factor.shape}, expected ({n_features},): one "
@@ -125,6 +134,8 @@ class Formulation:
         loss.check_target(target)
         penalty = get_penalty(estimator.penalty)
         penalty.check_parameters(n_features=X.shape[1])
+        self._reweight = getattr(penalty, "reweight", None)
+        self._n_reweightings = getattr(penalty, "n_reweightings", 0)
         if estimator.positive:
             penalty = Positive(penalty)
         self.penalty = penalty
@@ -190,6 +201,22 @@ class Formulation:
         """Return the solver that the estimator asks for."""
         return make_solver(self.problem, self.solver_name, self.tol)
 
+    def feasible(self, start):
+        """Return the point nearest to a warm start that the problem allows.
+
+        Parameters
+        ----------
+        start : Solution or None
+            A previous fit may have had other bounds and excluded other features.
+        """
+        if start is None or start.ids.size == 0:
+            return start
+        shut = np.where(np.isinf(self.factor[start.ids]), np.inf, 0.0)
+        shut = shut if start.w.ndim == 1 else shut[:, None]
+        w = self.penalty.restrict(start.ids).prox(start.w, 1.0, shut)
+        used = w != 0 if w.ndim == 1 else (w != 0).any(axis=1)
+        return replace(start, ids=start.ids[used], w=w[used])
+
     def minimise(self, solver, state, *, monitor=None, resume=None):
         """Run a solver from a state; multi-stage penalties reweight in between.
 
@@ -207,7 +234,9 @@ class Formulation:
         Returns
         -------
         result : Result
-            Of the last stage.
+            Of the last stage, with the iterations and the history of all.
+        state : object
+            The last one of the solver, where a path goes on.
         """
         arguments = {
             "tol": self.tol,
@@ -217,23 +246,77 @@ class Formulation:
             "monitor": monitor,
             "name": solver.certificate_name,
         }
-        stages = getattr(self.penalty, "n_reweightings", 0)
         base = self.problem.lam
-        result = iterate(solver, state, resume=resume, **arguments)
-        for _ in range(stages):
-            weights = np.zeros(self.factor.shape + np.shape(result.solution.w)[1:])
-            weights[result.solution.ids] = result.solution.w
-            size = np.abs(weights) if weights.ndim == 1 else np.abs(weights).max(axis=1)
-            lam = base * self.penalty.reweight(size)
-            self.problem.set_level(lam)
-            stage = self.solver()
-            result, before = (
-                iterate(stage, stage.init(result.solution), **arguments),
-                result,
-            )
-            result = replace(result, n_iter=result.n_iter + before.n_iter)
+        stages = _Stages(solver, self.problem)
+        result = iterate(stages, state, resume=resume, **arguments)
+        while stages.number < self._n_reweightings:
+            if result.reason not in (StopReason.CONVERGED, StopReason.STALLED):
+                break
+            if result.n_iter >= self.max_iter:
+                result = replace(result, reason=StopReason.MAX_ITER)
+                break
+            state = stages.begin(base * self._reweight(self._sizes(result.solution)))
+            past = {"n_iter": result.n_iter, "history": result.history.as_dict()}
+            result = iterate(stages, state, resume=past, **arguments)
         self.problem.set_level(base)
-        return result
+        return result, stages.state
+
+    def _sizes(self, solution):
+        """Return the largest absolute coefficient of each feature, (p,)."""
+        size = np.zeros(self.factor.shape)
+        w = np.abs(solution.w)
+        size[solution.ids] = w if w.ndim == 1 else w.max(axis=1)
+        return size
+
+
+class _Stages:
+    """A solver that remembers its last state, and the stage that it is in.
+
+    Parameters
+    ----------
+    solver : object
+        What does the work.
+    problem : LinearProblem
+        Its level is that of the stage.
+    """
+
+    def __init__(self, solver, problem):
+        self._solver, self._problem = solver, problem
+        self.number, self.state = 0, None
+
+    def begin(self, lam):
+        """Return the state in which the next stage starts."""
+        self.number += 1
+        return self._solver.retarget(self.state, lam)
+
+    def step(self, state):
+        """Step and remember."""
+        self.state = self._solver.step(state)
+        return self.state
+
+    def certificate(self, state):
+        """Measure."""
+        return self._solver.certificate(state)
+
+    def finalize(self, state):
+        """Return the solution."""
+        return self._solver.finalize(state)
+
+    def pack(self, state):
+        """Return the state of the solver, and after the first stage its levels."""
+        packed = self._solver.pack(state)
+        if self.number:
+            packed = {**packed, "stage": self.number, "levels": self._problem.lam}
+        return packed
+
+    def unpack(self, packed):
+        """Return the state of a checkpoint, in the stage that it was written in."""
+        packed = dict(packed)
+        self.number = int(packed.pop("stage", 0))
+        levels = packed.pop("levels", None)
+        if levels is not None:
+            self._problem.set_level(np.asarray(levels, dtype=np.float64))
+        return self._solver.unpack(packed)
 
 
 def _several_classes(loss):

@@ -33,6 +33,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from skopt2._core.array import to_numpy
+from skopt2.linear_model.formulation import on_host
 
 CRITERIA = ("aic", "bic", "ebic")
 _LIKELIHOODS = ("squared", "poisson", "logistic", "multinomial")
@@ -52,8 +53,7 @@ def count_observations(sample_weight, n_samples):
         return float(n_samples)
     if isinstance(sample_weight, Real):
         return float(sample_weight) * n_samples
-    host = to_numpy(sample_weight) if hasattr(sample_weight, "dtype") else sample_weight
-    return float(np.sum(np.asarray(host, dtype=np.float64)))
+    return float(on_host(sample_weight).sum())
 
 
 class InformationCriterion:
@@ -86,9 +86,9 @@ class InformationCriterion:
             )
         if n_observations <= 2.0:
             raise ValueError(
-                f"criterion={name!r} reads the sum of sample_weight as the number of "
-                f"observations, and it is {n_observations:g}. Give weights that count "
-                'observations, or use criterion="cv".'
+                f"criterion={name!r} needs more than two observations, and there is "
+                f"n_samples={n_observations:g}: the sum of sample_weight, where it is "
+                "given. Give weights that count observations, or use more samples."
             )
         self.name, self.gamma, self.n = name, gamma, n_observations
         self.problem = problem
@@ -107,15 +107,17 @@ class InformationCriterion:
     def _largest(self):
         """Return the number of degrees of freedom at which a path ends.
 
-        With as many coefficients as observations the residual vanishes and log(RSS)
-        has no lower bound. With p > n a path gets there by the choice of the best among
-        many coefficients, so that RSS is no longer an estimate of the noise long
-        before; half of n is where all criteria still charge more than noise can pay.
+        With as many coefficients as observations the residual vanishes, and log(RSS)
+        has no lower bound. Where p >= n a path gets near there by choosing among many
+        coefficients those that fit the noise: RSS is no estimate of it long before,
+        and every criterion turns down again. Criteria with an estimated variance are
+        consistent for models that are small beside n; n / log(n) is the size that Fan
+        and Lv screen for.
         """
-        saturated = self.n
+        limit = self.n
         if self.problem.loss.is_quadratic and self.n_candidates + self.n_free >= self.n:
-            saturated = max(self.n / 2.0, self.n_free + 2.0)
-        return saturated
+            limit = max(self.n / math.log(self.n), self.n_free + 2.0)
+        return limit
 
     def degrees_of_freedom(self, solution):
         """Return the number of nonzero coefficients and free intercepts."""

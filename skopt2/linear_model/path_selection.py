@@ -109,33 +109,24 @@ class PathSelection:
         with data.target.activate():
             formulation = Formulation(self, data)
             alphas = alpha_grid(formulation, self.alphas, self.eps)
+            rule = self._rule(formulation, sample_weight)
             describe = functools.partial(self._describe, data=data)
-            rule, scores, unsolved = None, None, 0
-            if self.criterion != "cv":
-                n_observations = count_observations(sample_weight, data.X.shape[0])
-                rule = InformationCriterion(
-                    self.criterion, formulation, n_observations, self.ebic_gamma
-                )
             monitor = self._start(
                 data,
                 describe,
                 tol=formulation.tol,
                 certificate="",
-                max_checks=1 if rule else 2,
+                max_checks=2 if rule is None else 1,
             )
             context = None if monitor is None else monitor.context
+            scores, unsolved = None, 0
             if rule is None:
                 scores, unsolved = self._cross_validate(
                     formulation, data, alphas, scorer, routed, context
                 )
                 alphas = alphas[: len(scores)]
             results, values = self._follow(formulation, data, alphas, rule, context)
-            if rule is None:
-                scores = scores[: len(results)]
-                chosen = choose_level(scores, self.selection)
-            else:
-                chosen = int(np.argmin(values))
-            self._store_path(results, alphas, chosen, scores, values, data)
+            chosen = self._store_path(results, alphas, scores, values, data)
             self._warn_about(unsolved + count_unsolved(results), results[chosen])
             return self._finish(results[chosen], data, describe, monitor)
 
@@ -204,6 +195,15 @@ class PathSelection:
             return params, {"sample_weight": sample_weight}
         return params, {}
 
+    def _rule(self, formulation, sample_weight):
+        """Return the information criterion, None for cross-validation."""
+        if self.criterion == "cv":
+            return None
+        n_observations = count_observations(sample_weight, formulation.problem.design.n)
+        return InformationCriterion(
+            self.criterion, formulation, n_observations, self.ebic_gamma
+        )
+
     def _cross_validate(self, formulation, data, alphas, scorer, routed, context):
         """Return the scores of all folds and how many fits did not converge."""
         folds = make_folds(self, data, routed[0])
@@ -251,8 +251,13 @@ class PathSelection:
             )
         return results[: len(values)], np.asarray(values)
 
-    def _store_path(self, results, alphas, chosen, scores, values, data):
-        """Set the attributes that only a path has, arrays where the input lived."""
+    def _store_path(self, results, alphas, scores, values, data):
+        """Set the attributes that only a path has; return the number of the choice."""
+        if values is None:
+            scores = scores[: len(results)]
+            chosen = choose_level(scores, self.selection)
+        else:
+            chosen = int(np.argmin(values))
         dtype = self._describe(results[chosen].solution, data)["coef_"].dtype
         path = collect(results, alphas, data.X.shape[1], dtype)
         intercepts = path.intercepts
@@ -270,6 +275,7 @@ class PathSelection:
         self.alpha_ = float(path.alphas[chosen])
         if data.classes is not None:
             self.classes_ = data.classes
+        return chosen
 
     def _warn_about(self, unsolved, result):
         """Warn once of all the fits that did not converge, less the chosen one."""

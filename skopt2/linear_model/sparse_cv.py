@@ -115,8 +115,8 @@ class SparseRegressorCV(PathSelection, SparseRegressor):
 
     Information criteria count nonzero coefficients and the intercept as degrees of
     freedom, and the sum of ``sample_weight`` as observations. The variance of the
-    squared loss is profiled out, so its path ends where the model saturates: at as many
-    degrees of freedom as observations, at half of them where p > n.
+    squared loss is profiled out, so its path ends before the model fits the noise: at n
+    degrees of freedom, or at n / log(n) where there are n features or more.
 
     Callbacks see one task a level, inside that of its path. One that asks to stop ends
     the path there; levels that not all paths reached are dropped.
@@ -125,7 +125,8 @@ class SparseRegressorCV(PathSelection, SparseRegressor):
     ----------
     Friedman, Hastie and Tibshirani, Journal of Statistical Software 33(1), 2010 (paths,
     one standard error); Zou, Hastie and Tibshirani, Annals of Statistics 35, 2007
-    (degrees of freedom); Chen and Chen, Biometrika 95, 2008 (EBIC).
+    (degrees of freedom); Chen and Chen, Biometrika 95, 2008 (EBIC); Fan and Lv, JRSS B
+    70, 2008 (n / log(n)).
 
     Examples
     --------

@@ -28,6 +28,9 @@ class SparseLinearModel(IterativeEstimator):
             def describe(solution):
                 return self._describe(solution, data)
 
+            if data.classes is not None:
+                # Before the end: callbacks predict with the model of a check.
+                self.classes_ = data.classes
             monitor = self._start(
                 data,
                 describe,
@@ -35,14 +38,12 @@ class SparseLinearModel(IterativeEstimator):
                 certificate=solver.certificate_name,
                 max_checks=formulation.max_iter,
             )
-            result = formulation.minimise(
+            result, _ = formulation.minimise(
                 solver,
-                solver.init(self._warm_solution(data)),
+                solver.init(formulation.feasible(self._warm_solution(data))),
                 monitor=monitor,
                 resume=self._take_resume(data),
             )
-            if data.classes is not None:
-                self.classes_ = data.classes
             return self._finish(result, data, describe, monitor)
 
     def _describe(self, solution, data):

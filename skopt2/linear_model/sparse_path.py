@@ -5,8 +5,7 @@ from numbers import Integral
 
 import numpy as np
 
-from skopt2._core.array import to_numpy
-from skopt2.linear_model.formulation import Formulation, check_number, levels
+from skopt2.linear_model.formulation import Formulation, check_number, levels, on_host
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +57,7 @@ def alpha_grid(formulation, alphas, eps):
         If a level is out of range or the grid cannot be placed.
     """
     if not isinstance(alphas, Integral):
-        values = np.asarray(to_numpy(alphas), dtype=np.float64)
+        values = on_host(alphas)
         if values.ndim != 1 or values.size == 0:
             raise ValueError(
                 "alphas must be a number of levels or a nonempty one-dimensional "
@@ -110,34 +109,11 @@ def follow(formulation, alphas, *, on_point=None):
             state = solver.init(None)
         else:
             state = solver.retarget(state, lam)
-        keeper = _LastState(solver)
-        results.append(formulation.minimise(keeper, state))
-        state = keeper.state
+        result, state = formulation.minimise(solver, state)
+        results.append(result)
         if on_point is not None and on_point(i, results[-1]):
             break
     return results
-
-
-class _LastState:
-    """A solver that remembers the last state it was in, for the next level."""
-
-    def __init__(self, solver):
-        self._solver = solver
-        self.certificate_name = solver.certificate_name
-        self.check_every = getattr(solver, "check_every", 1)
-
-    def step(self, state):
-        """Step and remember."""
-        self.state = self._solver.step(state)
-        return self.state
-
-    def certificate(self, state):
-        """Measure."""
-        return self._solver.certificate(state)
-
-    def finalize(self, state):
-        """Return the solution."""
-        return self._solver.finalize(state)
 
 
 def collect(results, alphas, n_features, dtype=np.float64):

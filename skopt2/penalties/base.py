@@ -211,6 +211,21 @@ class Penalty(BaseEstimator):
         """
         return w != 0
 
+    def unpenalised(self, lam):
+        """Tell where the penalty vanishes, so that Newton may cross zero.
+
+        Parameters
+        ----------
+        lam : array of shape (p,)
+            Level per feature, in [0, inf].
+
+        Returns
+        -------
+        unpenalised : array of bool of the shape of lam
+            Never True where a bound holds at every level.
+        """
+        return lam == 0
+
     def subdiff_distance(self, w, grad, lam):
         """Distance of -grad to the subdifferential of the penalty, per coordinate.
 

@@ -162,6 +162,11 @@ class Box(Penalty):
         lower, upper = self._limits(w)
         return (w > lower) & (w < upper) & ~namespace(lam).isinf(lam)
 
+    def unpenalised(self, lam):
+        """False everywhere: the bounds hold at every level."""
+        xp = namespace(lam)
+        return xp.zeros_like(lam, dtype=xp.bool)
+
     def subdiff_distance(self, w, grad, lam):
         """Distance of -grad to the normal cone of the box, per coordinate."""
         xp = namespace(w)

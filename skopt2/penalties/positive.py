@@ -122,6 +122,11 @@ class Positive(Penalty):
         """True where w > 0 and the wrapped penalty is smooth around w."""
         return (w > 0) & self.penalty.free(w, lam)
 
+    def unpenalised(self, lam):
+        """False everywhere: the bound holds at every level."""
+        xp = namespace(lam)
+        return xp.zeros_like(lam, dtype=xp.bool)
+
     def subdiff_distance(self, w, grad, lam):
         """Distance of -grad to the subdifferential, per coordinate; see Penalty."""
         xp = namespace(w)

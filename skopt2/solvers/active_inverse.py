@@ -19,8 +19,8 @@ import numpy as np
 from scipy.linalg.blas import dgemm
 from scipy.linalg.lapack import dpotrf, dpotri
 
-# A Schur complement whose pivot is smaller than this, relative to its diagonal, is
-# taken as singular: the new member is a combination of those that are in.
+# A pivot smaller than this, relative to its own diagonal element, is taken as zero: the
+# member is a combination of others, however small it is itself.
 SINGULAR = 1e-11
 
 
@@ -63,9 +63,9 @@ class ActiveInverse:
             return True
         A = np.asfortranarray(G[np.ix_(members, members)])
         A[np.diag_indices(k)] += C
-        floor = SINGULAR * np.abs(A.diagonal()).max()
+        floor = SINGULAR * np.abs(A.diagonal())
         L, info = dpotrf(A, lower=1, overwrite_a=1)
-        if info or L.diagonal().min() ** 2 <= floor:
+        if info or (L.diagonal() ** 2 <= floor).any():
             return False
         P, info = dpotri(L, lower=1, overwrite_c=1)
         lower = np.tril(P)
@@ -115,13 +115,13 @@ class ActiveInverse:
         P = self._P
         corner = G[np.ix_(members, members)]
         corner[np.diag_indices(d)] += C
-        size = np.abs(corner.diagonal()).max()
+        floor = SINGULAR * np.abs(corner.diagonal())
         if k:
             side = G[np.ix_(self.active, members)]
             B = P[:k, :k] @ side
             corner = corner - side.T @ B
         L, info = dpotrf(corner, lower=1)
-        if info or L.diagonal().min() ** 2 <= SINGULAR * size:
+        if info or (L.diagonal() ** 2 <= floor).any():
             return False
         Z = np.linalg.inv(corner)
         if k:

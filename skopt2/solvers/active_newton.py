@@ -31,6 +31,9 @@ from skopt2.solvers.active_inverse import ActiveInverse
 NUDGE = 1e-150
 # Shares of the concave curvature of a penalty to try when the whole is indefinite.
 SHARES = (1.0, 0.9, 0.7, 0.4, 0.0)
+# Damping of a Newton system after one step that failed, and after more, in units of the
+# bounds on its diagonal; it falls with every step that is taken whole.
+DAMPING = (1e-4, 1e-2, 1.0)
 # Largest relative residual of an inexact Newton direction.
 FORCING = 0.1
 
@@ -54,6 +57,8 @@ class ActiveNewton:
         self._reference_is_old = True
         self._krylov = 0
         self._share, self._since_rebuild = 1.0, 0
+        # Relative to the largest diagonal element of the Hessian; 0 until a step fails.
+        self._damping = 0.0
 
     def sharpen(self):
         """Progress has ended early: form every matrix anew, as exactly as possible."""
@@ -83,6 +88,7 @@ class ActiveNewton:
             Its largest subdifferential distance.
         """
         model = self.model
+        self._release()
         penalised = lam[(lam > 0) & np.isfinite(lam)]
         self._typical = float(np.median(penalised)) if penalised.size else model.problem.scale
         if not model.has_gram:
@@ -92,7 +98,7 @@ class ActiveNewton:
             worst = float(distance.max()) if distance.size else 0.0
             if worst <= tolerance(w):
                 return w, worst
-            S = self._choose(w, lam, distance)
+            S = self._choose(penalty, w, lam, distance)
             step = self._step(penalty, w, lam, S, worst)
             if step is None:
                 step = self._proximal_step(penalty, w, lam)
@@ -103,9 +109,15 @@ class ActiveNewton:
         distance = penalty.subdiff_distance(w, model.g, lam)
         return w, float(distance.max()) if distance.size else 0.0
 
-    def _choose(self, w, lam, distance):
+    def _release(self):
+        """Go on without damping."""
+        if self._damping:
+            self._damping = 0.0
+            self.inverse.clear()
+
+    def _choose(self, penalty, w, lam, distance):
         """Return the active set: the support, the unpenalised, the worst violators."""
-        inside = (w != 0) | (lam == 0)
+        inside = (w != 0) | penalty.unpenalised(lam)
         S = np.flatnonzero(inside)
         room = int(max(3, self.batch))
         if self.model.has_gram:
@@ -120,19 +132,22 @@ class ActiveNewton:
         """Return the point after one Newton step, None if none lowers the objective."""
         model, g = self.model, self.model.g
         part = penalty.restrict(S)
-        for attempt in range(2):
+        if self._damping < DAMPING[0]:
+            self._release()
+        for least in DAMPING:
             sign = np.where(w[S] != 0, np.sign(w[S]), -np.sign(g[S]))
             edge = np.where(w[S] != 0, w[S], NUDGE * sign)
             C = part.curvature(edge, lam[S])
             solved = self._direction(part, S, g, edge, lam, C, worst)
-            if solved is None:
-                return None
-            S, d = solved
-            # The inverse keeps its own order.
-            part = penalty.restrict(S)
-            found = self._search(part, w, lam, S, d)
-            if found is not None:
-                return found
+            if solved is not None:
+                # The inverse keeps its own order.
+                S, d = solved
+                part = penalty.restrict(S)
+                found = self._search(part, w, lam, S, d)
+                if found is not None:
+                    return found
+            # The next direction is shorter along the null space of a singular Hessian.
+            self._damping = max(100.0 * self._damping, least)
             self.inverse.clear()
             self._reference_is_old = True
             self.batch = 3.0
@@ -144,24 +159,29 @@ class ActiveNewton:
         start, level = w[S], lam[S]
         sign = np.where(start != 0, np.sign(start), np.sign(d))
         before = part.value(start, level)
-        guarded = level > 0
-        t = 1.0
+        guarded = ~part.unpenalised(level)
         wrong = (start == 0) & (d * -model.g[S] < 0) & guarded
-        for halving in range(12):
+
+        def trial(t):
             end = start + t * d
             crossing = ((end * sign < 0) & guarded) | wrong
             end[crossing] = 0.0
-            move = end - start
-            change, token = model.trial(S, move)
+            change, token = model.trial(S, end - start)
             change += part.value(end, level) - before
-            slack = 1e-15 * (abs(before) + abs(change))
-            if change <= slack:
+            return change, end, token, int(crossing.sum())
+
+        # Near the solution a step gains less than the rounding of its own test.
+        slack = 1e-15 * (abs(before) + model.magnitude)
+        for t in _lengths(start, d, guarded):
+            found = trial(t)
+            if found[0] <= slack:
                 break
-            t *= 0.5
         else:
             return None
+        self._damping *= 0.1 if t == 1.0 else 1.0
+        _, end, token, crossings = found
         model.accept(token)
-        self._adapt(t, int(crossing.sum()), S.size)
+        self._adapt(t, crossings, S.size)
         out = w.copy()
         out[S] = end
         return out
@@ -218,7 +238,7 @@ class ActiveNewton:
         self._since_rebuild += 1
         retry = self._share < 1.0 and self._since_rebuild >= 4
         changes = new.size + int(stale.sum())
-        if retry or 2 * changes > S.size + 20 or inverse.k == 0:
+        if self._damping or retry or 2 * changes > S.size + 20 or inverse.k == 0:
             return self._rebuild(S, C, G)
         inverse.remove(np.flatnonzero(stale))
         if new.size and not inverse.add(new, G, level[new]):
@@ -233,19 +253,25 @@ class ActiveNewton:
         minimum the whole of it is definite, so it is tried again every few steps.
         """
         self._since_rebuild = 0
+        diagonal = np.abs(G[S, S])
+        diagonal = np.where(diagonal > 0.0, diagonal, diagonal.max())
+        extra = self._extra(S)
         concave = bool((C < 0.0).any())
         for share in SHARES if concave else (1.0,):
-            if self.inverse.rebuild(S, G, np.where(C < 0.0, share * C, C)):
+            if self.inverse.rebuild(S, G, np.where(C < 0.0, share * C, C) + extra):
                 self.inverse.diagonal = C.copy()
                 self._share = share
                 return True
         self._share = 0.0
-        diagonal = np.abs(G[S, S]).max()
         for ridge in (1e-10, 1e-7, 1e-4):
             if self.inverse.rebuild(S, G, np.maximum(C, 0.0) + ridge * diagonal):
                 self.inverse.diagonal = C.copy()
                 return True
         return False
+
+    def _extra(self, S):
+        """Return what damping adds to the diagonal of the Hessian on S."""
+        return self._damping * self.model.bound()[S] if self._damping else 0.0
 
     def _conjugate_gradient(self, S, rhs, C, precondition, worst):
         """Solve (H + C) d = rhs approximately, preconditioned.
@@ -255,6 +281,8 @@ class ActiveNewton:
         iteration; the first one is followed as it is, preconditioned.
         """
         model = self.model
+        if self._damping:
+            C = C + self._extra(S)
         if precondition is None:
             diagonal = model.diagonal()[S] + np.maximum(C, 0.0)
             diagonal = np.where(diagonal > 0.0, diagonal, 1.0)
@@ -293,11 +321,13 @@ class ActiveNewton:
         model = self.model
         everything = np.arange(model.size)
         before = penalty.value(w, lam)
-        diagonal = model.diagonal()
-        scale = float(diagonal.max()) if diagonal.size else 0.0
-        if not (scale > 0.0 and math.isfinite(scale)):
+        size = model.diagonal()
+        # Where a hinge is flat, nothing but its bound tells the length of a step.
+        size = size if (size > 0.0).any() else model.bound()
+        size = np.where(size > 0.0, size, size.max(initial=0.0))
+        if not np.isfinite(size).all() or not (size > 0.0).all():
             return None
-        step = 1.0 / scale
+        step = 1.0 / size
         for _ in range(30):
             end = penalty.prox(w - step * model.g, step, lam)
             move = end - w
@@ -310,3 +340,18 @@ class ActiveNewton:
                 return end
             step *= 0.5
         return None
+
+
+def _lengths(start, d, guarded):
+    """Yield step lengths: halvings of 1, then of the way to the first zero.
+
+    Up to there nothing changes sign, so a direction of descent does descend, however
+    long it is: that of a nearly singular Hessian is.
+    """
+    yield from (0.5**halving for halving in range(12))
+    falling = guarded & (start * d < 0)
+    if falling.any():
+        # A hair beyond, so that the coefficient arrives at zero.
+        first = (1.0 + 1e-12) * float((-start[falling] / d[falling]).min())
+        if first < 0.5**12:
+            yield from (first * 0.5**halving for halving in range(12))

@@ -72,14 +72,48 @@ def kkt_violation(problem, w, gradient):
 
 
 def gradient_scale(problem):
-    """Return the largest gradient of the null model, 1 where that is 0."""
-    null = problem.null_gradient
-    finite = null[np.isfinite(problem.lam)]
-    largest = float(np.abs(finite).max()) if finite.size else 0.0
-    return largest if largest > 0.0 and math.isfinite(largest) else 1.0
+    """Return the largest gradient of the null model, that of the data where it is 0.
+
+    What a constant column, or a target without variation, leaves behind is rounding
+    error: relative to that, nothing would ever be stationary.
+    """
+    if problem.null_scale is None:
+        problem.null_scale = _null_scale(problem)
+    return problem.null_scale
+
+
+def _null_scale(problem):
+    force = np.abs(problem.null_gradient)
+    force = force if force.ndim == 1 else force.max(axis=1)
+    force = np.where(np.isfinite(problem.lam), force, 0.0)
+    top = int(force.argmax())
+    eps = 1e-4 if problem.y.dtype == problem.xp.float32 else 2e-13
+    slope = problem.loss.gradient(problem.y, problem.null_predictor)
+    slope = math.sqrt(float(problem.xp.sum(problem.weigh(slope * slope))))
+    # By Cauchy and Schwarz the gradient is at most norm * slope. One norm will do as
+    # long as the largest gradient is not suspiciously small.
+    column = problem.design.columns(np.array([top]))
+    column = column @ problem.design.to_device(np.ones(1))
+    largest = float(force[top])
+    if largest > eps * slope * math.sqrt(problem.energy(column)):
+        return largest if math.isfinite(largest) else 1.0
+    bound = slope * np.sqrt(problem.design.squared_sizes)
+    sound = force > eps * bound
+    scale = float((force[sound] if sound.any() else bound).max())
+    return scale if 0.0 < scale < math.inf else 1.0
 
 
 def objective_scale(problem):
-    """Return the objective of the null model, 1 where that is 0."""
-    null = abs(problem.null_value)
-    return null if null > 0.0 and math.isfinite(null) else 1.0
+    """Return by how much the null model misses the best fit of each sample, 1 at 0.
+
+    That is its deviance, up to a factor. For losses that reach 0 it is the objective of
+    the null model; the Poisson loss has another minimum, and may be 0 at that model.
+    """
+    if problem.null_excess is None:
+        null = problem.null_value
+        zero = problem.xp.zeros_like(problem.y)
+        best = -problem.loss.conjugate(problem.y, zero, problem.s)
+        excess = null - best
+        sound = 1e-14 * (abs(null) + abs(best)) < excess < math.inf
+        problem.null_excess = excess if sound else 1.0
+    return problem.null_excess

@@ -8,8 +8,12 @@ SOLVERS = {
     "proxgrad": ("proximal_gradient", "ProximalGradient"),
     "ag": ("accelerated_gradient", "AcceleratedGradient"),
     "splicing": ("splicing", "Splicing"),
-    "smoothing": ("smoothing", "SmoothedNewton"),
+    "smoothing": ("smoothing", "Smoothing"),
 }
+
+
+# A coefficient at its upper bound is neither zero nor free to move.
+BOXES = ("box", "positive box")
 
 
 def choose_solver(loss, penalty):
@@ -27,7 +31,7 @@ def choose_solver(loss, penalty):
         return "smoothing"
     if penalty.name == "l0":
         return "splicing"
-    if penalty.stationarity == "fixed_point" or penalty.name == "box":
+    if penalty.stationarity == "fixed_point" or penalty.name in BOXES:
         return "proxgrad"
     return "newton"
 
@@ -71,7 +75,7 @@ def _refuse(name, loss, penalty):
                 f"solver='newton' needs a loss with a curvature, and loss={loss.name!r}"
                 " has none. Use solver='auto'."
             )
-        if penalty.stationarity == "fixed_point" or penalty.name == "box":
+        if penalty.stationarity == "fixed_point" or penalty.name in BOXES:
             raise ValueError(
                 f"solver='newton' cannot decide which coefficients of penalty="
                 f"{penalty.name!r} are zero. Use solver='auto'."

@@ -143,10 +143,6 @@ class CompositeModel:
         value = self.problem.loss_value(point.eta)
         return value + self.penalty.value(point.w, lam)
 
-    def inner(self, step, d, e):
-        """Return sum of d * e / step over the coefficients, a 0-d array."""
-        return self.xp.sum(d * e / step)
-
     def curvature_bound(self, eta):
         """Return a bound of the loss's second derivative, as a float.
 
@@ -156,8 +152,8 @@ class CompositeModel:
         return smoothness(self.problem, eta)
 
     def columns(self, index):
-        """Return the columns at device positions, centred unless sparse."""
-        A = take(self.X, index, axis=1)
+        """Return the columns at increasing device positions, centred unless sparse."""
+        A = self.X if index.shape[0] == self.m else take(self.X, index, axis=1)
         if self.means is not None and not self.problem.design.sparse:
             A = A - take(self.means, index)
         return A

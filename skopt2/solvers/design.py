@@ -87,24 +87,26 @@ class Design:
 
     def columns(self, ids):
         """Return X[:, ids], not centred."""
-        if self.sparse:
-            return self.X[:, ids]
         if self.on_host:
             return self.X[:, ids]
-        index = self.xp.asarray(ids.tolist(), dtype=self.xp.int64)
-        index = index if self.on_host else self._beside(index)
-        return take(self.X, index, axis=1)
+        return take(self.X, self.index(ids), axis=1)
 
-    def _beside(self, index):
-        device = getattr(self.s, "device", None)
-        return self.xp.asarray(index, device=device) if device is not None else index
+    def index(self, ids):
+        """Return host numbers of rows or columns beside a device X."""
+        return asarray_like(ids, self.s, dtype=self.xp.int64)
+
+    @property
+    def squared_sizes(self):
+        """Weighted squared norms of the columns, not centred, (p,) on the host."""
+        shift = 0.0 if self.means is None else self.means**2
+        return self.squared_norms + shift
 
     @property
     def squared_norms(self):
         """Weighted squared norms of the (centred) columns, (p,) on the host."""
         if self._norms is None:
             if self.sparse:
-                squares = self.X.multiply(self.X).T @ self.s
+                squares = self.X.power(2).T @ self.s
             elif self.on_host:
                 squares = np.einsum("ij,ij,i->j", self.X, self.X, self.s)
             else:
@@ -224,15 +226,12 @@ class Block:
         return design.to_host(A.T @ (columns * h[:, None]))
 
     def _take(self, A, new):
-        index = self.design._beside(
-            self.design.xp.asarray(new.tolist(), dtype=self.design.xp.int64)
-        )
-        return take(A, index, axis=1)
+        return take(A, self.design.index(new), axis=1)
 
     def _sparse_gram(self, new, h):
         design = self.design
         A = self.matrix()
-        B = A[:, new]
+        B = A[:, new] if design.on_host else self._take(A, new)
         scaled = (
             B.multiply(h[:, None]).tocsc() if design.on_host else B.multiply(h[:, None])
         )

@@ -12,7 +12,7 @@ better conditioned.
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, dot64, namespace, to_numpy
+from skopt2._core.array import asarray_like, dot64, max_abs, namespace, to_numpy
 from skopt2.solvers.design import Design
 
 
@@ -54,14 +54,24 @@ class LinearProblem:
         if fit_intercept and loss.is_quadratic:
             self.y_mean = dot64(s, y)
             y = y - self.y_mean
+            # The target is constant up to rounding, which is nothing to be explained.
+            noise = 8.0 * float(xp.finfo(y.dtype).eps) * abs(self.y_mean)
+            if self.y_mean and max_abs(y) <= noise:
+                y = xp.zeros_like(y)
         self.y = y
         self._s_column = s if y.ndim == 1 else s[:, None]
+        self.lam = None
         self.set_level(lam)
         self._null = None
+        # The scales of the certificates, once they are known.
+        self.null_excess = None
         self._null_gradient = None
 
     def set_level(self, lam):
         """Change the level of the penalty, for a path."""
+        excluded = np.isinf(lam)
+        if self.lam is None or not np.array_equal(excluded, np.isinf(self.lam)):
+            self.null_scale = None
         self.lam = lam
         self.lam_full = lam if self.n_outputs == 1 else lam[:, None]
 
@@ -111,14 +121,14 @@ class LinearProblem:
 
     @property
     def null_value(self):
-        """Objective of the null model: the scale of the duality gap."""
+        """Objective of the null model."""
         if self._null is None:
             self._null = self.loss_value(self.null_predictor)
         return self._null
 
     @property
     def null_gradient(self):
-        """Gradient at the null model, on the host: the scale of the KKT violation."""
+        """Gradient at the null model, on the host."""
         if self._null_gradient is None:
             self._null_gradient = self.design.gradient(
                 self.weighted_gradient(self.null_predictor)

@@ -27,9 +27,11 @@ CG_LIMIT = 100
 # What is added to a matrix with unit diagonal until it is positive definite: losses
 # that are linear in places leave directions without curvature.
 RIDGES = (0.0, 1e-6, 1e-3, 1e-1)
+# Curvature, relative to that of the preconditioner, that counts as none.
+FLAT = 1e-9
 
 
-def newton_step(model, point, lam, ceiling):
+def newton_step(model, point, lam, ceiling, free=None):
     """Return the point after a Newton step and its objective, None if it is too high.
 
     Waits for the device: for the size of the support, and once per trial.
@@ -44,9 +46,11 @@ def newton_step(model, point, lam, ceiling):
         Levels.
     ceiling : float
         Objective not to exceed.
+    free : array of bool of the shape of w, default=None
+        Coordinates to move, those around which the penalty is smooth by default.
     """
     xp = model.xp
-    free = model.penalty.free(point.w, lam)
+    free = model.penalty.free(point.w, lam) if free is None else free
     rows = free if free.ndim == 1 else xp.any(free, axis=1)
     index = flatnonzero(rows)
     k = index.shape[0]
@@ -79,7 +83,7 @@ def _factorised(model, point, index, rhs, slope, C):
         C = xp.concat([zero, C])
         rhs = xp.concat([zero - slope, rhs])
     H = A.T @ (h[:, None] * A)
-    diagonal = xp.sum(A * (h[:, None] * A), axis=0)
+    diagonal = xp.linalg.diagonal(H)
     # Columns of equal length, or the factor of badly scaled ones is rounding error.
     root = xp.where(diagonal > 0.0, diagonal, xp.ones_like(diagonal)) ** 0.5
     H = H / (root[:, None] * root[None, :])
@@ -135,7 +139,10 @@ def _conjugate_gradients(model, point, index, rhs, slope, C, mask):
     for count in range(CG_LIMIT):
         Hp, Hv = times(p, v)
         bent = xp.sum(p * Hp) + xp.sum(v * Hv)
-        alive = alive & (bent > 0.0)
+        # Adding a constant to the intercepts of all classes changes nothing: rounding
+        # errors in such directions, divided by their curvature, would be all there is.
+        size = xp.sum(p * p * scale) + xp.sum(v * v * shift)
+        alive = alive & (bent > FLAT * size)
         step = xp.where(alive, rz / xp.where(alive, bent, xp.ones_like(bent)), 0.0 * rz)
         x, u = x + step * p, u + step * v
         r, q = r - step * Hp, q - step * Hv

@@ -27,6 +27,8 @@ class QuadraticModel:
     """
 
     exact = True
+    # Size of the numbers whose difference a trial returns: it forms the difference.
+    magnitude = 0.0
 
     def __init__(self, problem, gram):
         self.problem, self.has_gram = problem, gram
@@ -120,6 +122,10 @@ class QuadraticModel:
     def diagonal(self):
         """Return the diagonal of H."""
         return self.problem.design.squared_norms[self.block.ids]
+
+    def bound(self):
+        """Return a bound on the diagonal of H."""
+        return self.diagonal()
 
     def hessian_times(self, S, v):
         """Return (H v)[S] for v supported on S."""
@@ -225,6 +231,11 @@ class CurvedModel:
         return self.eta
 
     @property
+    def magnitude(self):
+        """Size of the numbers whose difference a trial returns."""
+        return abs(self.value)
+
+    @property
     def h(self):
         """Curvature of each sample at the current point, without the weights."""
         if self._h is None:
@@ -239,6 +250,16 @@ class CurvedModel:
         if self.offset:
             norms = np.concatenate([[1.0], norms])
         return np.multiply.outer(norms, level).ravel()
+
+    def bound(self):
+        """Return a bound on the diagonal of H at any point, where the loss has one."""
+        most = self.problem.loss.lipschitz
+        if most is None:
+            return self.diagonal()
+        norms = self.problem.design.squared_norms[self.block.ids]
+        if self.offset:
+            norms = np.concatenate([[1.0], norms])
+        return np.repeat(norms * most, self.K)
 
     def hessian_times(self, S, v):
         """Return (H v)[S] for v supported on S."""

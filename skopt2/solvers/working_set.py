@@ -31,6 +31,7 @@ from skopt2.solvers.certificate import (
     kkt_violation,
     objective_scale,
 )
+from skopt2.solvers.flat_penalty import flat_penalty
 from skopt2.solvers.subsample import noise_level, subsample, worth_subsampling
 from skopt2.solvers.working_model import CurvedModel, QuadraticModel
 
@@ -244,7 +245,6 @@ class WorkingSetNewton:
         eta = self.model.predictor()
         c = self.problem.design.gradient(self.problem.weighted_gradient(eta))
         again = final and state.level == 1.0
-        unchanged = again and np.array_equal(w[: state.w.shape[0]], state.w)
         reached = self._distance(w, c, lam)
         if again and reached > 0.1 * state.worst and self.ids.size == state.w.shape[0]:
             self.newton.sharpen()
@@ -256,8 +256,19 @@ class WorkingSetNewton:
             level,
             precision * 0.1 if final else 1.0,
             reached,
-            unchanged and precision < 1e-6,
+            again
+            and precision < 1e-6
+            and reached > 0.5 * state.worst
+            and not self._gained(state, w, eta),
         )
+
+    def _gained(self, state, w, eta):
+        """Tell whether the objective has fallen by more than its rounding."""
+        problem, ids = self.problem, self.ids
+        before = problem.loss_value(state.eta)
+        before += problem.penalty_value(state.w, ids[: state.w.shape[0]])
+        after = problem.loss_value(eta) + problem.penalty_value(w, ids)
+        return before - after > 1e-14 * abs(before)
 
     def _distance(self, w, c, lam):
         """Return the true subdifferential distance on the working set."""
@@ -338,7 +349,9 @@ class WorkingSetNewton:
             levels = np.concatenate([np.zeros(K), levels])
             flat = np.concatenate([np.ravel(state.intercept), flat])
         self.model.start(state.eta, state.c[ids].ravel())
-        penalty = problem.penalty.restrict(ids)
+        penalty = flat_penalty(
+            problem.penalty, problem.penalty.restrict(ids), K, K * offset
+        )
         goal = self._tolerance(lam, levels, final, precision)
         flat, _ = self.newton.minimise(penalty, flat, levels, goal)
         intercept = state.intercept

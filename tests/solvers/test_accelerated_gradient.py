@@ -142,9 +142,7 @@ def test_warm_start_is_accepted_at_once(rng):
     X = design(rng)
     y = target(rng, X, "logistic")
     alpha = 0.3 * alpha_max(X, y, "logistic", "scad")
-    first, w = solve(
-        AcceleratedGradient, build(X, y, "logistic", "scad", alpha), 1e-8
-    )
+    first, w = solve(AcceleratedGradient, build(X, y, "logistic", "scad", alpha), 1e-8)
     problem = build(X, y, "logistic", "scad", alpha)
     again, v = solve(AcceleratedGradient, problem, 1e-7, start=first.solution)
     assert again.n_iter == 1

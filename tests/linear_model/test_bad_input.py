@@ -1,0 +1,274 @@
+"""Bad input: a message that names the parameter and the value, or the right answer."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from skopt2.linear_model import SparseClassifier, SparseRegressor
+from skopt2.losses import Huber
+from skopt2.penalties import MCP, SCAD, Box, ElasticNet, WeightedL1
+
+BOTH = [SparseRegressor, SparseClassifier]
+FORMATS = [np.asarray, sp.csr_array, sp.csc_matrix]
+
+
+@pytest.fixture
+def X(rng):
+    return rng.standard_normal((20, 4))
+
+
+@pytest.fixture
+def y():
+    return np.arange(20) % 2
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("estimator", BOTH)
+def test_data_that_are_not_finite(X, y, estimator, value, kind):
+    X[3, 2] = value
+    match = "Input X contains " + ("NaN" if np.isnan(value) else "infinity")
+    with pytest.raises(ValueError, match=match):
+        estimator().fit(kind(X), y)
+    model = estimator().fit(np.nan_to_num(X, posinf=0, neginf=0), y)
+    with pytest.raises(ValueError, match=match):
+        model.predict(kind(X))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_target_that_is_not_finite(X, y, value):
+    y = y.astype(float)
+    y[5] = value
+    for estimator in BOTH:
+        with pytest.raises(ValueError, match="Input y contains (NaN|infinity)"):
+            estimator().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda X, y: (X[:, 0], y), "Expected 2D array, got 1D array instead"),
+        (lambda X, y: (X[None], y), "Found array with dim 3"),
+        (lambda X, y: (X, y[:-1]), r"inconsistent numbers of samples: \[20, 19\]"),
+        (lambda X, y: (X[:0], y[:0]), r"Found array with 0 sample\(s\)"),
+        (lambda X, y: (X[:, :0], y), r"Found array with 0 feature\(s\)"),
+        (lambda X, y: (X, np.stack([y, y], axis=1)), "y should be a 1d array"),
+        (lambda X, y: (X, None), "requires y to be passed, but the target y is None"),
+        (lambda X, y: (X + 1j, y), "Complex data not supported"),
+        (lambda X, y: (np.full(X.shape, "a"), y), "could not convert string to float"),
+    ],
+)
+@pytest.mark.parametrize("estimator", BOTH)
+def test_shapes(X, y, estimator, change, match):
+    with pytest.raises(ValueError, match=match):
+        estimator().fit(*change(X, y))
+
+
+def test_other_features_at_prediction(X, y):
+    model = SparseRegressor().fit(X, y)
+    with pytest.raises(ValueError, match="X has 3 features, but SparseRegressor is exp"):
+        model.predict(X[:, :3])
+
+
+@pytest.mark.parametrize(
+    ("weight", "match"),
+    [
+        (np.full(20, -1.0), "must be nonnegative; its smallest value is -1.0"),
+        (np.zeros(20), "must not be zero for every sample"),
+        (np.full(19, 1.0), r"sample_weight has shape \(19,\), expected \(20,\)"),
+        (np.full((20, 1), 1.0), r"sample_weight has shape \(20, 1\)"),
+        (np.full(20, np.nan), "sample_weight contains NaN"),
+        (np.full(20, np.inf), "sample_weight contains infinity"),
+    ],
+)
+@pytest.mark.parametrize("estimator", BOTH)
+def test_weights(X, y, estimator, weight, match):
+    with pytest.raises(ValueError, match=match):
+        estimator().fit(X, y, sample_weight=weight)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"alpha": -0.1}, ValueError, "alpha must be finite and >= 0.0, got alpha=-0.1"),
+        ({"alpha": np.nan}, ValueError, "alpha must be finite and >= 0.0, got alpha=nan"),
+        ({"alpha": np.inf}, ValueError, "alpha must be finite"),
+        ({"alpha": "0.1"}, TypeError, "alpha must be a number, got alpha='0.1'"),
+        ({"alpha": None}, TypeError, "alpha must be a number, got alpha=None"),
+        ({"alpha": True}, TypeError, "alpha must be a number, got alpha=True"),
+        ({"tol": 0.0}, ValueError, "tol must be finite and > 0.0, got tol=0.0"),
+        ({"tol": -1}, ValueError, "tol must be finite and > 0.0"),
+        ({"max_iter": 0}, ValueError, "max_iter must be finite and >= 1, got max_iter=0"),
+        ({"max_iter": 1.5}, TypeError, "max_iter must be an integer, got max_iter=1.5"),
+        ({"time_limit": 0}, ValueError, "time_limit must be finite and > 0.0"),
+        ({"time_limit": "1"}, TypeError, "time_limit must be a number"),
+        ({"solver": "cd"}, ValueError, "solver='cd' is not known. Choose from 'auto'"),
+        ({"solver": None}, ValueError, "solver=None is not known"),
+        ({"penalty": "ridge"}, ValueError, "penalty='ridge' is unknown: use one of 'l1'"),
+        ({"penalty": MCP}, ValueError, "is unknown: use one of"),
+        ({"penalty": MCP(1.0)}, ValueError, "gamma of the MCP penalty .* gamma=1.0"),
+        ({"penalty": SCAD(2.0)}, ValueError, "gamma of the SCAD penalty .* gamma=2.0"),
+        ({"penalty": ElasticNet(1.5)}, ValueError, "l1_ratio of the elastic net"),
+        ({"penalty": WeightedL1([1.0, 2.0])}, ValueError, "4 features"),
+        ({"penalty": Box(1.0, 2.0)}, ValueError, "enclose 0"),
+        ({"penalty_factor": [1.0] * 3}, ValueError, r"shape \(3,\), expected \(4,\)"),
+        ({"penalty_factor": 2.0}, ValueError, r"shape \(\), expected \(4,\)"),
+        ({"penalty_factor": [1, 1, -1, 1]}, ValueError, "must be nonneg.* contains -1"),
+        ({"penalty_factor": [1, 1, np.nan, 1]}, ValueError, "it contains nan"),
+        ({"device": "gpu"}, ValueError, "device must be None, 'cpu', 'cuda'"),
+    ],
+)
+@pytest.mark.parametrize("estimator", BOTH)
+def test_parameters(X, y, estimator, options, error, match):
+    with pytest.raises(error, match=match):
+        estimator(**options).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "loss", "match"),
+    [
+        (SparseRegressor, "logistic", "loss='logistic' is for .*, which SparseRegressor"),
+        (SparseClassifier, "squared", "loss='squared' is for regression, which Sparse"),
+        (SparseRegressor, "absolute", "loss='absolute' is unknown: use one of 'squared'"),
+        (SparseClassifier, "hinge", "loss='hinge' is unknown: use one of"),
+        (SparseRegressor, Huber(delta=0.0), "delta of the huber loss .* delta=0.0"),
+    ],
+)
+def test_losses(X, y, estimator, loss, match):
+    with pytest.raises(ValueError, match=match):
+        estimator(loss).fit(X, y)
+
+
+def test_targets_outside_the_domain_of_the_loss(X, y):
+    with pytest.raises(ValueError, match=r"poisson loss needs targets y >= 0, .* -1\.0"):
+        SparseRegressor("poisson").fit(X, y - 1)
+    with pytest.raises(ValueError, match="poisson loss needs at least one y > 0"):
+        SparseRegressor("poisson").fit(X, 0 * y)
+
+
+@pytest.mark.parametrize("label", [1, "a"])
+def test_one_class(X, label):
+    with pytest.raises(ValueError, match=f"there is only one class: {label!r}"):
+        SparseClassifier().fit(X, [label] * 20)
+
+
+def test_a_continuous_target_is_no_label(X):
+    with pytest.raises(ValueError, match="Unknown label type: continuous"):
+        SparseClassifier().fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("loss", ["squared", "huber", "poisson"])
+def test_one_sample(X, loss, kind):
+    """Nothing can be explained: the intercept is the target."""
+    model = SparseRegressor(loss, alpha=0.1).fit(kind(X[:1]), [3.0])
+    assert not model.coef_.any()
+    np.testing.assert_allclose(model.predict(X[:1]), [3.0], rtol=1e-6)
+    assert model.converged_
+
+
+def test_one_sample_without_intercept(X):
+    model = SparseRegressor(alpha=0.01, fit_intercept=False).fit(X[:1], [3.0])
+    assert np.count_nonzero(model.coef_) == 1
+    assert np.flatnonzero(model.coef_) == np.abs(X[0]).argmax()
+
+
+def test_one_feature(X, y):
+    for estimator in BOTH:
+        model = estimator(alpha=0.001).fit(X[:, :1], y)
+        assert model.coef_.shape[-1] == 1
+        assert model.converged_
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1, 1e6])
+@pytest.mark.parametrize("penalty", ["l1", "mcp", "elasticnet"])
+@pytest.mark.parametrize("estimator", BOTH)
+def test_constant_columns(X, y, estimator, penalty, value, kind):
+    """Collinear with the intercept, or empty: no coefficient, no warning."""
+    y = y + 0.0 if estimator is SparseClassifier else X[:, 0] + y
+    wide = np.column_stack([X, np.full(20, value)])
+    model = estimator(penalty=penalty, alpha=0.01).fit(kind(wide), y)
+    alone = estimator(penalty=penalty, alpha=0.01).fit(kind(X), y)
+    assert model.converged_
+    coef = np.atleast_2d(model.coef_)
+    assert coef[0, 4] == 0
+    np.testing.assert_allclose(coef[:, :4], np.atleast_2d(alone.coef_), atol=1e-4)
+    only = estimator(penalty=penalty, alpha=0.01).fit(kind(wide[:, 4:]), y)
+    assert only.converged_
+    assert not only.coef_.any()
+
+
+def test_unpenalised_constant_column(X, y):
+    """The intercept and the column share one mean: any split is right."""
+    wide = np.column_stack([X, np.ones(20)])
+    factor = np.array([1.0, 1.0, 1.0, 1.0, 0.0])
+    for estimator in BOTH:
+        model = estimator(alpha=0.01, penalty_factor=factor).fit(wide, y)
+        alone = estimator(alpha=0.01).fit(X, y)
+        assert model.converged_
+        assert np.isfinite(model.coef_).all()
+        np.testing.assert_allclose(model.predict(wide), alone.predict(X), atol=1e-3)
+        assert model.objective_ == pytest.approx(alone.objective_, rel=1e-6)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "mcp", "elasticnet", "scad"])
+@pytest.mark.parametrize("copies", [2, 7])
+@pytest.mark.parametrize("estimator", BOTH)
+def test_duplicate_columns(X, y, estimator, copies, penalty):
+    """A singular design: the same objective as without the copies for the lasso."""
+    y = y + 0.0 if estimator is SparseClassifier else X[:, 0] + y
+    wide = np.tile(X, copies)
+    model = estimator(penalty=penalty, alpha=0.01, tol=1e-9).fit(wide, y)
+    assert model.converged_
+    assert np.isfinite(model.coef_).all()
+    alone = estimator(penalty=penalty, alpha=0.01, tol=1e-9).fit(X, y)
+    if penalty == "l1":
+        assert model.objective_ == pytest.approx(alone.objective_, rel=1e-8)
+    else:
+        assert model.objective_ < 1.05 * alone.objective_
+
+
+def test_unpenalised_duplicate_columns(X, y):
+    wide = np.tile(X, 3)
+    for estimator in BOTH:
+        model = estimator(alpha=0.5, penalty_factor=np.zeros(12)).fit(wide, y)
+        alone = estimator(alpha=0.5, penalty_factor=np.zeros(4)).fit(X, y)
+        assert model.converged_
+        assert model.objective_ == pytest.approx(alone.objective_, rel=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0, 0.1, 1e10])
+@pytest.mark.parametrize("penalty", ["l1", "mcp", "elasticnet"])
+@pytest.mark.parametrize("loss", ["squared", "huber"])
+def test_constant_target(X, loss, penalty, value):
+    model = SparseRegressor(loss, penalty, alpha=1e-3).fit(X, np.full(20, value))
+    np.testing.assert_allclose(model.predict(X), value, rtol=1e-7, atol=1e-12)
+    assert model.converged_
+
+
+def test_more_features_than_samples(rng):
+    X = rng.standard_normal((8, 300))
+    y = np.arange(8) % 2
+    for estimator in BOTH:
+        for alpha in (1e-2, 1e-4):
+            model = estimator(alpha=alpha).fit(X, y)
+            assert model.converged_
+            assert np.count_nonzero(model.coef_) <= 8
+
+
+def test_a_column_vector_is_taken_with_a_warning(X, y):
+    from sklearn.exceptions import DataConversionWarning
+
+    with pytest.warns(DataConversionWarning, match="column-vector y"):
+        SparseRegressor().fit(X, y[:, None].astype(float))
+
+
+def test_huge_values(X):
+    """No overflow on the way, or a message: never a silent NaN."""
+    for scale in (1e100, 1e-100):
+        model = SparseRegressor(alpha=0.01).fit(scale * X, X[:, 0])
+        assert np.isfinite(model.coef_).all()
+        assert np.isfinite(model.objective_)
+    with pytest.raises(ValueError, match="too large for the float32"):
+        SparseRegressor().fit(X.astype(np.float32), np.full(20, 1e200))
