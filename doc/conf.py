@@ -49,6 +49,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"run_gallery\.py",
+    "within_subsection_order": "doc.gallery_order.GalleryOrder",
     "doc_module": ("skopt2",),
     "backreferences_dir": "gen_modules/backreferences",
     "reference_url": {"skopt2": None},

@@ -14,7 +14,7 @@ from skopt2.linear_model import (
     SparseRegressorCV,
 )
 from skopt2.losses import Huber
-from skopt2.penalties import MCP, ElasticNet, LogSum
+from skopt2.penalties import MCP, Box, ElasticNet, LogSum
 
 # One estimator for each branch of fit; the empty dictionary of expected failures of
 # ``parametrize_with_checks`` is a promise of this package.
@@ -26,6 +26,12 @@ CONFIGURATIONS = [
     SparseRegressor(penalty=ElasticNet(0.2), alpha=0.1, positive=True),
     SparseRegressor(penalty="adaptive_l1", alpha=0.1, warm_start=True),
     SparseRegressor(penalty="log_sum", alpha=0.1, device="cpu"),
+    SparseRegressor("quantile", alpha=0.05),
+    SparseRegressor(penalty="l_half", alpha=0.05, tol=1e-10),
+    SparseRegressor(penalty="l0", alpha=0.05),
+    SparseRegressor(penalty=Box(-1.0, 2.0), tol=1e-10),
+    SparseRegressor(solver="proxgrad", alpha=0.1, tol=1e-12),
+    SparseRegressor(penalty="mcp", solver="ag", alpha=0.1, tol=1e-12),
     SparseClassifier(),
     SparseClassifier("multinomial", "elasticnet", alpha=0.05),
     # Not MCP: under a flat penalty the logistic loss of separable classes, which are

@@ -35,14 +35,15 @@ class SparseClassifier(ClassifierMixin, SparseLinearModel):
 
     Parameters
     ----------
-    loss : {"logistic", "multinomial", "squared_hinge", "huberized_hinge"} or Loss, \
-            default="logistic"
-        Loss of a sample. ``"logistic"`` becomes multinomial with more than two classes;
-        the hinge losses are for two classes.
-    penalty : {"l1", "elasticnet", "adaptive_l1", "mcp", "scad", "l_half", \
-            "l_two_thirds", "log_sum", "l0", "box"} or Penalty, default="l1"
-        Penalty of a coefficient; an object from :mod:`skopt2.penalties` sets its
-        parameters, which a search reaches as ``penalty__gamma`` and the like.
+    loss : str or Loss, default="logistic"
+        Loss of a sample: ``"logistic"``, ``"multinomial"``, ``"squared_hinge"``,
+        ``"huberized_hinge"`` or an object from :mod:`skopt2.losses`. ``"logistic"``
+        becomes multinomial with more than two classes; the hinge losses are for two.
+    penalty : str or Penalty, default="l1"
+        Penalty of a coefficient: ``"l1"``, ``"elasticnet"``, ``"adaptive_l1"``,
+        ``"mcp"``, ``"scad"``, ``"l_half"``, ``"l_two_thirds"``, ``"log_sum"``,
+        ``"l0"``, ``"box"``, or an object from :mod:`skopt2.penalties`, which sets its
+        parameters; a search reaches them as ``penalty__gamma`` and the like.
     alpha : float, default=0.01
         Level of the penalty, nonnegative.
     penalty_factor : array-like of shape (n_features,), default=None
@@ -80,7 +81,7 @@ class SparseClassifier(ClassifierMixin, SparseLinearModel):
         Intercepts; 0.0 without.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where ``X`` had string names.
     n_iter_ : int
         Solver iterations.

@@ -79,7 +79,7 @@ class SparseRegressorCV(PathSelection, SparseRegressor):
         Intercept; 0.0 without one.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where ``X`` had string names.
     n_iter_ : int
         Solver iterations at ``alpha_``, from the solution at the level before.
@@ -263,7 +263,7 @@ class SparseClassifierCV(PathSelection, SparseClassifier):
         Intercepts; 0.0 without.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where ``X`` had string names.
     n_iter_ : int
         Solver iterations at ``alpha_``, from the solution at the level before.

@@ -6,7 +6,7 @@ from skopt2._core.array import is_sparse, namespace, to_numpy
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.linear_model.formulation import Formulation
-from skopt2.solvers.working_set import Solution
+from skopt2.solvers.state import Solution
 
 
 class SparseLinearModel(IterativeEstimator):

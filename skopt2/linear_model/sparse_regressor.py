@@ -23,10 +23,11 @@ class SparseRegressor(RegressorMixin, SparseLinearModel):
     ----------
     loss : {"squared", "huber", "quantile", "poisson"} or Loss, default="squared"
         Loss of a sample; an object from :mod:`skopt2.losses` sets its parameters.
-    penalty : {"l1", "elasticnet", "adaptive_l1", "mcp", "scad", "l_half", \
-            "l_two_thirds", "log_sum", "l0", "box"} or Penalty, default="l1"
-        Penalty of a coefficient; an object from :mod:`skopt2.penalties` sets its
-        parameters, which a search reaches as ``penalty__gamma`` and the like.
+    penalty : str or Penalty, default="l1"
+        Penalty of a coefficient: ``"l1"``, ``"elasticnet"``, ``"adaptive_l1"``,
+        ``"mcp"``, ``"scad"``, ``"l_half"``, ``"l_two_thirds"``, ``"log_sum"``,
+        ``"l0"``, ``"box"``, or an object from :mod:`skopt2.penalties`, which sets its
+        parameters; a search reaches them as ``penalty__gamma`` and the like.
     alpha : float, default=1.0
         Level of the penalty, nonnegative.
     penalty_factor : array-like of shape (n_features,), default=None
@@ -36,8 +37,7 @@ class SparseRegressor(RegressorMixin, SparseLinearModel):
         Restrict the coefficients to nonnegative values.
     fit_intercept : bool, default=True
         Whether to fit an unpenalised intercept.
-    solver : {"auto", "newton", "proxgrad", "ag", "splicing", "smoothing"}, \
-            default="auto"
+    solver : str, default="auto"
         ``"newton"`` is active-set Newton on working sets; ``"proxgrad"`` proximal
         gradient with restarts, for every penalty; ``"ag"`` the accelerated gradient
         method for l1, MCP and SCAD; ``"splicing"`` best-subset exchanges for
@@ -64,7 +64,7 @@ class SparseRegressor(RegressorMixin, SparseLinearModel):
         Intercept; 0.0 without one.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where ``X`` had string names.
     n_iter_ : int
         Solver iterations.

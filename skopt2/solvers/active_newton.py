@@ -34,6 +34,8 @@ SHARES = (1.0, 0.9, 0.7, 0.4, 0.0)
 # Damping of a Newton system after one step that failed, and after more, in units of the
 # bounds on its diagonal; it falls with every step that is taken whole.
 DAMPING = (1e-4, 1e-2, 1.0)
+# Steps in a row that gain no more than rounding before a call gives up.
+PATIENCE = 10
 # Largest relative residual of an inexact Newton direction.
 FORCING = 0.1
 
@@ -90,14 +92,21 @@ class ActiveNewton:
         model = self.model
         self._release()
         penalised = lam[(lam > 0) & np.isfinite(lam)]
-        self._typical = float(np.median(penalised)) if penalised.size else model.problem.scale
+        self._typical = (
+            float(np.median(penalised)) if penalised.size else model.problem.scale
+        )
         if not model.has_gram:
             self.batch = max(self.batch, model.size)
+        best, idle, self._gained = math.inf, 0, True
         for _ in range(self.max_iter):
             distance = penalty.subdiff_distance(w, model.g, lam)
             worst = float(distance.max()) if distance.size else 0.0
             if worst <= tolerance(w):
                 return w, worst
+            idle = 0 if self._gained or worst < 0.9 * best else idle + 1
+            best = min(best, worst)
+            if idle == PATIENCE:
+                break
             S = self._choose(penalty, w, lam, distance)
             step = self._step(penalty, w, lam, S, worst)
             if step is None:
@@ -130,7 +139,7 @@ class ActiveNewton:
 
     def _step(self, penalty, w, lam, S, worst):
         """Return the point after one Newton step, None if none lowers the objective."""
-        model, g = self.model, self.model.g
+        g = self.model.g
         part = penalty.restrict(S)
         if self._damping < DAMPING[0]:
             self._release()
@@ -171,7 +180,7 @@ class ActiveNewton:
             return change, end, token, int(crossing.sum())
 
         # Near the solution a step gains less than the rounding of its own test.
-        slack = 1e-15 * (abs(before) + model.magnitude)
+        slack = 1e-15 * abs(before) + model.rounding
         for t in _lengths(start, d, guarded):
             found = trial(t)
             if found[0] <= slack:
@@ -181,6 +190,7 @@ class ActiveNewton:
         self._damping *= 0.1 if t == 1.0 else 1.0
         _, end, token, crossings = found
         model.accept(token)
+        self._gained = found[0] < -slack
         self._adapt(t, crossings, S.size)
         out = w.copy()
         out[S] = end
@@ -336,6 +346,7 @@ class ActiveNewton:
             change, token = model.trial(everything, move)
             change += penalty.value(end, lam) - before
             if change < 0.0:
+                self._gained = True
                 model.accept(token)
                 return end
             step *= 0.5

@@ -1,4 +1,4 @@
-"""Which solver fits which problem."""
+"""Which solver fits which problem, and which linear algebra a solver uses."""
 
 import importlib
 
@@ -55,6 +55,8 @@ def make_solver(problem, name, tol):
     """
     if name == "auto":
         name = choose_solver(problem.loss, problem.penalty)
+        if name == "splicing" and problem.n_outputs > 1:
+            name = "proxgrad"
     if name not in SOLVERS:
         raise ValueError(
             f"solver={name!r} is not known. Choose from 'auto', "
@@ -95,3 +97,31 @@ def _refuse(name, loss, penalty):
             f"solver={name!r} needs a smooth loss, and loss={loss.name!r} is not. "
             "Use solver='auto'."
         )
+
+
+def choose_linear_algebra(n_active, n_working, n_samples, sparse, n_outputs):
+    """Return how Newton systems are solved: ``"inverse"`` or ``"cg"``.
+
+    An explicit inverse wins while the active set is small enough to hold and is not
+    larger than the sample: beyond n_samples the Gram matrix is singular, and a
+    factorisation there is the one way to be ten times slower than coordinate descent.
+    Sparse columns are nearly orthogonal when there are many of them, which is where
+    conjugate gradients need few products, each cheap.
+
+    Parameters
+    ----------
+    n_active : int
+        Coordinates in the active set.
+    n_working : int
+        Coordinates in the working set, whose Gram matrix would be held.
+    n_samples : int
+        Rows of X.
+    sparse : bool
+        Whether X is sparse.
+    n_outputs : int
+        Columns of the coefficients.
+    """
+    if n_outputs > 1 or n_active > max(n_samples, 50):
+        return "cg"
+    limit = 1000 if sparse else 6000
+    return "cg" if n_working > limit else "inverse"

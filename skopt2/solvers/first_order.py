@@ -44,7 +44,7 @@ from skopt2.solvers.fixed_point import (
     coordinate_moves,
     fixed_point_violation,
 )
-from skopt2.solvers.working_set import Solution
+from skopt2.solvers.state import Solution, in_use
 
 # From a cold start each level is this fraction of the one before.
 CONTINUATION = 0.7
@@ -72,7 +72,7 @@ class State:
     precision : float
         Factor of the inner tolerance.
     stalled : bool
-        True if the method proper could not improve.
+        True if the method proper could not lower the objective any more.
     """
 
     ids: np.ndarray
@@ -110,6 +110,7 @@ class FirstOrder:
         )
         self.scale = gradient_scale(problem)
         self._model = None
+        self._last_measured = math.inf
 
     def _minimise(self, model, point, lam, goal, final):
         """Run the method proper.
@@ -174,12 +175,12 @@ class FirstOrder:
         problem = self.problem
         w = self._host(state.point.w)
         used = np.zeros(problem.design.p, dtype=bool)
-        used[state.ids[_in_use(w)]] = True
+        used[state.ids[in_use(w)]] = True
         level = self._next_level(state, used)
         lam = problem.lam * level if level != 1.0 else problem.lam
         ids = self._working_set(state, used, lam)
         spread = np.zeros((ids.size, *w.shape[1:]))
-        spread[np.searchsorted(ids, state.ids[_in_use(w)])] = w[_in_use(w)]
+        spread[np.searchsorted(ids, state.ids[in_use(w)])] = w[in_use(w)]
         model = self._restrict(ids)
         start = Point(problem.design.to_device(spread), state.point.b, state.point.eta)
         final = level == 1.0
@@ -189,15 +190,20 @@ class FirstOrder:
             point = self._minimise(model, start, model.levels(lam), goal, final)
         c = problem.design.gradient(problem.weighted_gradient(point.eta))
         precision = state.precision if final else 1.0
-        unchanged = final and state.level == 1.0 and ids.size == state.ids.size
-        unchanged = unchanged and np.array_equal(self._host(point.w), spread)
+        tired = final and state.level == 1.0 and ids.size == state.ids.size
+        if tired and precision < 1e-6:
+            before, after = (
+                model.objective(at, model.levels(lam)) for at in (start, point)
+            )
+            eps = float(problem.xp.finfo(point.eta.dtype).eps)
+            tired = before - after <= 50.0 * eps * abs(before)
         return State(
             ids,
             point,
             c,
             level,
             max(precision * 0.1, 1e-8) if final else 1.0,
-            unchanged and precision < 1e-6,
+            tired and precision < 1e-6,
         )
 
     def _host(self, w):
@@ -325,10 +331,13 @@ class FirstOrder:
                 violation = kkt_violation(problem, full, state.c)
             relative = max(violation, self._free_violation(state))
         extra = {
-            "support": int(_in_use(w).sum()),
+            "support": int(in_use(w).sum()),
             "working_set": int(state.ids.size),
         }
-        return Measure(objective, relative, gap, extra, state.stalled)
+        # Near the solution the objective is flat: the certificate has to rest as well.
+        stalled = state.stalled and relative > 0.5 * self._last_measured
+        self._last_measured = relative
+        return Measure(objective, relative, gap, extra, stalled)
 
     def _free_violation(self, state):
         """Return the gradient with respect to the intercept, relative to the scale."""
@@ -341,7 +350,7 @@ class FirstOrder:
     def finalize(self, state):
         """Return the solution."""
         w = self._host(state.point.w)
-        support = _in_use(w)
+        support = in_use(w)
         ids, w = state.ids[support], w[support]
         intercept = host_intercept(self.problem, state.point.b)
         return Solution(ids, w, self.problem.original_intercept(ids, w, intercept))
@@ -370,8 +379,3 @@ class FirstOrder:
             level=float(packed["level"]),
             precision=float(packed["precision"]),
         )
-
-
-def _in_use(w):
-    """Return which rows of the coefficients are not all zero."""
-    return w != 0 if w.ndim == 1 else (w != 0).any(axis=1)

@@ -43,7 +43,7 @@ from skopt2.solvers.certificate import (
 from skopt2.solvers.fixed_point import FIXED_POINT
 from skopt2.solvers.proximal_gradient import ProximalGradient
 from skopt2.solvers.quantile_vertex import VertexProgram, has_vertex
-from skopt2.solvers.working_set import Solution
+from skopt2.solvers.state import Solution
 
 # Each smoothing is this much narrower than the last.
 SHRINK = 0.25

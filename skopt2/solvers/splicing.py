@@ -39,8 +39,8 @@ from skopt2.solvers.composite import (
 )
 from skopt2.solvers.fixed_point import FIXED_POINT
 from skopt2.solvers.proximal_gradient import ProximalGradient
+from skopt2.solvers.state import Solution
 from skopt2.solvers.support_newton import newton_step
-from skopt2.solvers.working_set import Solution
 
 # Entries of K that are held; beyond, exchanges are scored without M.
 LARGEST = 20_000_000
@@ -324,7 +324,9 @@ class Scores:
         self.support = np.flatnonzero((lam[fit.ids] > 0) & (fit.w != 0))
         self.ids, self.lam, self.g = fit.ids[self.support], lam, g
         rows = self.support + offset
-        self.pivot = np.maximum(P.diagonal()[rows], 1e-300)
+        # An inverse has at least the inverse diagonal: less is rounding.
+        least = 1.0 / np.maximum(D[self.ids], 1e-300)
+        self.pivot = np.maximum(P.diagonal()[rows], least)
         self.w = fit.w[self.support]
         self.rise = self.w**2 / (2.0 * self.pivot)
         self.M = None

@@ -1,9 +1,9 @@
 """A start for tall problems: the solution on a twentieth of the rows.
 
-With many more rows than columns, a twentieth of the rows already names most of the support
-and the coefficients up to their standard error, at a twentieth of the cost of every pass
-and every Gram matrix. What follows on all rows is a correction. The rule is applied
-again to the tenth, as long as that is still tall.
+With many more rows than columns, a twentieth of the rows already names most of the
+support and the coefficients up to their standard error, at a twentieth of the cost of
+every pass and every Gram matrix. What follows on all rows is a correction. The rule is
+applied again to the part, as long as that is still tall.
 
 Source: the argument is that of warm starts along growing samples, for example H.
 Daneshmand, A. Lucchi and T. Hofmann, Starting small: learning with adaptive sample
@@ -16,6 +16,7 @@ import numpy as np
 
 from skopt2._core.array import dot64
 from skopt2.solvers.problem import LinearProblem
+from skopt2.solvers.state import Solution, in_use
 
 # Fewer rows than this are solved directly.
 TALL = 20000
@@ -85,3 +86,54 @@ def noise_level(problem, state):
     if slope.size == 0:
         return 0.0
     return spread * math.sqrt(2.0 * math.log(design.p + 1.0)) / float(np.median(slope))
+
+
+def solve_part(solver):
+    """Return the solution on the subsample and its level, above the noise.
+
+    Parameters
+    ----------
+    solver : WorkingSetNewton
+        Of the subsample.
+
+    Returns
+    -------
+    start : Solution
+        Where the full problem starts.
+    level : float
+        At least 1; what lies between it and 1 is left to the full problem.
+    """
+    state = solver.init()
+    for _ in range(50):
+        state = solver.step(state)
+        reached = solver.certificate(state).value <= solver.tol
+        noisy = state.level <= noise_level(solver.problem, state)
+        if reached or state.stalled or noisy:
+            break
+    return solver.finalize(state), max(state.level, 1.0)
+
+
+def without_excess(start, problem, part, c, level):
+    """Return a start less the features that one proximal step sends to zero.
+
+    On a part of the rows the support is too large; the gradient on all rows tells.
+
+    Parameters
+    ----------
+    start : Solution
+        From the subsample.
+    problem, part : LinearProblem
+        The full problem and the subsample.
+    c : ndarray of shape (p,) or (p, K)
+        Gradient of the full problem at the start.
+    level : float
+        Multiple of the levels.
+    """
+    norms = part.design.squared_norms[start.ids] * (problem.loss.lipschitz or 1.0)
+    step = 1.0 / np.maximum(norms, 1e-300)
+    lam = problem.lam[start.ids] * level
+    if start.w.ndim > 1:
+        step, lam = step[:, None], lam[:, None]
+    penalty = problem.penalty.restrict(start.ids)
+    stay = in_use(penalty.prox(start.w - step * c[start.ids], step, lam))
+    return Solution(start.ids[stay], start.w[stay], start.intercept)

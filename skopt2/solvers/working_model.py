@@ -27,8 +27,8 @@ class QuadraticModel:
     """
 
     exact = True
-    # Size of the numbers whose difference a trial returns: it forms the difference.
-    magnitude = 0.0
+    # Rounding of what a trial returns: the difference itself is formed.
+    rounding = 0.0
 
     def __init__(self, problem, gram):
         self.problem, self.has_gram = problem, gram
@@ -231,9 +231,10 @@ class CurvedModel:
         return self.eta
 
     @property
-    def magnitude(self):
-        """Size of the numbers whose difference a trial returns."""
-        return abs(self.value)
+    def rounding(self):
+        """Rounding of what a trial returns, the difference of two sums."""
+        eps = float(self.problem.xp.finfo(self.eta.dtype).eps)
+        return 4.0 * eps * abs(self.value)
 
     @property
     def h(self):

@@ -17,7 +17,7 @@ Tibshirani et al., Strong rules for discarding predictors, JRSS B 74, 2012.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,8 +31,15 @@ from skopt2.solvers.certificate import (
     kkt_violation,
     objective_scale,
 )
+from skopt2.solvers.choice import choose_linear_algebra
 from skopt2.solvers.flat_penalty import flat_penalty
-from skopt2.solvers.subsample import noise_level, subsample, worth_subsampling
+from skopt2.solvers.state import Solution, State, in_use
+from skopt2.solvers.subsample import (
+    solve_part,
+    subsample,
+    without_excess,
+    worth_subsampling,
+)
 from skopt2.solvers.working_model import CurvedModel, QuadraticModel
 
 # From a cold start each level is this fraction of the one before: as small as the
@@ -40,87 +47,6 @@ from skopt2.solvers.working_model import CurvedModel, QuadraticModel
 CONTINUATION = {"dense": 0.6, "sparse": 0.7}
 # With fewer features than this the working set is all of them at once.
 SMALL = 200
-
-
-@dataclass(frozen=True)
-class Solution:
-    """Coefficients on the features that matter.
-
-    Parameters
-    ----------
-    ids : ndarray of int of shape (k,)
-        Features, in increasing order.
-    w : ndarray of shape (k,) or (k, K)
-        Their coefficients, none of them all zero.
-    intercept : float or ndarray of shape (K,)
-        Of the problem as the user posed it.
-    """
-
-    ids: np.ndarray
-    w: np.ndarray
-    intercept: float | np.ndarray
-
-
-@dataclass(frozen=True)
-class State:
-    """A point, its gradient, and the level that it was solved for.
-
-    Parameters
-    ----------
-    w : ndarray of shape (m,) or (m, K)
-        Coefficients on the working set.
-    intercept : float or ndarray of shape (K,)
-        Of the centred problem.
-    eta : array of shape (n,) or (n, K)
-        Linear predictor.
-    c : ndarray of shape (p,) or (p, K)
-        Gradient.
-    level : float
-        Multiple of the target penalty that the point was solved for; 1 at the target.
-    precision : float
-        Factor of the inner tolerance.
-    worst : float
-        Subdifferential distance on the working set.
-    stalled : bool
-        True if the inner solver could not improve.
-    """
-
-    w: np.ndarray
-    intercept: float | np.ndarray
-    eta: object
-    c: np.ndarray
-    level: float = math.inf
-    precision: float = 1.0
-    worst: float = math.inf
-    stalled: bool = False
-
-
-def choose_linear_algebra(n_active, n_working, n_samples, sparse, n_outputs):
-    """Return how Newton systems are solved: ``"inverse"`` or ``"cg"``.
-
-    An explicit inverse wins while the active set is small enough to hold and is not
-    larger than the sample: beyond n_samples the Gram matrix is singular, and a
-    factorisation there is the one way to be ten times slower than coordinate descent.
-    Sparse columns are nearly orthogonal when there are many of them, which is where
-    conjugate gradients need few products, each cheap.
-
-    Parameters
-    ----------
-    n_active : int
-        Coordinates in the active set.
-    n_working : int
-        Coordinates in the working set, whose Gram matrix would be held.
-    n_samples : int
-        Rows of X.
-    sparse : bool
-        Whether X is sparse.
-    n_outputs : int
-        Columns of the coefficients.
-    """
-    if n_outputs > 1 or n_active > max(n_samples, 50):
-        return "cg"
-    limit = 1000 if sparse else 6000
-    return "cg" if n_working > limit else "inverse"
 
 
 class WorkingSetNewton:
@@ -201,27 +127,10 @@ class WorkingSetNewton:
         part = subsample(problem)
         if part is None:
             return None, math.inf
-        solver = WorkingSetNewton(part, 1e-3)
-        state = solver.init()
-        for _ in range(50):
-            state = solver.step(state)
-            measured = solver.certificate(state).value <= solver.tol
-            if measured or state.stalled or state.level <= noise_level(part, state):
-                break
-        start = solver.finalize(state)
-        # On a part of the rows the support is too large. One proximal step with the
-        # gradient of all rows sends most of the excess back to zero.
-        _, _, c = self._evaluate(start)
-        norms = part.design.squared_norms[start.ids] * (problem.loss.lipschitz or 1.0)
-        step = 1.0 / np.maximum(norms, 1e-300)
-        lam = problem.lam[start.ids] * state.level
-        if start.w.ndim > 1:
-            step, lam = step[:, None], lam[:, None]
-        penalty = problem.penalty.restrict(start.ids)
         self._settling = True
-        stay = _in_use(penalty.prox(start.w - step * c[start.ids], step, lam))
-        start = Solution(start.ids[stay], start.w[stay], start.intercept)
-        return start, max(state.level, 1.0)
+        start, level = solve_part(WorkingSetNewton(part, 1e-3))
+        _, _, c = self._evaluate(start)
+        return without_excess(start, problem, part, c, level), level
 
     def retarget(self, state, lam):
         """Return the state with a new target level, for the next point of a path."""
@@ -268,7 +177,8 @@ class WorkingSetNewton:
         before = problem.loss_value(state.eta)
         before += problem.penalty_value(state.w, ids[: state.w.shape[0]])
         after = problem.loss_value(eta) + problem.penalty_value(w, ids)
-        return before - after > 1e-14 * abs(before)
+        rounding = 50.0 * float(np.finfo(problem_dtype(problem)).eps)
+        return before - after > rounding * abs(before)
 
     def _distance(self, w, c, lam):
         """Return the true subdifferential distance on the working set."""
@@ -282,7 +192,7 @@ class WorkingSetNewton:
         """Return the level to solve for: the target, or one on the way there."""
         if state.level == 1.0 or self.ids.size == self.problem.design.p:
             return 1.0
-        violation = self._violation(state.c, self.ids[_in_use(state.w)])
+        violation = self._violation(state.c, self.ids[in_use(state.w)])
         ratio = CONTINUATION["sparse" if self.problem.design.sparse else "dense"]
         target = ratio * min(violation, state.level)
         return target if target > ratio**-0.5 else 1.0
@@ -315,7 +225,7 @@ class WorkingSetNewton:
             threshold = np.clip(strong, 0.9 * slope, slope)
         outside = (self.position < 0) & np.isfinite(lam)
         new = np.flatnonzero(outside & (force > threshold))
-        active = int(np.count_nonzero(_in_use(state.w)))
+        active = int(np.count_nonzero(in_use(state.w)))
         # Near saturation most of a large batch would only enter to leave again.
         limit = max(100, active // 2 if 10 * active > design.n else 2 * active)
         if new.size > limit:
@@ -390,7 +300,7 @@ class WorkingSetNewton:
     def certificate(self, state):
         """Return objective and certificate at the target level."""
         problem = self.problem
-        support = _in_use(state.w)
+        support = in_use(state.w)
         value = problem.penalty_value(state.w, self.ids)
         gap = math.nan
         if self.certificate_name == GAP:
@@ -416,7 +326,7 @@ class WorkingSetNewton:
 
     def finalize(self, state):
         """Return the solution."""
-        support = _in_use(state.w)
+        support = in_use(state.w)
         ids = self.ids[support]
         order = np.argsort(ids)
         ids, w = ids[order], state.w[support][order]
@@ -448,11 +358,6 @@ class WorkingSetNewton:
             level=float(packed["level"]),
             precision=float(packed["precision"]),
         )
-
-
-def _in_use(w):
-    """Return which rows of the coefficients are not all zero."""
-    return w != 0 if w.ndim == 1 else (w != 0).any(axis=1)
 
 
 def problem_dtype(problem):

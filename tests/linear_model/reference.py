@@ -92,7 +92,9 @@ def encode(loss, y):
 def levels(alpha, factor, w):
     """Return alpha * factor in a shape that broadcasts to w; inf stays inf."""
     factor = np.ones(w.shape[0]) if factor is None else np.asarray(factor, float)
-    lam = np.where(np.isinf(factor), np.inf, alpha * np.where(factor < 1e300, factor, 1))
+    lam = np.where(
+        np.isinf(factor), np.inf, alpha * np.where(factor < 1e300, factor, 1)
+    )
     return lam if w.ndim == 1 else lam[:, None]
 
 

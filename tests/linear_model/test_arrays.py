@@ -76,9 +76,7 @@ def test_float32_in_every_namespace(backend, dispatch, rng, loss):
     assert model.coef_.dtype == backend.xp.float32
     assert model.converged_
     expected = estimator(loss).fit(X, y)
-    np.testing.assert_allclose(
-        backend.to_numpy(model.coef_), expected.coef_, atol=2e-2
-    )
+    np.testing.assert_allclose(backend.to_numpy(model.coef_), expected.coef_, atol=2e-2)
 
 
 def test_namespaces_do_not_mix(dispatch, rng):
@@ -206,7 +204,13 @@ def _read_only(X):
 
 @pytest.mark.parametrize(
     "layout",
-    [np.asfortranarray, _strided, _read_only, np.ndarray.tolist, lambda X: X[::-1][::-1]],
+    [
+        np.asfortranarray,
+        _strided,
+        _read_only,
+        np.ndarray.tolist,
+        lambda X: X[::-1][::-1],
+    ],
 )
 @pytest.mark.parametrize("loss", ["squared", "logistic"])
 def test_memory_layouts(rng, layout, loss):

@@ -66,7 +66,9 @@ def test_shapes(X, y, estimator, change, match):
 
 def test_other_features_at_prediction(X, y):
     model = SparseRegressor().fit(X, y)
-    with pytest.raises(ValueError, match="X has 3 features, but SparseRegressor is exp"):
+    with pytest.raises(
+        ValueError, match="X has 3 features, but SparseRegressor is exp"
+    ):
         model.predict(X[:, :3])
 
 
@@ -90,21 +92,37 @@ def test_weights(X, y, estimator, weight, match):
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
-        ({"alpha": -0.1}, ValueError, "alpha must be finite and >= 0.0, got alpha=-0.1"),
-        ({"alpha": np.nan}, ValueError, "alpha must be finite and >= 0.0, got alpha=nan"),
+        (
+            {"alpha": -0.1},
+            ValueError,
+            "alpha must be finite and >= 0.0, got alpha=-0.1",
+        ),
+        (
+            {"alpha": np.nan},
+            ValueError,
+            "alpha must be finite and >= 0.0, got alpha=nan",
+        ),
         ({"alpha": np.inf}, ValueError, "alpha must be finite"),
         ({"alpha": "0.1"}, TypeError, "alpha must be a number, got alpha='0.1'"),
         ({"alpha": None}, TypeError, "alpha must be a number, got alpha=None"),
         ({"alpha": True}, TypeError, "alpha must be a number, got alpha=True"),
         ({"tol": 0.0}, ValueError, "tol must be finite and > 0.0, got tol=0.0"),
         ({"tol": -1}, ValueError, "tol must be finite and > 0.0"),
-        ({"max_iter": 0}, ValueError, "max_iter must be finite and >= 1, got max_iter=0"),
+        (
+            {"max_iter": 0},
+            ValueError,
+            "max_iter must be finite and >= 1, got max_iter=0",
+        ),
         ({"max_iter": 1.5}, TypeError, "max_iter must be an integer, got max_iter=1.5"),
         ({"time_limit": 0}, ValueError, "time_limit must be finite and > 0.0"),
         ({"time_limit": "1"}, TypeError, "time_limit must be a number"),
         ({"solver": "cd"}, ValueError, "solver='cd' is not known. Choose from 'auto'"),
         ({"solver": None}, ValueError, "solver=None is not known"),
-        ({"penalty": "ridge"}, ValueError, "penalty='ridge' is unknown: use one of 'l1'"),
+        (
+            {"penalty": "ridge"},
+            ValueError,
+            "penalty='ridge' is unknown: use one of 'l1'",
+        ),
         ({"penalty": MCP}, ValueError, "is unknown: use one of"),
         ({"penalty": MCP(1.0)}, ValueError, "gamma of the MCP penalty .* gamma=1.0"),
         ({"penalty": SCAD(2.0)}, ValueError, "gamma of the SCAD penalty .* gamma=2.0"),
@@ -127,9 +145,17 @@ def test_parameters(X, y, estimator, options, error, match):
 @pytest.mark.parametrize(
     ("estimator", "loss", "match"),
     [
-        (SparseRegressor, "logistic", "loss='logistic' is for .*, which SparseRegressor"),
+        (
+            SparseRegressor,
+            "logistic",
+            "loss='logistic' is for .*, which SparseRegressor",
+        ),
         (SparseClassifier, "squared", "loss='squared' is for regression, which Sparse"),
-        (SparseRegressor, "absolute", "loss='absolute' is unknown: use one of 'squared'"),
+        (
+            SparseRegressor,
+            "absolute",
+            "loss='absolute' is unknown: use one of 'squared'",
+        ),
         (SparseClassifier, "hinge", "loss='hinge' is unknown: use one of"),
         (SparseRegressor, Huber(delta=0.0), "delta of the huber loss .* delta=0.0"),
     ],
@@ -140,7 +166,9 @@ def test_losses(X, y, estimator, loss, match):
 
 
 def test_targets_outside_the_domain_of_the_loss(X, y):
-    with pytest.raises(ValueError, match=r"poisson loss needs targets y >= 0, .* -1\.0"):
+    with pytest.raises(
+        ValueError, match=r"poisson loss needs targets y >= 0, .* -1\.0"
+    ):
         SparseRegressor("poisson").fit(X, y - 1)
     with pytest.raises(ValueError, match="poisson loss needs at least one y > 0"):
         SparseRegressor("poisson").fit(X, 0 * y)

@@ -53,7 +53,9 @@ def run(code):
 
 def best_of(code, times=3):
     """Return the smallest of each number: other work on the machine only adds."""
-    return [min(column) for column in zip(*(run(code) for _ in range(times)), strict=True)]
+    return [
+        min(column) for column in zip(*(run(code) for _ in range(times)), strict=True)
+    ]
 
 
 def test_import_costs_little():

@@ -84,7 +84,7 @@ def test_a_fitted_model_stays_usable(X, y, error, warm_start):
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda X, y: (np.where(X == X[3, 3], np.nan, X), y, None),
+        lambda X, y: (np.where(X[3, 3] == X, np.nan, X), y, None),
         lambda X, y: (X, y[:-1], None),
         lambda X, y: (X[:, :3], y, -np.ones(60)),
         lambda X, y: (sp.csr_array((60, 0)), y, None),

@@ -16,7 +16,7 @@ import skopt2
 from skopt2 import losses, penalties, solvers
 from skopt2.linear_model import SparseClassifier, SparseRegressor, sparse_path
 from skopt2.losses import Huber
-from skopt2.penalties import L0, L1, MCP, ElasticNet, Lq
+from skopt2.penalties import L0, MCP, ElasticNet, Lq
 from tests.linear_model import reference
 
 

@@ -72,9 +72,7 @@ def test_same_minimum_as_logistic_regression(
         model.objective_, rel=1e-12
     )
     np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-3)
-    np.testing.assert_allclose(
-        model.predict_proba(X), peer.predict_proba(X), atol=1e-3
-    )
+    np.testing.assert_allclose(model.predict_proba(X), peer.predict_proba(X), atol=1e-3)
     assert model.coef_.shape == peer.coef_.shape
     assert model.intercept_.shape == peer.intercept_.shape
 

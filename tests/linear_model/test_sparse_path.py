@@ -165,9 +165,7 @@ def test_no_worse_than_coordinate_descent_along_the_path(penalty, seed):
     for i, alpha in enumerate(path.alphas):
         w = reference.coordinate_descent(penalty, X, y, alpha, w)
         for v, values in ((path.coefs[i], mine), (w, theirs)):
-            values.append(
-                reference.objective("squared", penalty, X, y, v, 0.0, alpha)
-            )
+            values.append(reference.objective("squared", penalty, X, y, v, 0.0, alpha))
             worst = reference.violation(
                 "squared", penalty, X, y, v, 0.0, alpha, fit_intercept=False
             )
@@ -226,7 +224,11 @@ def test_sample_weight(rng):
     ("options", "error", "match"),
     [
         ({"alphas": 0}, ValueError, "alphas must be finite and >= 1, got alphas=0"),
-        ({"alphas": 2.5}, ValueError, "alphas must be a number of levels or a nonempty"),
+        (
+            {"alphas": 2.5},
+            ValueError,
+            "alphas must be a number of levels or a nonempty",
+        ),
         ({"alphas": []}, ValueError, r"nonempty one-dimensional array, got .* \(0,\)"),
         ({"alphas": [[0.1]]}, ValueError, r"array of shape \(1, 1\)"),
         ({"alphas": [0.1, -1.0]}, ValueError, "alphas must be finite and >= 0"),

@@ -32,7 +32,9 @@ def target(loss, X, rng):
     eta = X[:, :4] @ [1.0, -1.0, 0.5, 0.5] + 0.3
     if loss == "poisson":
         return rng.poisson(np.exp(0.5 * eta)).astype(float)
-    noise = rng.standard_t(2, len(X)) if loss == "huber" else rng.standard_normal(len(X))
+    noise = (
+        rng.standard_t(2, len(X)) if loss == "huber" else rng.standard_normal(len(X))
+    )
     return eta + 0.5 * noise
 
 

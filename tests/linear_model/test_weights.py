@@ -21,7 +21,9 @@ def problem(rng, loss, n=40, p=12):
     if loss in REGRESSION:
         return X, eta + rng.standard_normal(n), weight
     if loss == "multinomial":
-        y = np.argmax(np.stack([eta, -X[:, 2], X[:, 3]], 1) + rng.gumbel(size=(n, 3)), 1)
+        y = np.argmax(
+            np.stack([eta, -X[:, 2], X[:, 3]], 1) + rng.gumbel(size=(n, 3)), 1
+        )
         return X, np.array(["b", "a", "c"])[y], weight
     return X, np.where(eta + rng.logistic(size=n) > 0, "yes", "no"), weight
 

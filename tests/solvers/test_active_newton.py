@@ -87,7 +87,7 @@ def test_dependent_columns(rng):
 @pytest.mark.parametrize("positive", [True, False])
 @pytest.mark.parametrize("loss", ["squared_hinge", "huberized_hinge"])
 def test_flat_loss_with_more_features_than_rows(loss, positive):
-    """A hinge has no curvature beyond its margin: the Hessian on the support is singular.
+    """A hinge is flat beyond its margin: the Hessian on the support is singular.
 
     Undamped directions are 1e12 long there; halving them took thousands of trials.
     """

@@ -85,7 +85,9 @@ def test_violation_is_relative_to_the_gradient_of_the_null_model(rng):
     assert gradient_scale(problem) == pytest.approx(np.abs(null).max())
     w = np.array([0.5, 0.0, -0.2, 0.0, 0.0, 0.0])
     _, g, _ = at(problem, w, 0.0)
-    distance = np.where(w == 0, np.maximum(abs(g) - 0.01, 0), abs(g + 0.01 * np.sign(w)))
+    distance = np.where(
+        w == 0, np.maximum(abs(g) - 0.01, 0), abs(g + 0.01 * np.sign(w))
+    )
     expected = distance.max() / np.abs(null).max()
     assert kkt_violation(problem, w, g) == pytest.approx(expected)
 

@@ -118,7 +118,9 @@ def test_sparse_data_is_not_densified(rng):
 def test_other_namespaces(device_backend, rng, dtype, center):
     X = rng.standard_normal((30, 8)).astype(dtype) + 1
     s = weights(rng, 30, equal=False).astype(dtype)
-    there = Design(move(X, device_backend.target), move(s, device_backend.target), center)
+    there = Design(
+        move(X, device_backend.target), move(s, device_backend.target), center
+    )
     here = Design(X, s, center)
     tol = 1e-5 if dtype == np.float32 else 1e-12
     v, ids = rng.standard_normal(30).astype(dtype), np.array([6, 1, 2])

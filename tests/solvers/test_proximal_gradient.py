@@ -12,7 +12,7 @@ from skopt2.penalties import L0, L1, MCP, Box, LogSum, Lq, Positive, get_penalty
 from skopt2.solvers.certificate import GAP, KKT
 from skopt2.solvers.fixed_point import FIXED_POINT
 from skopt2.solvers.proximal_gradient import ProximalGradient
-from skopt2.solvers.working_set import Solution
+from skopt2.solvers.state import Solution
 from tests.solvers.problems import alpha_max, build, dense, design, solve, target
 from tests.solvers.reference import best_subset, coordinate_descent, objective
 

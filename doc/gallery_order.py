@@ -1,0 +1,32 @@
+"""The order of the examples in the gallery: from the first step to the odd corners."""
+
+ORDER = (
+    "plot_first_steps.py",
+    "plot_path.py",
+    "plot_penalties.py",
+    "plot_choose_alpha.py",
+    "plot_convergence.py",
+    "plot_digits.py",
+    "plot_robust.py",
+    "plot_sparse_text_like.py",
+    "plot_signal_recovery.py",
+    "plot_callbacks.py",
+)
+
+
+class GalleryOrder:
+    """Sort key of the examples of one folder; new ones go to the end, by name.
+
+    Parameters
+    ----------
+    folder : str
+        Folder of the examples.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, name):
+        """Return the place of a file."""
+        known = name in ORDER
+        return ORDER.index(name) if known else len(ORDER), name

@@ -1,0 +1,64 @@
+"""Points on the way to a solution: what a solver returns, and what it goes on from."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Coefficients on the features that matter.
+
+    Parameters
+    ----------
+    ids : ndarray of int of shape (k,)
+        Features, in increasing order.
+    w : ndarray of shape (k,) or (k, K)
+        Their coefficients, none of them all zero.
+    intercept : float or ndarray of shape (K,)
+        Of the problem as the user posed it.
+    """
+
+    ids: np.ndarray
+    w: np.ndarray
+    intercept: float | np.ndarray
+
+
+@dataclass(frozen=True)
+class State:
+    """A point, its gradient, and the level that it was solved for.
+
+    Parameters
+    ----------
+    w : ndarray of shape (m,) or (m, K)
+        Coefficients on the working set.
+    intercept : float or ndarray of shape (K,)
+        Of the centred problem.
+    eta : array of shape (n,) or (n, K)
+        Linear predictor.
+    c : ndarray of shape (p,) or (p, K)
+        Gradient.
+    level : float
+        Multiple of the target penalty that the point was solved for; 1 at the target.
+    precision : float
+        Factor of the inner tolerance.
+    worst : float
+        Subdifferential distance on the working set.
+    stalled : bool
+        True if the inner solver could not improve.
+    """
+
+    w: np.ndarray
+    intercept: float | np.ndarray
+    eta: object
+    c: np.ndarray
+    level: float = math.inf
+    precision: float = 1.0
+    worst: float = math.inf
+    stalled: bool = False
+
+
+def in_use(w):
+    """Return which rows of the coefficients are not all zero."""
+    return w != 0 if w.ndim == 1 else (w != 0).any(axis=1)
