@@ -62,7 +62,7 @@ def run_in_process(script, output):
     """Run one example in a fresh interpreter and return its report."""
     name = script.relative_to(ROOT / "examples").as_posix()
     print(f"--- {name}", flush=True)
-    environment = {**os.environ, "MPLBACKEND": "Agg"}
+    environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ, "MPLBACKEND": "Agg"}
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "report.json"
         command = [sys.executable, str(Path(__file__).resolve())]

@@ -47,13 +47,13 @@ def recover(penalty, rho, snr, seed):
 
 
 # %%
-# Three data sets for each combination
-# ------------------------------------
+# Two data sets for each combination
+# ----------------------------------
 ratios, correlations = (1.0, 3.0, 10.0), (0.1, 0.8)
 results = {
     (penalty, rho): np.array(
         [
-            np.mean([recover(penalty, rho, snr, seed) for seed in range(3)], axis=0)
+            np.mean([recover(penalty, rho, snr, seed) for seed in range(2)], axis=0)
             for snr in ratios
         ]
     )

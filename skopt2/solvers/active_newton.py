@@ -204,7 +204,7 @@ class ActiveNewton:
             self.batch = max(3.0, 0.5 * self.batch)
         else:
             self.growth = min(1.0, self.growth * 1.1)
-            self.batch *= 1.5
+            self.batch = min(1.5 * self.batch, self.model.size + 10.0)
         # Close to n active coordinates the columns are almost dependent.
         crowded = 0.01 if size > 0.3 * n else self.growth
         if not self.model.has_gram:
