@@ -79,6 +79,9 @@ def alpha_grid(formulation, alphas, eps):
     if top <= 0.0:
         # A constant target: every level has the null solution.
         top = 1.0
+    if formulation.penalty.stationarity == "fixed_point":
+        # At the level itself zero ties with a nonzero point of the prox.
+        top *= 1.0 + 1e-9
     return np.geomspace(top, top * eps, int(alphas))
 
 

@@ -128,7 +128,7 @@ def test_metadata_routing_of_weights(diabetes):
     weight = np.where(np.arange(len(y)) % 2 == 0, 1.0, 0.0)
     with config_context(enable_metadata_routing=True):
         model = SparseRegressor(alpha=1.0).set_fit_request(sample_weight=True)
-        model.set_score_request(sample_weight=False)
+        model.set_score_request(sample_weight=True)
         scaler = StandardScaler().set_fit_request(sample_weight=False)
         pipe = make_pipeline(scaler, model)
         pipe.fit(X, y, sample_weight=weight)
@@ -138,8 +138,10 @@ def test_metadata_routing_of_weights(diabetes):
             pipe, X, y, cv=3, params={"sample_weight": weight}, return_estimator=True
         )
         assert len(result["estimator"]) == 3
+        assert np.isfinite(result["test_score"]).all()
         search = GridSearchCV(pipe, {"sparseregressor__alpha": [0.1, 1.0]}, cv=3)
         search.fit(X, y, sample_weight=weight)
+        assert np.isfinite(search.best_score_)
         kept = weight > 0
         scaled = search.best_estimator_[0].transform(X)[kept]
         alone = clone(search.best_estimator_[-1]).fit(scaled, y[kept])

@@ -1,14 +1,22 @@
 """SparseRegressor: the same minima as scikit-learn, and those of the formulas."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import ElasticNet as SklearnElasticNet
-from sklearn.linear_model import Lasso, LinearRegression, PoissonRegressor, Ridge
+from sklearn.linear_model import (
+    Lasso,
+    LinearRegression,
+    PoissonRegressor,
+    QuantileRegressor,
+    Ridge,
+)
 
 from skopt2.linear_model import SparseRegressor, sparse_path
-from skopt2.losses import Huber
+from skopt2.losses import Huber, Quantile
 from skopt2.penalties import MCP, SCAD, AdaptiveL1, Box, ElasticNet, WeightedL1
 from tests.linear_model import reference
 
@@ -223,6 +231,59 @@ def test_positive_and_unpenalised(X, rng, loss):
         assert model.intercept_ < 0
         peer = LinearRegression(positive=True).fit(X, y)
         np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-6)
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.8])
+def test_same_minimum_as_quantile_regressor(X, y, rng, quantile, fit_intercept):
+    weight = rng.integers(0, 3, 60).astype(float)
+    for alpha in (0.1, 0.01):
+        peer = QuantileRegressor(
+            quantile=quantile, alpha=alpha, fit_intercept=fit_intercept
+        ).fit(X, y, sample_weight=weight)
+        model = SparseRegressor(
+            Quantile(quantile), alpha=alpha, fit_intercept=fit_intercept, tol=1e-8
+        ).fit(X, y, sample_weight=weight)
+
+        def cost(w, b, alpha=alpha):
+            r = y - X @ w - b
+            pinball = np.maximum(quantile * r, (quantile - 1) * r)
+            return weight @ pinball / weight.sum() + alpha * abs(w).sum()
+
+        expected = cost(peer.coef_, peer.intercept_)
+        assert cost(model.coef_, model.intercept_) <= expected * (1 + 1e-7)
+        assert model.converged_
+
+
+def test_best_subset(X, y):
+    """All subsets of seven features."""
+    A, alpha = X[:, :7], 0.05
+    best = np.inf
+    for size in range(8):
+        for subset in itertools.combinations(range(7), size):
+            columns = np.column_stack([np.ones(60), A[:, subset]])
+            r = y - columns @ np.linalg.lstsq(columns, y, rcond=None)[0]
+            best = min(best, r @ r / 120 + alpha * size)
+    model = SparseRegressor(penalty="l0", alpha=alpha).fit(A, y)
+    assert model.objective_ == pytest.approx(best, rel=1e-9)
+
+
+@pytest.mark.parametrize("penalty", ["l_half", "l_two_thirds", "l0"])
+def test_no_coordinate_improves_under_a_quasi_norm(X, y, penalty):
+    q = {"l_half": 0.5, "l_two_thirds": 2 / 3, "l0": 0.0}[penalty]
+    model = SparseRegressor(penalty=penalty, alpha=0.1, tol=1e-9).fit(X, y)
+    w, b = model.coef_, model.intercept_
+
+    def cost(v):
+        r = y - X @ v - b
+        return r @ r / 120 + 0.1 * (abs(v[v != 0]) ** q).sum()
+
+    assert cost(w) == pytest.approx(model.objective_, rel=1e-10)
+    for j in range(25):
+        for c in np.r_[0.0, w[j] * np.linspace(0.8, 1.2, 9), np.linspace(-3, 3, 13)]:
+            v = w.copy()
+            v[j] = c
+            assert cost(v) >= cost(w) * (1 - 1e-9)
 
 
 def test_adaptive_l1_is_a_sequence_of_weighted_lassos(X, y):

@@ -171,3 +171,13 @@ def test_concave_region_is_left(rng, sparse):
     assert worst <= 1e-10
     value = problem.loss_value(method.model.predictor()) + problem.penalty_value(w)
     assert value < problem.null_value
+
+
+def test_batch_stays_bounded(rng):
+    """Thousands of whole steps must not let the number of entrants overflow."""
+    X = design(rng)
+    problem = build(X, target(rng, X, "huber"), "huber", "l1", 0.1)
+    method, w = newton(problem, gram=False)
+    for _ in range(5000):
+        method._adapt(1.0, 0, 3)
+    assert method.batch <= w.size + 10

@@ -14,6 +14,7 @@ from skopt2.losses import get_loss
 from skopt2.penalties import Box, ElasticNet, Positive, get_penalty
 from skopt2.solvers.active_inverse import ActiveInverse
 from skopt2.solvers.choice import SOLVERS, choose_solver, make_solver
+from skopt2.solvers.proximal_gradient import ProximalGradient
 from skopt2.solvers.subsample import subsample, worth_subsampling
 from skopt2.solvers.working_set import (
     Solution,
@@ -205,14 +206,18 @@ def test_packed_state_continues(rng, loss):
     assert reached == pytest.approx(reference.objective, rel=1e-9)
 
 
-def test_impossible_tolerance_stalls(rng):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("solver", [WorkingSetNewton, ProximalGradient])
+@pytest.mark.parametrize("loss", ["squared", "logistic", "huber"])
+def test_impossible_tolerance_stalls(rng, loss, solver, dtype):
+    """Noise in the objective is no progress: neither loop runs to its limit."""
     X = design(rng)
-    for loss in ("squared", "logistic"):
-        problem = build(X, target(rng, X, loss), loss, "mcp", 0.05)
-        result, _ = solve(WorkingSetNewton, problem, 1e-30)
-        assert result.reason in (StopReason.STALLED, StopReason.CONVERGED)
-        assert result.certificate.value < 1e-12
-        assert result.n_iter < 40
+    y = target(rng, X, loss)
+    problem = build(X.astype(dtype), y.astype(dtype), loss, "log_sum", 0.05)
+    result, _ = solve(solver, problem, 1e-30, max_iter=1000)
+    assert result.reason in (StopReason.STALLED, StopReason.CONVERGED)
+    assert result.certificate.value < (1e-12 if dtype == np.float64 else 1e-4)
+    assert result.n_iter < 60
 
 
 def test_excluded_and_unpenalised_features(rng):
