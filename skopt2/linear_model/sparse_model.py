@@ -2,6 +2,8 @@
 
 import numpy as np
 
+# Not used here: loaded so that the first fit does not wait for the default solver.
+import skopt2.solvers.working_set  # noqa: F401
 from skopt2._core.array import is_sparse, namespace, to_numpy
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.validation import check_fit_input, check_predict_input
