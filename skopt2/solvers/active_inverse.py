@@ -16,8 +16,6 @@ section 2.1.4.
 """
 
 import numpy as np
-from scipy.linalg.blas import dgemm
-from scipy.linalg.lapack import dpotrf, dpotri
 
 # A pivot smaller than this, relative to its own diagonal element, is taken as zero: the
 # member is a combination of others, however small it is itself.
@@ -40,7 +38,8 @@ class ActiveInverse:
 
     def clear(self):
         """Forget everything."""
-        self._P = np.zeros((64, 64), order="F")
+        self._P = np.zeros((64, 64))
+        self._work = np.empty(0)
         self.active = np.empty(0, dtype=np.int64)
         self.diagonal = np.empty(0)
 
@@ -61,16 +60,14 @@ class ActiveInverse:
         self._reserve(k)
         if k == 0:
             return True
-        A = np.asfortranarray(G[np.ix_(members, members)])
+        A = G[np.ix_(members, members)]
         A[np.diag_indices(k)] += C
-        floor = SINGULAR * np.abs(A.diagonal())
-        L, info = dpotrf(A, lower=1, overwrite_a=1)
-        if info or (L.diagonal() ** 2 <= floor).any():
+        L = _factor(A, np.abs(A.diagonal()))
+        if L is None:
             return False
-        P, info = dpotri(L, lower=1, overwrite_c=1)
-        lower = np.tril(P)
-        lower += np.tril(P, -1).T
-        self._P[:k, :k] = lower
+        # Through the factor, which keeps the inverse symmetric to the last digit.
+        half = np.linalg.inv(L)
+        np.matmul(half.T, half, out=self._P[:k, :k])
         self.active, self.diagonal = members.copy(), C.copy()
         return True
 
@@ -80,9 +77,7 @@ class ActiveInverse:
         if d == 0:
             return
         B = P[:k, rows]
-        U = np.zeros((P.shape[0], d), order="F")
-        U[:k] = np.linalg.solve(B[rows], B.T).T
-        dgemm(-1.0, U, B, 1.0, c=P[:, :k], trans_b=1, overwrite_c=1)
+        P[:k, :k] -= self._outer(B, np.linalg.solve(B[rows], B.T))
         # The last rows and columns move into the holes.
         left = k - d
         leaving = np.zeros(k, dtype=bool)
@@ -115,29 +110,55 @@ class ActiveInverse:
         P = self._P
         corner = G[np.ix_(members, members)]
         corner[np.diag_indices(d)] += C
-        floor = SINGULAR * np.abs(corner.diagonal())
+        size = np.abs(corner.diagonal())
         if k:
             side = G[np.ix_(self.active, members)]
             B = P[:k, :k] @ side
             corner = corner - side.T @ B
-        L, info = dpotrf(corner, lower=1)
-        if info or (L.diagonal() ** 2 <= floor).any():
+        if _factor(corner, size) is None:
             return False
         Z = np.linalg.inv(corner)
         if k:
-            U = np.zeros((P.shape[0], d), order="F")
-            U[:k] = B @ Z
-            dgemm(1.0, U, B, 1.0, c=P[:, :k], trans_b=1, overwrite_c=1)
-            P[:k, k : k + d] = -U[:k]
-            P[k : k + d, :k] = -U[:k].T
+            U = B @ Z
+            P[:k, :k] += self._outer(U, B.T)
+            P[:k, k : k + d] = -U
+            P[k : k + d, :k] = -U.T
         P[k : k + d, k : k + d] = Z
         self.active = np.concatenate([self.active, members])
         self.diagonal = np.concatenate([self.diagonal, C])
         return True
 
+    def _outer(self, U, V):
+        """Return U @ V, (k, k), in memory that is used again."""
+        k = U.shape[0]
+        if self._work.size < k * k:
+            # A fresh array of this size costs more page faults than arithmetic.
+            self._work = np.empty(4 * k * k)
+        return np.matmul(U, V, out=self._work[: k * k].reshape(k, k))
+
     def _reserve(self, k):
         capacity = self._P.shape[0]
         if k > capacity:
-            grown = np.zeros((2 * k, 2 * k), order="F")
+            grown = np.zeros((2 * k, 2 * k))
             grown[: self.k, : self.k] = self._P[: self.k, : self.k]
             self._P = grown
+
+
+def _factor(A, size):
+    """Return the Cholesky factor of a safely definite matrix, else None.
+
+    NumPy's own LAPACK serves here and everywhere in the inner loop: a second library's
+    pool of threads, waiting for work, would take the cores from the first one's.
+
+    Parameters
+    ----------
+    A : ndarray of shape (k, k)
+        Symmetric matrix.
+    size : ndarray of shape (k,)
+        What the squared pivots are compared with.
+    """
+    try:
+        L = np.linalg.cholesky(A)
+    except np.linalg.LinAlgError:
+        return None
+    return L if (L.diagonal() ** 2 > SINGULAR * size).all() else None
