@@ -249,19 +249,25 @@ class Block:
     def _chunked_gram(self, new, h, single):
         """Gram matrix by row chunks: the columns of a tall X are never held at once."""
         design, m = self.design, self.m
-        contiguous = new.size > 0 and new[-1] - new[0] + 1 == new.size
+        every = m == design.p and bool((self.ids[1:] > self.ids[:-1]).all())
+        whole = new.size == m
+        equal = h.strides == (0,)
+        root = None if equal else np.sqrt(h)
+        dtype = np.float32 if single else design.s.dtype
+        means = None if design.means is None else design.means[self.ids]
+        room = np.empty((min(ROWS, design.n), m), dtype=dtype, order="F")
         out = np.zeros((m, new.size))
-        root = np.sqrt(h[:1] if h.strides == (0,) else h)
         for start in range(0, design.n, ROWS):
             rows = slice(start, min(start + ROWS, design.n))
-            chunk = design.X[rows][:, self.ids]
-            if design.means is not None:
-                chunk -= design.means[self.ids].astype(chunk.dtype)
-            chunk *= root if root.size == 1 else root[rows, None]
-            if single:
-                chunk = chunk.astype(np.float32)
-            if contiguous and new.size == m:
-                out += chunk.T @ chunk
+            source = design.X[rows] if every else design.X[rows][:, self.ids]
+            chunk = room[: source.shape[0]]
+            # Centred before it is rounded, and both in one pass.
+            if means is None:
+                np.copyto(chunk, source, casting="same_kind")
             else:
-                out += chunk.T @ chunk[:, new]
-        return out
+                np.subtract(source, means, out=chunk, casting="same_kind")
+            if not equal:
+                chunk *= root[rows, None]
+            # The same matrix on both sides is a symmetric product, half the work.
+            out += chunk.T @ (chunk if whole else chunk[:, new])
+        return out * float(h[0]) if equal else out

@@ -61,12 +61,11 @@ def subsample(problem):
     )
 
 
-def noise_level(problem, state):
-    """Return the multiple of the levels below which the subsample selects noise.
+def noise_deviation(problem, state):
+    """Return the standard deviation of the gradient of a feature without influence.
 
-    A feature without influence has a gradient of standard deviation
-    sqrt(sum_i s_i l'_i^2 / n) times its norm; the largest of p of them is about
-    sqrt(2 log p) of that.
+    That is sqrt(sum_i s_i l'_i^2 / n) times the norm of the feature. It is given in
+    units of the level at which a feature enters.
 
     Parameters
     ----------
@@ -83,13 +82,11 @@ def noise_level(problem, state):
     spread *= math.sqrt(float(np.median(design.squared_norms)))
     slope = problem.penalty.slope_at_zero(problem.lam)
     slope = slope[np.isfinite(slope) & (slope > 0)]
-    if slope.size == 0:
-        return 0.0
-    return spread * math.sqrt(2.0 * math.log(design.p + 1.0)) / float(np.median(slope))
+    return spread / float(np.median(slope)) if slope.size else 0.0
 
 
 def solve_part(solver):
-    """Return the solution on the subsample and its level, above the noise.
+    """Return the solution on the subsample, its level, and what to expect of all rows.
 
     Parameters
     ----------
@@ -101,16 +98,24 @@ def solve_part(solver):
     start : Solution
         Where the full problem starts.
     level : float
-        At least 1; what lies between it and 1 is left to the full problem.
+        At least 1; what lies between it and 1 is left to the full problem. It is above
+        the largest of p gradients of noise, about sqrt(2 log p) deviations, below which
+        the subsample would select noise.
+    share : float
+        Expected share of the features without influence that the target level admits
+        on all rows.
     """
     state = solver.init()
+    extreme = math.sqrt(2.0 * math.log(solver.problem.design.p + 1.0))
     for _ in range(50):
         state = solver.step(state)
+        deviation = noise_deviation(solver.problem, state)
         reached = solver.certificate(state).value <= solver.tol
-        noisy = state.level <= noise_level(solver.problem, state)
-        if reached or state.stalled or noisy:
+        if reached or state.stalled or state.level <= extreme * deviation:
             break
-    return solver.finalize(state), max(state.level, 1.0)
+    deviation /= math.sqrt(FRACTION)
+    share = math.erfc(math.sqrt(0.5) / deviation) if deviation > 0.0 else 0.0
+    return solver.finalize(state), max(state.level, 1.0), share
 
 
 def without_excess(start, problem, part, c, level):

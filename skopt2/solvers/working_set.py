@@ -45,6 +45,9 @@ from skopt2.solvers.working_model import CurvedModel, QuadraticModel
 # From a cold start each level is this fraction of the one before: as small as the
 # Newton steps stay few, which sparse columns with their small Gram entries need less.
 CONTINUATION = {"dense": 0.6, "sparse": 0.7}
+# Where this share of the features will be active on a tall problem, one symmetric Gram
+# matrix of all of them costs less than what a working set would grow by in pieces.
+CROWDED = 0.5
 # With fewer features than this the working set is all of them at once.
 SMALL = 200
 
@@ -128,7 +131,9 @@ class WorkingSetNewton:
         if part is None:
             return None, math.inf
         self._settling = True
-        start, level = solve_part(WorkingSetNewton(part, 1e-3))
+        start, level, share = solve_part(WorkingSetNewton(part, 1e-3))
+        if share > CROWDED and problem.loss.is_quadratic:
+            self._extend(np.flatnonzero(np.isfinite(problem.lam)))
         _, _, c = self._evaluate(start)
         return without_excess(start, problem, part, c, level), level
 

@@ -21,7 +21,7 @@ from skopt2.solvers.working_set import (
     WorkingSetNewton,
     choose_linear_algebra,
 )
-from tests.solvers.problems import alpha_max, build, dense, design, solve, target
+from tests.solvers.problems import W, alpha_max, build, dense, design, solve, target
 
 LOSSES = ["squared", "huber", "poisson", "logistic", "multinomial", "squared_hinge"]
 
@@ -240,6 +240,31 @@ def test_no_feature_may_enter(rng):
         result, w = solve(WorkingSetNewton, problem, 1e-9)
         assert result.certificate.holds
         assert not w.any()
+
+
+@pytest.mark.parametrize("weights", [False, True])
+def test_tall_and_crowded(rng, weights):
+    """Far below the noise nearly all features enter: they are taken in at once."""
+    n, p = 20000, 300
+    X = rng.standard_normal((n, p)) + 1.0
+    y = X[:, :5] @ W + 3.0 * rng.standard_normal(n)
+    s = rng.integers(1, 4, n).astype(float) if weights else np.ones(n)
+    s /= s.sum()
+    given = s if weights else None
+    X_c, y_c = X - s @ X, y - s @ y
+    alpha = np.abs(X_c.T @ (s * y_c)).max()
+    for fraction, crowded in ((10, False), (5000, True)):
+        lam = alpha / fraction
+        method = WorkingSetNewton(build(X, y, "squared", "l1", lam, given), 1e-9)
+        state = method.init()
+        assert (method.ids.size == p) == crowded
+        state = method.step(method.step(state))
+        w = np.zeros(p)
+        w[method.ids] = state.w
+        c = X_c.T @ (s * (X_c @ w - y_c))
+        np.testing.assert_allclose(c[w != 0], -lam * np.sign(w[w != 0]), atol=1e-6)
+        assert np.abs(c).max() <= lam + 1e-6
+        assert (np.count_nonzero(w) > 0.8 * p) == crowded
 
 
 def test_subsample_is_a_part_of_the_rows(rng):
