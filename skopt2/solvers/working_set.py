@@ -43,8 +43,9 @@ from skopt2.solvers.subsample import (
 from skopt2.solvers.working_model import CurvedModel, QuadraticModel
 
 # From a cold start each level is this fraction of the one before: as small as the
-# Newton steps stay few, which sparse columns with their small Gram entries need less.
-CONTINUATION = {"dense": 0.6, "sparse": 0.7}
+# Newton steps stay few. A few sparse columns, with small Gram entries and a quadratic
+# loss, take hardly any; many of them, solved by conjugate gradients, take the most.
+CONTINUATION = {"dense": 0.6, "sparse": 0.7, "few": 0.35}
 # Where this share of the features will be active on a tall problem, one symmetric Gram
 # matrix of all of them costs less than what a working set would grow by in pieces.
 CROWDED = 0.5
@@ -198,9 +199,16 @@ class WorkingSetNewton:
         if state.level == 1.0 or self.ids.size == self.problem.design.p:
             return 1.0
         violation = self._violation(state.c, self.ids[in_use(state.w)])
-        ratio = CONTINUATION["sparse" if self.problem.design.sparse else "dense"]
+        ratio = self._ratio(state)
         target = ratio * min(violation, state.level)
         return target if target > ratio**-0.5 else 1.0
+
+    def _ratio(self, state):
+        """Return how far the next level may lie below the one before."""
+        if not self.problem.design.sparse:
+            return CONTINUATION["dense"]
+        few = np.count_nonzero(state.w) <= SMALL and self.problem.loss.is_quadratic
+        return CONTINUATION["few" if few else "sparse"]
 
     def _violation(self, c, support):
         """Return the multiple of the levels that would keep all other features out."""
@@ -286,7 +294,7 @@ class WorkingSetNewton:
         rounding = 4.0 * float(np.finfo(problem_dtype(problem)).eps) * scale
         if not final:
             typical = lam[np.isfinite(lam) & (lam > 0)]
-            loose = 0.01 * float(np.median(typical)) if typical.size else 0.0
+            loose = 0.05 * float(np.median(typical)) if typical.size else 0.0
             return lambda w: max(loose, rounding)
         if self.certificate_name != GAP:
             tight = 0.3 * self.tol * precision * scale
