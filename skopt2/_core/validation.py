@@ -2,7 +2,9 @@
 
 Host data goes through scikit-learn's public ``validate_data``, other array-API arrays
 too while its dispatch is on. CuPy arrays are checked here: they are accepted without
-any scikit-learn flag, and every check costs one small transfer at most.
+any scikit-learn flag, and every check costs one small transfer at most. So are plain
+float NumPy arrays, which need none of what scikit-learn looks for: its search for data
+frame libraries costs more than a small fit.
 """
 
 import numbers
@@ -18,6 +20,7 @@ from skopt2._core.array import Target, is_sparse, move, namespace, to_numpy
 from skopt2._core.checks import (
     canonical,
     cast_target,
+    check_finite,
     check_lengths,
     check_matrix,
     check_target,
@@ -103,8 +106,8 @@ def check_fit_input(
         If something is not finite, empty, of the wrong shape or out of range.
     """
     source, target = cuda.resolve(getattr(estimator, "device", None), X)
-    if source.kind == "cuda":
-        X, y = _check_on_device(estimator, X, y, source, accept_sparse, y_kind)
+    if source.kind == "cuda" or (_is_plain(X) and _is_plain_target(y, y_kind)):
+        X, y = _check_in_place(estimator, X, y, source, accept_sparse, y_kind)
     else:
         X, y = _check_with_sklearn(estimator, X, y, source, accept_sparse, y_kind)
     X = canonical(X)
@@ -171,6 +174,13 @@ def check_predict_input(
         X = check_matrix(X, accept_sparse, type(estimator).__name__)
         validate_data(estimator, X, reset=False, skip_check_array=True)
         return X
+    if (
+        _is_plain(X)
+        and type(fitted) is np.ndarray
+        and not hasattr(estimator, "feature_names_in_")
+        and X.shape[1] == estimator.n_features_in_
+    ):
+        return check_matrix(X, accept_sparse, type(estimator).__name__)
     check_same_namespace(X, estimator, attribute=attribute, method=method)
     return validate_data(
         estimator, X, reset=False, accept_sparse=accept_sparse, dtype=_dtypes(source)
@@ -312,17 +322,37 @@ def _check_with_sklearn(estimator, X, y, source, accept_sparse, y_kind):
     return X, cast_target(move(y, source), X)
 
 
-def _check_on_device(estimator, X, y, source, accept_sparse, y_kind):
-    """Check X and y where X is on a GPU."""
+def _is_plain(X):
+    """Tell whether X is a NumPy matrix of floats, no subclass, with something in it."""
+    if type(X) is not np.ndarray or X.ndim != 2 or not X.size:
+        return False
+    return X.dtype == np.float64 or X.dtype == np.float32
+
+
+def _is_plain_target(y, y_kind):
+    """Tell whether y is a NumPy vector of numbers, or not asked for."""
+    if y_kind == "none":
+        return True
+    return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "fiub"
+
+
+def _check_in_place(estimator, X, y, source, accept_sparse, y_kind):
+    """Check X and y where X is on a GPU, or both are plain arrays."""
     X = check_matrix(X, accept_sparse, type(estimator).__name__)
-    # Counts the features, and complains about a y that is None.
-    validate_data(estimator, X, y, skip_check_array=True)
+    if source.kind == "cuda":
+        # Counts the features, and complains about a y that is None.
+        validate_data(estimator, X, y, skip_check_array=True)
+    else:
+        estimator.n_features_in_ = X.shape[1]
+        vars(estimator).pop("feature_names_in_", None)
     if y_kind == "none":
         return X, None
     if cuda.target_of(y).kind == "numpy":
         y = np.asarray(y)
     if y_kind == "classification":
         y = column(y)
+        if isinstance(y, np.ndarray) and y.dtype.kind == "f":
+            check_finite(y, "y")
     else:
         y = check_target(move(y, source), X, multi_output=y_kind == "multioutput")
     check_lengths(X, y)
