@@ -22,7 +22,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skopt2._core.array import to_numpy
 from skopt2._core.result import Measure
 from skopt2.solvers.certificate import (
     GAP,
@@ -357,25 +356,13 @@ class FirstOrder:
 
     def pack(self, state):
         """Return the state as plain arrays, for a checkpoint."""
-        solution = self.finalize(state)
-        return {
-            "ids": solution.ids,
-            "w": solution.w,
-            "intercept": np.asarray(to_numpy(solution.intercept)),
-            "level": state.level,
-            "precision": state.precision,
-        }
+        progress = {"level": state.level, "precision": state.precision}
+        return {**self.finalize(state).pack(), **progress}
 
     def unpack(self, packed):
         """Return the state of a checkpoint."""
-        intercept = np.asarray(packed["intercept"])
-        start = Solution(
-            np.asarray(packed["ids"], dtype=np.int64),
-            np.asarray(packed["w"]),
-            float(intercept) if intercept.ndim == 0 else intercept,
-        )
         return replace(
-            self.init(start),
+            self.init(Solution.unpack(packed)),
             level=float(packed["level"]),
             precision=float(packed["precision"]),
         )

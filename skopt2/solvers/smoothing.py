@@ -277,18 +277,9 @@ class Smoothing:
 
     def pack(self, state):
         """Return the state as plain arrays, for a checkpoint."""
-        return {
-            "ids": state.solution.ids,
-            "w": state.solution.w,
-            "intercept": np.asarray(state.solution.intercept),
-            "h": state.h,
-        }
+        return {**state.solution.pack(), "h": state.h}
 
     def unpack(self, packed):
         """Return the state of a checkpoint."""
-        solution = Solution(
-            np.asarray(packed["ids"], dtype=np.int64),
-            np.asarray(packed["w"]),
-            float(np.asarray(packed["intercept"])),
-        )
+        solution = Solution.unpack(packed)
         return self._pair(solution, float(packed["h"]), solution)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skopt2._core.array import to_numpy
+
 
 @dataclass(frozen=True)
 class Solution:
@@ -23,6 +25,24 @@ class Solution:
     ids: np.ndarray
     w: np.ndarray
     intercept: float | np.ndarray
+
+    def pack(self):
+        """Return the solution as plain arrays, for a checkpoint."""
+        return {
+            "ids": self.ids,
+            "w": self.w,
+            "intercept": np.asarray(to_numpy(self.intercept)),
+        }
+
+    @classmethod
+    def unpack(cls, packed):
+        """Return the solution of a checkpoint."""
+        intercept = np.asarray(packed["intercept"])
+        return cls(
+            np.asarray(packed["ids"], dtype=np.int64),
+            np.asarray(packed["w"]),
+            float(intercept) if intercept.ndim == 0 else intercept,
+        )
 
 
 @dataclass(frozen=True)

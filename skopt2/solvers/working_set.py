@@ -348,26 +348,13 @@ class WorkingSetNewton:
 
     def pack(self, state):
         """Return the state as plain arrays, for a checkpoint."""
-        solution = self.finalize(state)
-        return {
-            "ids": solution.ids,
-            "w": solution.w,
-            "intercept": np.asarray(solution.intercept),
-            "level": state.level,
-            "precision": state.precision,
-        }
+        progress = {"level": state.level, "precision": state.precision}
+        return {**self.finalize(state).pack(), **progress}
 
     def unpack(self, packed):
         """Return the state of a checkpoint."""
-        intercept = np.asarray(packed["intercept"])
-        start = Solution(
-            np.asarray(packed["ids"], dtype=np.int64),
-            np.asarray(packed["w"]),
-            float(intercept) if intercept.ndim == 0 else intercept,
-        )
-        state = self.init(start)
         return replace(
-            state,
+            self.init(Solution.unpack(packed)),
             level=float(packed["level"]),
             precision=float(packed["precision"]),
         )
