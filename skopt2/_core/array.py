@@ -5,6 +5,7 @@ uses that module's standard functions. For NumPy arrays the answer is the plain
 ``numpy`` module: a wrapper there would cost more than the arithmetic of a small fit.
 """
 
+import importlib
 import math
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -53,6 +54,19 @@ class Target:
         if self.provider is None:
             return nullcontext()
         return self.provider.activate(self.index)
+
+    def __reduce__(self):
+        # Modules have no pickle, only a name; and HOST is one object in each process.
+        if self is HOST:
+            return "HOST"
+        if self.provider is not None:
+            return self.provider.target, (self.index,)
+        return _named_target, (self.xp.__name__, self.device, self.label, self.kind)
+
+
+def _named_target(xp, device, label, kind):
+    """Return the target of a pickle."""
+    return Target(importlib.import_module(xp), device, label, kind)
 
 
 HOST = Target(np, "cpu", "cpu", "numpy")
@@ -167,7 +181,8 @@ def asarray_like(values, x, dtype=None):
         return np.asarray(values, dtype=x.dtype if dtype is None else dtype)
     if isinstance(values, (list, tuple)) or namespace(values) is not xp:
         host = values if isinstance(values, (list, tuple)) else to_numpy(values)
-        values = np.asarray(host).tolist()
+        # A copy: some libraries would share the memory, and be changed with it.
+        values = np.array(host, order="C")
     return xp.asarray(
         values, dtype=x.dtype if dtype is None else dtype, device=device_of(x)
     )

@@ -1,6 +1,7 @@
 """Namespaces, moves, dtype rules, and what the array API lacks, on every backend."""
 
 import math
+import pickle
 import timeit
 
 import numpy as np
@@ -128,6 +129,31 @@ def test_asarray_like(backend):
     counted = array.asarray_like(2, x, dtype=backend.xp.int64)
     assert counted.dtype == backend.xp.int64
     assert counted.ndim == 0
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (3, 0), (2, 0, 4), (2, 3)])
+def test_asarray_like_keeps_the_shape(backend, shape):
+    host = np.ones(shape)
+    made = array.asarray_like(host, backend.asarray([1.0]))
+    assert made.shape == shape
+    assert_array_equal(to_numpy(made), host)
+
+
+def test_asarray_like_shares_no_memory_between_libraries(backend):
+    if backend.name == "numpy":
+        pytest.skip("one library")
+    host = np.ones(3)[::-1]
+    host.setflags(write=False)
+    made = array.asarray_like(host, backend.asarray([1.0]))
+    made += 1.0
+    assert_array_equal(host, 1.0)
+
+
+def test_a_target_travels_between_processes(backend):
+    there = pickle.loads(pickle.dumps(backend.target))
+    assert there == backend.target
+    assert there.xp is backend.xp
+    assert (there is HOST) == (backend.name == "numpy")
 
 
 # ---- dtypes and reductions -----------------------------------------------------------

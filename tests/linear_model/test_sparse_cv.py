@@ -170,7 +170,7 @@ def test_weights_are_repetitions(kind, storage, X, y, three, weight):
     np.testing.assert_allclose(one.coef_, two.coef_, atol=1e-5)
 
 
-@pytest.mark.parametrize("backend_name", ["threading", "loky"])
+@pytest.mark.parametrize("backend_name", ["threading", "loky", "multiprocessing"])
 def test_parallel_folds_are_the_same(backend_name, X, three):
     alone = SparseClassifierCV(**QUICK).fit(X, three)
     with joblib.parallel_config(backend_name, n_jobs=2):
