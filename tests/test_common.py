@@ -27,12 +27,18 @@ CONFIGURATIONS = [
     SparseRegressor(penalty="adaptive_l1", alpha=0.1, warm_start=True),
     SparseRegressor(penalty="log_sum", alpha=0.1, device="cpu"),
     SparseRegressor("quantile", alpha=0.05),
+    SparseRegressor("quantile", alpha=0.05, positive=True),
+    SparseRegressor("poisson", alpha=0.05, tol=1e-10),
     SparseRegressor(penalty="l_half", alpha=0.05, tol=1e-10),
     SparseRegressor(penalty="l0", alpha=0.05),
     SparseRegressor(penalty=Box(-1.0, 2.0), tol=1e-10),
     SparseRegressor(solver="proxgrad", alpha=0.1, tol=1e-12),
     SparseRegressor(penalty="mcp", solver="ag", alpha=0.1, tol=1e-12),
     SparseClassifier(),
+    SparseClassifier(positive=True),
+    SparseClassifier(fit_intercept=False, tol=1e-10),
+    SparseClassifier(solver="ag", alpha=0.02, tol=1e-10),
+    SparseClassifier(penalty="l_half", alpha=0.02, tol=1e-10),
     SparseClassifier("multinomial", "elasticnet", alpha=0.05),
     # Not MCP: under a flat penalty the logistic loss of separable classes, which are
     # those of the checks of weights, has no minimiser.
@@ -41,7 +47,11 @@ CONFIGURATIONS = [
     SparseClassifier("squared_hinge", penalty=ElasticNet(0.8), tol=1e-10),
     SparseRegressorCV(alphas=4, eps=0.01, cv=3, tol=1e-10),
     SparseRegressorCV(penalty="mcp", alphas=4, criterion="bic", tol=1e-10),
+    SparseRegressorCV("poisson", alphas=4, criterion="aic", tol=1e-10),
+    SparseRegressorCV("huber", alphas=4, cv=3, selection="1se", positive=True),
     SparseClassifierCV(alphas=4, eps=0.01, cv=3, tol=1e-10),
+    SparseClassifierCV("multinomial", alphas=4, criterion="ebic", tol=1e-10),
+    SparseClassifierCV("squared_hinge", alphas=4, cv=3, scoring="accuracy", tol=1e-10),
 ]
 
 

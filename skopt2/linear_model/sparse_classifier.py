@@ -164,6 +164,8 @@ class SparseClassifier(ClassifierMixin, SparseLinearModel):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        # Classes that differ by smaller values of every feature are out of reach.
+        tags.classifier_tags.poor_score = bool(self.positive)
         try:
             loss = get_loss(self.loss)
         except ValueError:

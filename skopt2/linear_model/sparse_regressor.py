@@ -142,6 +142,13 @@ class SparseRegressor(RegressorMixin, SparseLinearModel):
         self.random_state = random_state
         self.device = device
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = (
+            getattr(self.loss, "name", self.loss) == "poisson"
+        )
+        return tags
+
     @fit_method
     def fit(self, X, y, sample_weight=None):
         """Fit the model.

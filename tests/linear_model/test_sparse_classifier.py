@@ -280,6 +280,12 @@ def test_unbalanced_classes(rng):
     np.testing.assert_allclose(model.predict_proba(X)[:, 1], 0.004, rtol=1e-6)
 
 
+def test_what_parameters_rule_out_is_tagged():
+    for positive in (False, True):
+        tags = SparseClassifier(positive=positive).__sklearn_tags__()
+        assert tags.classifier_tags.poor_score is positive
+
+
 def test_binary_only_losses_are_tagged():
     tags = [
         SparseClassifier(loss).__sklearn_tags__().classifier_tags.multi_class

@@ -15,8 +15,8 @@ from sklearn.linear_model import (
     Ridge,
 )
 
-from skopt2.linear_model import SparseRegressor, sparse_path
-from skopt2.losses import Huber, Quantile
+from skopt2.linear_model import SparseRegressor, SparseRegressorCV, sparse_path
+from skopt2.losses import Huber, Poisson, Quantile
 from skopt2.penalties import MCP, SCAD, AdaptiveL1, Box, ElasticNet, WeightedL1
 from tests.linear_model import reference
 
@@ -432,3 +432,11 @@ def test_null_model_above_alpha_max(X, y):
     top = sparse_path(X, y, alphas=1).alphas[0]
     assert not SparseRegressor(alpha=top * (1 + 1e-9)).fit(X, y).coef_.any()
     assert SparseRegressor(alpha=top * 0.99).fit(X, y).coef_.any()
+
+
+@pytest.mark.parametrize("kind", [SparseRegressor, SparseRegressorCV])
+def test_losses_of_counts_are_tagged(kind):
+    for loss in ("poisson", Poisson()):
+        assert kind(loss).__sklearn_tags__().target_tags.positive_only
+    for loss in ("squared", Huber(), "unknown"):
+        assert not kind(loss).__sklearn_tags__().target_tags.positive_only
