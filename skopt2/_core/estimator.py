@@ -109,8 +109,6 @@ class IterativeEstimator(CallbackSupportMixin, BaseEstimator):
             fingerprint=functools.cache(lambda: self._fingerprint_of(data)),
         )
         context.call_on_fit_task_begin(**monitor.arguments)
-        # Only now: a callback may have dropped a checkpoint of another problem.
-        monitor.resume((getattr(self, "_resume", None) or {}).get("history"))
         return monitor
 
     def _fingerprint_of(self, data):

@@ -47,7 +47,7 @@ def iterate(
         Seconds after which the loop stops at the next measure.
     monitor : object, default=None
         ``begin(iteration)`` before the steps of a measure, and ``end(iteration, solver,
-        state, measure)``, which returns True to stop.
+        state, measure, history)`` after it, which returns True to stop.
     name : str, default="certificate"
         Name of the certificate.
     resume : dict, default=None
@@ -83,7 +83,9 @@ def iterate(
             certificate=measure.value,
             **measure.extra,
         )
-        asked = monitor is not None and monitor.end(n_iter, solver, state, measure)
+        asked = monitor is not None and monitor.end(
+            n_iter, solver, state, measure, history
+        )
         if measure.value <= tol:
             reason = StopReason.CONVERGED
         elif not math.isfinite(measure.objective):

@@ -1,9 +1,7 @@
 """Scikit-learn's callbacks inside the iteration loop."""
 
-import time
-
 from skopt2._core.array import namespace
-from skopt2._core.result import Certificate, History
+from skopt2._core.result import Certificate
 from skopt2._core.transfer import convert, is_array
 
 
@@ -50,19 +48,6 @@ class Monitor:
         self.certificate = certificate
         self.fingerprint = fingerprint
         self._task = None
-        self.resume(None)
-
-    def resume(self, history):
-        """Go on with the history of an interrupted fit.
-
-        Parameters
-        ----------
-        history : dict of ndarray or None
-            What the checkpoint holds; None begins a new one.
-        """
-        self._history = History(history)
-        past = self._history.as_dict().get("time", ())
-        self._start = time.perf_counter() - (float(past[-1]) if len(past) else 0.0)
 
     @property
     def arguments(self):
@@ -86,7 +71,7 @@ class Monitor:
         self._task = self.context.subcontext(task_name="iteration")
         self._task.call_on_fit_task_begin(**self.arguments)
 
-    def end(self, iteration, solver, state, measure):
+    def end(self, iteration, solver, state, measure, history):
         """Close the task; return True if a callback asks to stop.
 
         Parameters
@@ -97,36 +82,31 @@ class Monitor:
             With ``finalize(state)`` and ``pack(state)``.
         state : object
             The solver's state.
-        measure : object
-            With ``objective``, ``value``, ``gap`` and ``extra``.
+        measure : Measure
+            Of the state.
+        history : History
+            Up to this check.
 
         Returns
         -------
         stop : bool
             Whether to stop the fit here.
         """
-        self._history.append(
-            iteration=iteration,
-            time=time.perf_counter() - self._start,
-            objective=measure.objective,
-            certificate=measure.value,
-            **measure.extra,
-        )
         return self._task.call_on_fit_task_end(
             **self.arguments,
             reconstruction_attributes=lambda: self.attributes_at(
-                iteration, solver, state, measure
+                iteration, solver, state, measure, history
             ),
         )
 
-    def attributes_at(self, iteration, solver, state, measure):
+    def attributes_at(self, iteration, solver, state, measure, history):
         """Return the attributes of an estimator fitted up to a check.
 
         Parameters
         ----------
         iteration : int
             Number of iterations done.
-        solver, state, measure : object
+        solver, state, measure, history : object
             As in :meth:`end`.
 
         Returns
@@ -144,7 +124,7 @@ class Monitor:
             "dual_gap_": measure.gap,
             "certificate_": certificate,
             "converged_": certificate.holds,
-            "history_": self._history.as_dict(),
+            "history_": history.as_dict(),
             "device_": self.data.target.label,
             "_solver_state": _snapshot(solver.pack(state)),
             "_fingerprint": self.fingerprint(),

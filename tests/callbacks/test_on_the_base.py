@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -133,6 +134,24 @@ def test_text_log(X, y):
     assert f"objective {model.objective_:>16.9e}  {NAME} " in lines[-2]
     assert lines[-1].endswith(f": {model.certificate_}")
     assert f"converged after {model.n_iter_} iterations" in lines[-1]
+
+
+def test_the_log_of_a_resumed_fit_has_the_clock_of_its_history(path, X, y, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        Ridge().set_callbacks(Checkpoint(path), Interrupt(5)).fit(X, y)
+    past = read_checkpoint(path).history["time"]
+    # Comparing large data with those of the checkpoint takes a while.
+    monkeypatch.setattr(
+        "skopt2._core.estimator.check_resume", lambda *_: time.sleep(0.05)
+    )
+    stream = io.StringIO()
+    model = Ridge().set_callbacks(Checkpoint(path), TextLog(stream))
+    times = model.fit(X, y).history_["time"]
+    np.testing.assert_array_equal(times[:5], past)
+    lines = stream.getvalue().splitlines()
+    seconds = [float(line.split(" s  ")[0].split()[-1]) for line in lines[:-1]]
+    np.testing.assert_allclose(seconds, times[5:], atol=1e-3)
+    assert f"iterations in {times[-1]:.3f} s" in lines[-1]
 
 
 def test_early_stopping_keeps_the_best(X, y):
