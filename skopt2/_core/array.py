@@ -110,11 +110,6 @@ def _find_namespace(x):
     return xp
 
 
-def is_numpy(xp):
-    """Return True where the namespace is NumPy's."""
-    return xp is np
-
-
 def is_sparse(x):
     """Return True for a sparse matrix or array of SciPy or of a CUDA library."""
     if type(x) is np.ndarray:
@@ -176,23 +171,19 @@ def asarray_like(values, x, dtype=None):
     of the namespace of ``x``.
     """
     xp = namespace(x)
-    if xp is np:
-        values = values if isinstance(values, (list, tuple)) else to_numpy(values)
-        return np.asarray(values, dtype=x.dtype if dtype is None else dtype)
+    dtype = x.dtype if dtype is None else dtype
     if isinstance(values, (list, tuple)) or namespace(values) is not xp:
         host = values if isinstance(values, (list, tuple)) else to_numpy(values)
         # A copy: some libraries would share the memory, and be changed with it.
         values = np.array(host, order="C")
-    return xp.asarray(
-        values, dtype=x.dtype if dtype is None else dtype, device=device_of(x)
-    )
+    if xp is np:
+        return np.asarray(values, dtype=dtype)
+    return xp.asarray(values, dtype=dtype, device=device_of(x))
 
 
 def has_float64(xp, device=None):
     """Return True where the device computes in float64."""
-    if xp is np:
-        return True
-    if device is None:
+    if xp is np or device is None:
         return True
     return "float64" in xp.__array_namespace_info__().dtypes(
         kind="real floating", device=device

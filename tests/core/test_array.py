@@ -26,7 +26,6 @@ def test_numpy_arrays_have_the_plain_numpy_module(tmp_path):
     assert namespace(on_disk) is np
     assert namespace(sp.csr_array(np.eye(2))) is np
     assert namespace(None) is np
-    assert array.is_numpy(namespace(np.zeros(2)))
 
 
 def test_numpy_lookup_costs_almost_nothing():
