@@ -105,6 +105,8 @@ def cast_target(y, X):
     """Return y in the dtype of X, refusing to turn a large value into infinity."""
     if y.dtype == X.dtype:
         return y
+    if getattr(y.dtype, "kind", "f") in "OSTU":
+        y = _numbers(y)
     with np.errstate(over="ignore"):
         cast = namespace(y).astype(y, X.dtype)
     if not all_finite(cast):
@@ -113,6 +115,18 @@ def cast_target(y, X):
             "float64."
         )
     return cast
+
+
+def _numbers(y):
+    """Return a target of objects or strings as float64."""
+    try:
+        y = y.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"y must be numeric: {error}. Labels are for classifiers."
+        ) from error
+    check_finite(y, "y")
+    return y
 
 
 def check_lengths(X, y):

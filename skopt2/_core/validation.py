@@ -317,7 +317,7 @@ def _check_with_sklearn(estimator, X, y, source, accept_sparse, y_kind):
     if y_kind == "classification":
         return validate_data(estimator, X, y, **options)
     X, y = validate_data(
-        estimator, X, y, y_numeric=True, multi_output=y_kind == "multioutput", **options
+        estimator, X, y, multi_output=y_kind == "multioutput", **options
     )
     return X, cast_target(move(y, source), X)
 

@@ -13,7 +13,9 @@ from skopt2._core.result import StopReason
 from skopt2.losses import get_loss
 from skopt2.penalties import get_penalty
 from skopt2.penalties.positive import Positive
+from skopt2.solvers.certificate import gradient_scale
 from skopt2.solvers.choice import make_solver
+from skopt2.solvers.composite import column_scale
 from skopt2.solvers.problem import LinearProblem
 
 
@@ -55,11 +57,33 @@ def check_number(name, value, low, *, closed=True, integer=False, optional=False
         )
 
 
-def on_host(values):
-    """Return numbers of any library, a list or a pandas Series as float64 NumPy."""
+def check_flag(name, value):
+    """Raise TypeError unless a parameter is True or False: "no" would count as True."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {name}={value!r}.")
+
+
+def on_host(name, values):
+    """Return numbers of any library, a list or a pandas Series as float64 NumPy.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+    values : array-like
+        What the user gave.
+
+    Raises
+    ------
+    TypeError
+        If there is something else than numbers in it.
+    """
     if target_of(values).kind != "numpy":
         values = to_numpy(values)
-    return np.asarray(values, dtype=np.float64)
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be numeric, got {name}={values!r}.") from error
 
 
 def check_factor(penalty_factor, n_features):
@@ -79,7 +103,7 @@ def check_factor(penalty_factor, n_features):
     """
     if penalty_factor is None:
         return np.ones(n_features)
-    factor = on_host(penalty_factor)
+    factor = on_host("penalty_factor", penalty_factor)
     if factor.shape != (n_features,):
         raise ValueError(
             f"penalty_factor has shape {factor.shape}, expected ({n_features},): one "
@@ -116,6 +140,8 @@ class Formulation:
         check_number(
             "time_limit", estimator.time_limit, 0.0, closed=False, optional=True
         )
+        for name in ("fit_intercept", "positive", "warm_start"):
+            check_flag(name, getattr(estimator, name, False))
         X = data.X
         self.tol, self.max_iter = float(estimator.tol), int(estimator.max_iter)
         self.time_limit, self.solver_name = estimator.time_limit, estimator.solver
@@ -172,11 +198,14 @@ class Formulation:
         if (self.factor == 0).any():
             gradient = self._unpenalised_gradient()
         force = self.penalty.pull(gradient)
+        # The pull of a constant column is rounding error, which needs no level.
+        eps = float(problem.xp.finfo(problem.y.dtype).eps)
+        force = np.where(force > 100.0 * eps * gradient_scale(problem), force, 0.0)
         steps = None
         if self.penalty.stationarity == "fixed_point":
             bound = problem.loss.lipschitz or 1.0
-            norms = np.maximum(problem.design.squared_norms, 1e-300) * bound
-            steps = 1.0 / norms if force.ndim == 1 else 1.0 / norms[:, None]
+            steps = 1.0 / (bound * column_scale(problem.design))
+            steps = steps if force.ndim == 1 else steps[:, None]
         factor = self.factor if force.ndim == 1 else self.factor[:, None]
         return float(self.penalty.alpha_max(force, factor, steps))
 

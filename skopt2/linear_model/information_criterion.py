@@ -53,7 +53,7 @@ def count_observations(sample_weight, n_samples):
         return float(n_samples)
     if isinstance(sample_weight, Real):
         return float(sample_weight) * n_samples
-    return float(on_host(sample_weight).sum())
+    return float(on_host("sample_weight", sample_weight).sum())
 
 
 class InformationCriterion:

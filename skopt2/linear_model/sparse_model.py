@@ -8,6 +8,8 @@ from skopt2._core.array import is_sparse, namespace, to_numpy
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.linear_model.formulation import Formulation
+from skopt2.losses import get_loss
+from skopt2.penalties import get_penalty
 from skopt2.solvers.state import Solution
 
 
@@ -15,6 +17,39 @@ class SparseLinearModel(IterativeEstimator):
     """Base of the sparse regressor and the sparse classifier."""
 
     _y_kind = "regression"
+
+    def set_params(self, **params):
+        """Set parameters, and those of loss and penalty objects by ``penalty__gamma``.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values.
+
+        Returns
+        -------
+        self : estimator
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or the loss or the penalty is given by name
+            and so has none.
+        """
+        known = {"loss": get_loss, "penalty": get_penalty}
+        for key in params:
+            name, nested, _ = key.partition("__")
+            if not nested or name not in known:
+                continue
+            value = params.get(name, getattr(self, name))
+            if isinstance(value, str):
+                raise ValueError(
+                    f"{key} is a parameter of an object, but {name}={value!r} is a "
+                    f"name. Pass {name}={known[name](value)!r} to the estimator "
+                    "instead."
+                )
+        return super().set_params(**params)
 
     def _check_input(self, X, y, sample_weight):
         return check_fit_input(self, X, y, sample_weight, y_kind=self._y_kind)

@@ -6,6 +6,7 @@ from numbers import Integral
 import numpy as np
 
 from skopt2.linear_model.formulation import Formulation, check_number, levels, on_host
+from skopt2.solvers.certificate import gradient_scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,15 +54,18 @@ def alpha_grid(formulation, alphas, eps):
 
     Raises
     ------
+    TypeError
+        If a level is no number.
     ValueError
         If a level is out of range or the grid cannot be placed.
     """
     if not isinstance(alphas, Integral):
-        values = on_host(alphas)
+        values = on_host("alphas", alphas)
         if values.ndim != 1 or values.size == 0:
+            got = f"shape {values.shape}" if values.ndim else f"alphas={alphas!r}"
             raise ValueError(
-                "alphas must be a number of levels or a nonempty one-dimensional "
-                f"array, got an array of shape {values.shape}."
+                "alphas must be an integer number of levels or a nonempty "
+                f"one-dimensional array, got {got}."
             )
         for value in values:
             check_number("alphas", float(value), 0.0)
@@ -77,8 +81,8 @@ def alpha_grid(formulation, alphas, eps):
             "natural grid. Give the levels as alphas=[...]."
         )
     if top <= 0.0:
-        # A constant target: every level has the null solution.
-        top = 1.0
+        # Nothing to explain, or nothing that explains: every level has the null model.
+        top = gradient_scale(formulation.problem)
     if formulation.penalty.stationarity == "fixed_point":
         # At the level itself zero ties with a nonzero point of the prox.
         top *= 1.0 + 1e-9

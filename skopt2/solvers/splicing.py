@@ -34,6 +34,7 @@ from skopt2.penalties import L0
 from skopt2.solvers.certificate import objective_scale
 from skopt2.solvers.composite import (
     CompositeModel,
+    column_scale,
     host_intercept,
     intercept_array,
 )
@@ -242,7 +243,7 @@ class Splicing:
         else:
             self._products.clear()
             level = float(problem.xp.sum(h))
-        D = np.maximum(level * design.squared_norms, 1e-300)
+        D = level * column_scale(design)
         k = fit.ids.size
         exact = k * design.p <= LARGEST
         offset = int(problem.explicit_intercept)
@@ -259,8 +260,10 @@ class Splicing:
             H[0, 1:] = H[1:, 0] = cross[fit.ids]
             if exact:
                 K[:, 0] = cross
-        ridge = 1e-12 * np.diag(np.maximum(H.diagonal(), 1e-300))
-        P = np.linalg.inv(H + ridge)
+        # Constant columns have no curvature, copies of a column share theirs.
+        size = H.diagonal().copy()
+        size[offset:] = np.maximum(size[offset:], D[fit.ids])
+        P = np.linalg.inv(H + 1e-12 * np.diag(size))
         return Scores(problem, fit, g, D, K, P, offset)
 
     def _product(self, feature, h):

@@ -130,9 +130,13 @@ def test_weights(X, y, estimator, weight, match):
         ({"penalty": WeightedL1([1.0, 2.0])}, ValueError, "4 features"),
         ({"penalty": Box(1.0, 2.0)}, ValueError, "enclose 0"),
         ({"penalty_factor": [1.0] * 3}, ValueError, r"shape \(3,\), expected \(4,\)"),
+        ({"penalty_factor": "ab"}, TypeError, "numeric, got penalty_factor='ab'"),
         ({"penalty_factor": 2.0}, ValueError, r"shape \(\), expected \(4,\)"),
         ({"penalty_factor": [1, 1, -1, 1]}, ValueError, "must be nonneg.* contains -1"),
         ({"penalty_factor": [1, 1, np.nan, 1]}, ValueError, "it contains nan"),
+        ({"fit_intercept": "no"}, TypeError, "True or False, got fit_intercept='no'"),
+        ({"positive": 1}, TypeError, "positive must be True or False, got positive=1"),
+        ({"warm_start": None}, TypeError, "warm_start must be True or False"),
         ({"device": "gpu"}, ValueError, "device must be None, 'cpu', 'cuda'"),
     ],
 )
@@ -163,6 +167,40 @@ def test_parameters(X, y, estimator, options, error, match):
 def test_losses(X, y, estimator, loss, match):
     with pytest.raises(ValueError, match=match):
         estimator(loss).fit(X, y)
+
+
+@pytest.mark.parametrize("estimator", BOTH)
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"penalty__gamma": 2.0}, r"penalty='l1' is a name. Pass penalty=L1\(\)"),
+        (
+            {"penalty": "mcp", "penalty__gamma": 2.0},
+            r"penalty__gamma is a parameter of an object.*penalty=MCP\(\)",
+        ),
+        ({"penalty": "mpc", "penalty__gamma": 2.0}, "penalty='mpc' is unknown"),
+        ({"penalty": MCP(), "penalty__gama": 2.0}, "Invalid parameter 'gama'"),
+        ({"loss": "huber", "loss__delta": 2.0}, r"Pass loss=Huber\(\)"),
+        ({"gamma": 2.0}, "Invalid parameter 'gamma'"),
+    ],
+)
+def test_parameters_of_names(estimator, params, match):
+    with pytest.raises(ValueError, match=match):
+        estimator().set_params(**params)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, list, lambda y: y.astype(object)])
+def test_labels_are_no_regression_target(X, kind):
+    with pytest.raises(ValueError, match="y must be numeric: .*'b'.* classifiers"):
+        SparseRegressor().fit(X, kind(np.array(["b", "a"] * 10)))
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, None])
+def test_objects_that_are_not_finite(X, y, value):
+    y = y.astype(object)
+    y[4] = value
+    with pytest.raises(ValueError, match="Input (y )?contains (NaN|infinity)"):
+        SparseRegressor().fit(X, y)
 
 
 def test_targets_outside_the_domain_of_the_loss(X, y):

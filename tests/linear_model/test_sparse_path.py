@@ -224,13 +224,11 @@ def test_sample_weight(rng):
     ("options", "error", "match"),
     [
         ({"alphas": 0}, ValueError, "alphas must be finite and >= 1, got alphas=0"),
-        (
-            {"alphas": 2.5},
-            ValueError,
-            "alphas must be a number of levels or a nonempty",
-        ),
-        ({"alphas": []}, ValueError, r"nonempty one-dimensional array, got .* \(0,\)"),
-        ({"alphas": [[0.1]]}, ValueError, r"array of shape \(1, 1\)"),
+        ({"alphas": 2.5}, ValueError, "alphas must be an integer .*, got alphas=2.5"),
+        ({"alphas": None}, ValueError, "nonempty .* array, got alphas=None"),
+        ({"alphas": "auto"}, TypeError, "alphas must be numeric, got alphas='auto'"),
+        ({"alphas": []}, ValueError, r"one-dimensional array, got shape \(0,\)"),
+        ({"alphas": [[0.1]]}, ValueError, r"got shape \(1, 1\)"),
         ({"alphas": [0.1, -1.0]}, ValueError, "alphas must be finite and >= 0"),
         ({"alphas": [0.1, np.nan]}, ValueError, "alphas must be finite"),
         ({"eps": 0.0}, ValueError, "eps must be finite and > 0"),
@@ -253,6 +251,24 @@ def test_a_constant_target_has_a_null_path(rng):
         assert not path.coefs.any()
         np.testing.assert_allclose(path.intercepts, value)
         assert all(c.holds for c in path.certificates)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [0.0, 0.1, 1.0, 1e6])
+@pytest.mark.parametrize("loss", ["squared", "logistic", "multinomial"])
+@pytest.mark.parametrize("penalty", ["l1", "mcp", "l_half", "l0"])
+def test_constant_columns_have_a_null_path(rng, penalty, loss, value, dtype):
+    """Their gradients are rounding errors, and no levels."""
+    _, y = data(rng, loss, n=40, p=8)
+    X = np.full((40, 3), value, dtype=dtype)
+    path = sparse_path(X, y, loss=loss, penalty=penalty, alphas=5)
+    assert not path.coefs.any()
+    assert all(c.holds for c in path.certificates)
+    wide = np.column_stack([X, rng.standard_normal((40, 2)).astype(dtype)])
+    path = sparse_path(wide, y, loss=loss, penalty=penalty, alphas=3, eps=0.5)
+    alone = sparse_path(wide[:, 3:], y, loss=loss, penalty=penalty, alphas=3, eps=0.5)
+    np.testing.assert_allclose(path.alphas, alone.alphas, rtol=1e-5)
+    assert not path.coefs[:, :3].any()
 
 
 def test_eps_reaches_the_smallest_level_and_n_below_p(rng):
