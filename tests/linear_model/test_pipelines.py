@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+from sklearn.feature_selection import SelectFromModel
 from sklearn.model_selection import (
     GridSearchCV,
     cross_val_predict,
@@ -94,6 +95,15 @@ def test_search_over_loss_parameters(diabetes):
     grid = {"sparseregressor__loss__delta": [10.0, 100.0]}
     search = GridSearchCV(pipe, grid, cv=3, error_score="raise").fit(X, y)
     assert search.best_params_["sparseregressor__loss__delta"] in (10.0, 100.0)
+
+
+def test_selected_features_are_passed_on(diabetes):
+    X, y = diabetes
+    mcp = SparseRegressor(penalty="mcp", alpha=3.0)
+    select = make_pipeline(StandardScaler(), SelectFromModel(mcp, threshold=1e-10))
+    names = select.fit(X, y).get_feature_names_out()
+    used = make_pipeline(StandardScaler(), mcp).fit(X, y)[-1].coef_ != 0
+    np.testing.assert_array_equal(names, X.columns[used])
 
 
 def test_classification_pipeline(cancer):
