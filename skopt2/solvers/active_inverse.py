@@ -115,9 +115,12 @@ class ActiveInverse:
             side = G[np.ix_(self.active, members)]
             B = P[:k, :k] @ side
             corner = corner - side.T @ B
-        if _factor(corner, size) is None:
+        L = _factor(corner, size)
+        if L is None:
             return False
-        Z = np.linalg.inv(corner)
+        # An inverse of the corner itself can still meet a pivot that is exactly 0.
+        half = np.linalg.inv(L)
+        Z = half.T @ half
         if k:
             U = B @ Z
             P[:k, :k] += self._outer(U, B.T)

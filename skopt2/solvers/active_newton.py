@@ -25,7 +25,9 @@ import math
 
 import numpy as np
 
+from skopt2.solvers.accelerated_phase import AcceleratedPhase
 from skopt2.solvers.active_inverse import ActiveInverse
+from skopt2.solvers.dual_newton import DualNewton
 
 # A nonzero of any size: derivatives "at zero plus" are taken there.
 NUDGE = 1e-150
@@ -36,6 +38,11 @@ SHARES = (1.0, 0.9, 0.7, 0.4, 0.0)
 DAMPING = (1e-4, 1e-2, 1.0)
 # Steps in a row that gain no more than rounding before a call gives up.
 PATIENCE = 10
+# Newton steps of one call after which the dual method goes on, at first and once it
+# has been needed.
+TRUST, DISTRUST = 50, 10
+# Gradient steps after the first Newton step without a Gram matrix that goes astray.
+PHASE = 40
 # Largest relative residual of an inexact Newton direction.
 FORCING = 0.1
 
@@ -61,6 +68,8 @@ class ActiveNewton:
         self._share, self._since_rebuild = 1.0, 0
         # Relative to the largest diagonal element of the Hessian; 0 until a step fails.
         self._damping = 0.0
+        self._phase, self._dual = AcceleratedPhase(model), DualNewton(model)
+        self._trust = TRUST
 
     def sharpen(self):
         """Progress has ended early: form every matrix anew, as exactly as possible."""
@@ -98,7 +107,8 @@ class ActiveNewton:
         if not model.has_gram:
             self.batch = max(self.batch, model.size)
         best, idle, self._gained = math.inf, 0, True
-        for _ in range(self.max_iter):
+        left, phase, self._astray = self._trust, PHASE, False
+        for count in range(self.max_iter):
             distance = penalty.subdiff_distance(w, model.g, lam)
             worst = float(distance.max()) if distance.size else 0.0
             if worst <= tolerance(w):
@@ -107,6 +117,14 @@ class ActiveNewton:
             best = min(best, worst)
             if idle == PATIENCE:
                 break
+            if self._astray and not model.has_gram:
+                self._astray, w = False, self._phase.run(penalty, w, lam, phase)
+                phase *= 2
+                continue
+            if count >= left and self._convex:
+                w = self._dual.minimise(penalty, w, lam, tolerance, 4 * TRUST)
+                self._trust, left = DISTRUST, count + TRUST
+                continue
             S = self._choose(penalty, w, lam, distance)
             step = self._step(penalty, w, lam, S, worst)
             if step is None:
@@ -117,6 +135,12 @@ class ActiveNewton:
             self.n_steps += 1
         distance = penalty.subdiff_distance(w, model.g, lam)
         return w, float(distance.max()) if distance.size else 0.0
+
+    @property
+    def _convex(self):
+        """True if the dual method can go on where Newton steps do not."""
+        problem = self.model.problem
+        return problem.penalty.convex and problem.n_outputs == 1
 
     def _release(self):
         """Go on without damping."""
@@ -199,7 +223,8 @@ class ActiveNewton:
     def _adapt(self, t, crossings, size):
         """Let the batch of violators follow the success of the last step."""
         n = self.model.problem.design.n
-        if t < 1.0 or crossings > 2 + 0.1 * size:
+        self._astray = t < 1.0 or crossings > 2 + 0.1 * size
+        if self._astray:
             self.growth = max(0.01, self.growth * (0.5 if t < 1.0 else 0.8))
             self.batch = max(3.0, 0.5 * self.batch)
         else:

@@ -27,6 +27,8 @@ class QuadraticModel:
     """
 
     exact = True
+    # No intercept among the coordinates.
+    offset = 0
     # Rounding of what a trial returns: the difference itself is formed.
     rounding = 0.0
 
@@ -109,6 +111,23 @@ class QuadraticModel:
         # The gradient comes from the residual itself: no drift to correct later.
         self.g = self.block.adjoint(self.problem.weighted_gradient(self.eta))
 
+    def restart(self, eta):
+        """Move to the point with this linear predictor."""
+        g = self.adjoint(self.problem.weighted_gradient(eta))
+        self.start(eta, g)
+
+    def times(self, delta):
+        """Return A @ delta beside X."""
+        return self.block.times(delta)
+
+    def adjoint(self, v):
+        """Return A'v on the host."""
+        return self.block.adjoint(v)
+
+    def weights(self):
+        """Return s * l'', the weights of the rows in H, beside X."""
+        return self.problem.s
+
     def predictor(self):
         """Return the linear predictor at the current point."""
         if self._through_gram and self._moved.any():
@@ -181,15 +200,20 @@ class CurvedModel:
 
     def start(self, eta, g):
         """Begin at a linear predictor with this gradient on the working set."""
+        self.restart(eta)
+
+    def restart(self, eta):
+        """Move to the point with this linear predictor."""
         self.eta = eta
         self.value = self.problem.loss_value(eta)
         self._refresh_gradient()
 
     def _refresh_gradient(self):
-        self.g = self._adjoint(self.problem.weighted_gradient(self.eta))
+        self.g = self.adjoint(self.problem.weighted_gradient(self.eta))
         self._h = None
 
-    def _adjoint(self, v):
+    def adjoint(self, v):
+        """Return A'v on the host, for the flat coordinates."""
         out = self.block.adjoint(v) if self.block.m else self._empty()
         if self.offset:
             total = self.problem.design.to_host(self.problem.xp.sum(v, axis=0)).reshape(
@@ -201,7 +225,7 @@ class CurvedModel:
     def _empty(self):
         return np.zeros((0,) if self.K == 1 else (0, self.K))
 
-    def _times(self, delta):
+    def times(self, delta):
         """Return A @ delta beside X, for the flat coordinates."""
         design = self.problem.design
         shaped = delta if self.K == 1 else delta.reshape(-1, self.K)
@@ -217,7 +241,7 @@ class CurvedModel:
         """Return the change of f, and a token for :meth:`accept`, for w[S] + step."""
         delta = np.zeros(self.g.size)
         delta[S] = step
-        eta = self.eta + self._times(delta)
+        eta = self.eta + self.times(delta)
         value = self.problem.loss_value(eta)
         return value - self.value, (eta, value)
 
@@ -243,6 +267,10 @@ class CurvedModel:
             self._h = self.problem.curvature(self.eta)
         return self._h
 
+    def weights(self):
+        """Return s * l'', the weights of the rows in H, beside X; one output only."""
+        return self.problem.weigh(self.h)
+
     def diagonal(self):
         """Return a diagonal of the size of that of H, to precondition with."""
         problem, design = self.problem, self.problem.design
@@ -266,8 +294,8 @@ class CurvedModel:
         """Return (H v)[S] for v supported on S."""
         delta = np.zeros(self.g.size)
         delta[S] = v
-        bent = self.problem.curvature_product(self.h, self._times(delta))
-        return self._adjoint(bent)[S]
+        bent = self.problem.curvature_product(self.h, self.times(delta))
+        return self.adjoint(bent)[S]
 
     def sharpen(self):
         """Do nothing: the reference is renewed by the solver."""
