@@ -72,7 +72,63 @@ class Huber(Loss):
         """Largest t in (0, 1] with abs(t * theta) <= delta."""
         return 1.0 / max(1.0, max_abs(theta) / self.delta)
 
+    def widened(self, width):
+        """Return the loss with the same slopes that is quadratic up to a width.
+
+        Parameters
+        ----------
+        width : float
+            At least delta.
+        """
+        return WideHuber(self.delta, width)
+
     def intercept_start(self, y, s):
         """Location estimate of y, by safeguarded Newton."""
         xp = namespace(y)
         return constant_minimiser(self, y, s, float(xp.min(y)), float(xp.max(y)))
+
+
+class WideHuber(Huber):
+    """Huber loss delta / h * l_h, l_h that of the width h: the slopes stay in delta.
+
+    As h falls to delta its solutions lead to those of the loss itself.
+
+    Parameters
+    ----------
+    delta : float
+        Largest slope.
+    width : float
+        Residual h from which the loss is linear.
+    """
+
+    # This is what the other is widened to.
+    widened = None
+
+    def __init__(self, delta, width):
+        super().__init__(delta)
+        self.width = width
+
+    @property
+    def lipschitz(self):
+        """Largest second derivative, delta / h."""
+        return float(self.delta) / float(self.width)
+
+    def gradient(self, y, eta):
+        """Derivative of each sample: (eta - y) delta / h within [-delta, delta]."""
+        xp, delta = namespace(eta), float(self.delta)
+        return xp.minimum(xp.maximum((eta - y) * self.lipschitz, -delta), delta)
+
+    def value(self, y, eta, s):
+        """Weighted sum of the loss, as a float."""
+        slope = self.gradient(y, eta)
+        return dot64(s * slope, (eta - y) - (0.5 / self.lipschitz) * slope)
+
+    def curvature(self, y, eta):
+        """Second derivative of each sample: delta / h for abs(y - eta) <= h, else 0."""
+        xp = namespace(eta)
+        inside = xp.astype(xp.abs(eta - y) <= float(self.width), eta.dtype)
+        return inside * self.lipschitz
+
+    def conjugate(self, y, theta, s):
+        """Weighted sum of h / delta theta^2 / 2 + y theta, as a float."""
+        return dot64(s * theta, (0.5 / self.lipschitz) * theta + y)

@@ -39,6 +39,8 @@ from skopt2.solvers.design import Block
 FIRST, GROWTH, SHRINKAGE = 10.0, 10.0, 0.1
 # Beyond these the quadratic has the rounding of its Hessian for a proximal term.
 SMALLEST, LARGEST = 1e-3, 1e12
+# Below this curvature there is no quadratic to speak of.
+FLAT = 1e-100
 # Newton steps in the dual that one proximal step may take.
 DUAL_STEPS = 40
 # A dual system up to this size is factorised, a larger one left to conjugate gradients.
@@ -83,6 +85,9 @@ class DualNewton:
         """
         tau, budget = FIRST, self.n_steps + max_iter
         while self.n_steps < budget and SMALLEST <= tau <= LARGEST:
+            # On its way to infinity, as where a count is never observed.
+            if not FLAT < self.model.diagonal().max(initial=0.0) < math.inf:
+                break
             subproblem = _Subproblem(self.model, penalty, w, lam, tau)
             d, steps = subproblem.solve()
             self.n_steps += steps
@@ -134,9 +139,8 @@ class _Subproblem:
         self.problem = model.problem
         self.omega = model.weights()
         norms = model.diagonal()
-        typical = float(norms.max(initial=0.0)) or 1.0
         # A column without curvature moves as far as one with little of it.
-        self.T = tau / np.maximum(norms, 1e-6 * typical)
+        self.T = tau / np.maximum(norms, 1e-6 * norms.max())
         self.solved = False
 
     def dot(self, a, b):

@@ -62,10 +62,13 @@ class LinearProblem:
         self._s_column = s if y.ndim == 1 else s[:, None]
         self.lam = None
         self.set_level(lam)
-        self._null = None
+        self.forget_null()
+
+    def forget_null(self):
+        """Forget the null model, which the loss has changed."""
+        self._null = self._null_gradient = None
         # The scales of the certificates, once they are known.
-        self.null_excess = None
-        self._null_gradient = None
+        self.null_excess = self.null_scale = None
 
     def set_level(self, lam):
         """Change the level of the penalty, for a path."""

