@@ -1,6 +1,7 @@
 """From parameters and data to the problem that a solver minimises."""
 
 import math
+import time
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -228,6 +229,7 @@ class Formulation:
 
     def solver(self):
         """Return the solver that the estimator asks for."""
+        self._start_clock(None)
         return make_solver(self.problem, self.solver_name, self.tol)
 
     def feasible(self, start):
@@ -277,6 +279,7 @@ class Formulation:
         }
         base = self.problem.lam
         stages = _Stages(solver, self.problem)
+        self._start_clock(resume)
         result = iterate(stages, state, resume=resume, **arguments)
         while stages.number < self._n_reweightings:
             if result.reason not in (StopReason.CONVERGED, StopReason.STALLED):
@@ -286,9 +289,24 @@ class Formulation:
                 break
             state = stages.begin(base * self._reweight(self._sizes(result.solution)))
             past = {"n_iter": result.n_iter, "history": result.history.as_dict()}
+            self._start_clock(past)
             result = iterate(stages, state, resume=past, **arguments)
         self.problem.set_level(base)
         return result, stages.state
+
+    def _start_clock(self, resume):
+        """Let the inner loops of a solver keep the time limit too.
+
+        Parameters
+        ----------
+        resume : dict or None
+            With the history of what has been done within the limit already.
+        """
+        if self.time_limit is None:
+            return
+        past = [] if resume is None else resume["history"].get("time", [])
+        spent = float(past[-1]) if len(past) else 0.0
+        self.problem.deadline = time.perf_counter() + self.time_limit - spent
 
     def _sizes(self, solution):
         """Return the largest absolute coefficient of each feature, (p,)."""

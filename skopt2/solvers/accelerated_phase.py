@@ -69,7 +69,7 @@ class AcceleratedPhase:
         t, pattern, begin = 1.0, np.sign(w), w
         for count in range(1, max_iter + 1):
             found = self._step(penalty, z, eta_z, value_z, g, lam, D)
-            if found is None:
+            if found is None or model.problem.expired:
                 break
             new, eta_new, value_new = found
             objective = value_new + penalty.value(new, lam)

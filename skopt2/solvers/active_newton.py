@@ -111,7 +111,7 @@ class ActiveNewton:
         for count in range(self.max_iter):
             distance = penalty.subdiff_distance(w, model.g, lam)
             worst = float(distance.max()) if distance.size else 0.0
-            if worst <= tolerance(w):
+            if worst <= tolerance(w) or model.problem.expired:
                 return w, worst
             idle = 0 if self._gained or worst < 0.9 * best else idle + 1
             best = min(best, worst)
@@ -343,7 +343,7 @@ class ActiveNewton:
             r -= step * Hp
             z = precondition(r)
             rz, old = float(r @ z), rz
-            if not rz > goal:
+            if not rz > goal or (count % 20 == 0 and model.problem.expired):
                 break
             p = z + (rz / old) * p
         self._krylov += count

@@ -88,6 +88,8 @@ class DualNewton:
             # On its way to infinity, as where a count is never observed.
             if not FLAT < self.model.diagonal().max(initial=0.0) < math.inf:
                 break
+            if self.model.problem.expired:
+                break
             subproblem = _Subproblem(self.model, penalty, w, lam, tau)
             d, steps = subproblem.solve()
             self.n_steps += steps
@@ -170,6 +172,8 @@ class _Subproblem:
             if error <= max(INEXACT * move, rounding):
                 self.solved = True
                 return d, count
+            if self.problem.expired:
+                return d, count
             x = self._direction(end, slope, error)
             cx = model.adjoint(self.omega * x)
             decrease = self.dot(slope, x)
@@ -224,7 +228,7 @@ class _Subproblem:
         r = -slope
         p, rr = r, self.dot(r, r)
         goal = rr * FORCING**2
-        for _ in range(250):
+        for count in range(250):
             Hp = p + columns.times(columns.adjoint(self.omega * p) / ridge)
             pHp = self.dot(p, Hp)
             if not pHp > 0.0:
@@ -233,7 +237,7 @@ class _Subproblem:
             x = x + step * p
             r = r - step * Hp
             rr, old = self.dot(r, r), rr
-            if rr <= goal:
+            if rr <= goal or (count % 20 == 19 and self.problem.expired):
                 break
             p = r + (rr / old) * p
         return x

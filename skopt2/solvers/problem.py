@@ -10,6 +10,9 @@ the columns are centred all the same: the shift is absorbed by b and the Hessian
 better conditioned.
 """
 
+import math
+import time
+
 import numpy as np
 
 from skopt2._core.array import asarray_like, dot64, max_abs, namespace, to_numpy
@@ -60,6 +63,8 @@ class LinearProblem:
                 y = xp.zeros_like(y)
         self.y = y
         self._s_column = s if y.ndim == 1 else s[:, None]
+        # When inner loops are to return what they have, on the clock of perf_counter.
+        self.deadline = math.inf
         self.lam = None
         self.set_level(lam)
         self.forget_null()
@@ -69,6 +74,11 @@ class LinearProblem:
         self._null = self._null_gradient = None
         # The scales of the certificates, once they are known.
         self.null_excess = self.null_scale = None
+
+    @property
+    def expired(self):
+        """True once the deadline has passed."""
+        return self.deadline < math.inf and time.perf_counter() >= self.deadline
 
     def set_level(self, lam):
         """Change the level of the penalty, for a path."""

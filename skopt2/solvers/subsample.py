@@ -50,7 +50,7 @@ def subsample(problem):
     total = float(xp.sum(s))
     if not total > 0.0:
         return None
-    return LinearProblem(
+    part = LinearProblem(
         X,
         y,
         problem.loss,
@@ -59,6 +59,8 @@ def subsample(problem):
         s / total,
         problem.fit_intercept,
     )
+    part.deadline = problem.deadline
+    return part
 
 
 def noise_deviation(problem, state):
@@ -111,7 +113,8 @@ def solve_part(solver):
         state = solver.step(state)
         deviation = noise_deviation(solver.problem, state)
         reached = solver.certificate(state).value <= solver.tol
-        if reached or state.stalled or state.level <= extreme * deviation:
+        noisy = state.level <= extreme * deviation
+        if reached or state.stalled or noisy or solver.problem.expired:
             break
     deviation /= math.sqrt(FRACTION)
     share = math.erfc(math.sqrt(0.5) / deviation) if deviation > 0.0 else 0.0

@@ -54,7 +54,7 @@ def widened_start(problem, make):
     width, start = first_width(problem), None
     if width is None:
         return None
-    while width > problem.loss.delta:
+    while width > problem.loss.delta and not problem.expired:
         wide = copy.copy(problem)
         wide.loss = problem.loss.widened(width)
         wide.forget_null()
@@ -65,7 +65,8 @@ def widened_start(problem, make):
         for _ in range(STEPS):
             state = solver.step(state)
             measure = solver.certificate(state)
-            if measure.value <= ACCURACY or measure.stalled:
+            done = measure.value <= ACCURACY or measure.stalled
+            if done or problem.expired:
                 break
         start = solver.finalize(state)
         width *= SHRINK

@@ -176,6 +176,7 @@ class WorkingSetNewton:
             reached,
             again
             and precision < 1e-6
+            and not self.problem.expired
             and reached > 0.5 * state.worst
             and not self._gained(state, w, eta),
         )

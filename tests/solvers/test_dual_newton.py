@@ -1,5 +1,7 @@
 """Saturated and degenerate working sets: the dual method and the gradient phase."""
 
+import time
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -10,6 +12,7 @@ from skopt2.datasets import make_sparse_design
 from skopt2.penalties import MCP, ElasticNet, Positive, get_penalty
 from skopt2.solvers import dual_newton
 from skopt2.solvers.accelerated_phase import AcceleratedPhase
+from skopt2.solvers.active_newton import ActiveNewton
 from skopt2.solvers.dual_newton import DualNewton
 from skopt2.solvers.flat_penalty import flat_penalty
 from skopt2.solvers.working_model import CurvedModel, QuadraticModel
@@ -122,3 +125,26 @@ def test_rejected_phase_changes_nothing(rng):
     before = model.g.copy()
     assert AcceleratedPhase(model).run(problem.penalty, w, lam, 20) is w
     np.testing.assert_array_equal(model.g, before)
+
+
+@pytest.mark.parametrize("loss", ["squared", "huber", "logistic"])
+@pytest.mark.parametrize("gram", [True, False])
+def test_inner_loops_keep_the_deadline(rng, loss, gram, monkeypatch):
+    """One outer step may take seconds: what is reached at the deadline is returned."""
+    X = design(rng, n=60, p=200)
+    problem = build(X, target(rng, X, loss), loss, "l1", 1e-4)
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(ticks))
+    problem.scale = 1.0
+    for runs in (
+        lambda m, p, w, lam: ActiveNewton(m).minimise(p, w, lam, lambda w: 0.0)[0],
+        lambda m, p, w, lam: DualNewton(m).minimise(p, w, lam, lambda w: 0.0, 10**5),
+        lambda m, p, w, lam: AcceleratedPhase(m).run(p, w, lam, 10**5),
+    ):
+        model, w, lam = start(problem, gram)
+        problem.deadline = next(ticks) + 8
+        end = runs(model, problem.penalty, w, lam)
+        # Asked a few times since: not once for each of the steps that are left.
+        assert problem.deadline <= next(ticks) <= problem.deadline + 5
+        before = problem.loss_value(problem.null_predictor)
+        assert objective(model, problem.penalty, end, lam) < before
