@@ -46,11 +46,13 @@ from skopt2.solvers.working_model import CurvedModel, QuadraticModel
 # From a cold start each level is this fraction of the one before: as small as the
 # Newton steps stay few. A few sparse columns, with small Gram entries and a quadratic
 # loss, take hardly any; many of them, solved by conjugate gradients, take the most.
-CONTINUATION = {"dense": 0.6, "sparse": 0.7, "few": 0.35}
+# Without convexity the small steps of a path lead to lower minima.
+CONTINUATION = {"dense": 0.6, "sparse": 0.7, "few": 0.35, "nonconvex": 0.9}
 # Where this share of the features will be active on a tall problem, one symmetric Gram
 # matrix of all of them costs less than what a working set would grow by in pieces.
 CROWDED = 0.5
-# With fewer features than this the working set is all of them at once.
+# With fewer features than this the working set is all of them at once, and the levels
+# on the way are left out where they would only lead to the same minimum.
 SMALL = 200
 
 
@@ -200,7 +202,9 @@ class WorkingSetNewton:
 
     def _next_level(self, state):
         """Return the level to solve for: the target, or one on the way there."""
-        if state.level == 1.0 or self.ids.size == self.problem.design.p:
+        convex = self.problem.penalty.convex
+        everything = self.ids.size == self.problem.design.p
+        if state.level == 1.0 or (everything and convex):
             return 1.0
         violation = self._violation(state.c, self.ids[in_use(state.w)])
         ratio = self._ratio(state)
@@ -209,6 +213,8 @@ class WorkingSetNewton:
 
     def _ratio(self, state):
         """Return how far the next level may lie below the one before."""
+        if not self.problem.penalty.convex:
+            return CONTINUATION["nonconvex"]
         if not self.problem.design.sparse:
             return CONTINUATION["dense"]
         few = np.count_nonzero(state.w) <= SMALL and self.problem.loss.is_quadratic

@@ -314,3 +314,39 @@ def test_start_on_a_device(device_backend, rng):
     result, _ = solve(WorkingSetNewton, problem, 1e-9, start=start)
     assert result.certificate.holds
     assert move(problem.y, device_backend.target) is problem.y
+
+
+@pytest.mark.parametrize(("p", "end"), [(60, 0.1), (120, 0.03)])
+def test_nonconvex_minima_are_those_of_a_path(p, end):
+    """A cold fit of few correlated features is as good as the end of a path."""
+    excess = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        X = design(rng, n=60, p=p, rho=0.95)
+        w = np.zeros(p)
+        w[rng.choice(p, 6, replace=False)] = 2.0 * rng.standard_normal(6)
+        y = X @ w + 0.5 * rng.standard_normal(60)
+        alphas = alpha_max(X, y, "squared", "scad") * np.geomspace(1.0, end, 20)
+        method = WorkingSetNewton(build(X, y, "squared", "scad", alphas[0]), 1e-6)
+        state = method.init()
+        for alpha in alphas[1:]:
+            state = method.step(method.retarget(state, np.full(p, alpha)))
+            while method.certificate(state).value > 1e-6:
+                state = method.step(state)
+        single, _ = solve(
+            WorkingSetNewton, build(X, y, "squared", "scad", alphas[-1]), 1e-6
+        )
+        assert single.certificate.holds
+        path = method.certificate(state).objective
+        excess.append(single.objective / path - 1.0)
+    assert np.mean(excess) <= 1e-3
+
+
+def test_small_convex_problems_take_one_step(rng):
+    X = design(rng)
+    result, _ = solve(
+        WorkingSetNewton,
+        build(X, target(rng, X, "squared"), "squared", "l1", 0.05),
+        1e-8,
+    )
+    assert result.n_iter == 1
