@@ -174,7 +174,7 @@ class WorkingSetNewton:
             eta,
             c,
             level,
-            precision * 0.1 if final else 1.0,
+            self._next_precision(precision, w, state) if final else 1.0,
             reached,
             again
             and precision < 1e-6
@@ -182,6 +182,16 @@ class WorkingSetNewton:
             and reached > 0.5 * state.worst
             and not self._gained(state, w, eta),
         )
+
+    def _next_precision(self, precision, w, state):
+        """Return the factor of the inner tolerance for the next step.
+
+        A violation is the largest of all features: if it is one of those that have just
+        entered, nothing speaks against the tolerance. A gap is the sum of all.
+        """
+        grown = w.shape[0] > state.w.shape[0]
+        kept = grown and self.certificate_name != GAP
+        return precision if kept else 0.1 * precision
 
     def _gained(self, state, w, eta):
         """Tell whether the objective has fallen by more than its rounding."""

@@ -10,6 +10,7 @@ from sklearn.linear_model import Lasso
 
 from skopt2._core.array import move
 from skopt2._core.result import StopReason
+from skopt2.datasets import make_sparse_design
 from skopt2.losses import get_loss
 from skopt2.penalties import Box, ElasticNet, Positive, get_penalty
 from skopt2.solvers.active_inverse import ActiveInverse
@@ -350,3 +351,21 @@ def test_small_convex_problems_take_one_step(rng):
         1e-8,
     )
     assert result.n_iter == 1
+
+
+def test_precision_is_kept_while_features_enter():
+    """Sharper steps on an incomplete set cost much in a flat loss, and gain nothing."""
+    X, y, _ = make_sparse_design(
+        600, 1500, 0.03, n_informative=30, family="logistic", random_state=0
+    )
+    y = np.where(y > 0, 1.0, -1.0)
+    problem = build(X, y, "logistic", "mcp", 0.3 * alpha_max(X, y, "logistic", "mcp"))
+    method = WorkingSetNewton(problem, 1e-4)
+    state, entered = method.init(), 0
+    while method.certificate(state).value > 1e-4:
+        size = method.ids.size
+        state = method.step(state)
+        if state.level == 1.0 and method.ids.size > size:
+            entered += 1
+            assert state.precision == 1.0
+    assert entered > 1
