@@ -79,6 +79,11 @@ class Huber(Loss):
         ----------
         width : float
             At least delta.
+
+        Returns
+        -------
+        loss : WideHuber
+            Below this one, and equal to it at the width delta.
         """
         return WideHuber(self.delta, width)
 
