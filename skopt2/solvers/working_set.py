@@ -313,8 +313,10 @@ class WorkingSetNewton:
         scale = problem.scale
         rounding = 4.0 * float(np.finfo(problem_dtype(problem)).eps) * scale
         if not final:
+            # A stray step on the way costs a convex problem time, another its minimum.
+            share = 0.05 if problem.penalty.convex else 0.01
             typical = lam[np.isfinite(lam) & (lam > 0)]
-            loose = 0.05 * float(np.median(typical)) if typical.size else 0.0
+            loose = share * float(np.median(typical)) if typical.size else 0.0
             return lambda w: max(loose, rounding)
         if self.certificate_name != GAP:
             tight = 0.3 * self.tol * precision * scale
