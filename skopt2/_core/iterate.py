@@ -41,8 +41,8 @@ def iterate(
         Tolerance of the relative certificate.
     max_iter : int
         Largest number of steps.
-    check_every : int, default=1
-        Steps between two measures.
+    check_every : int or callable, default=1
+        Steps between two measures, or ``check_every(state)`` that returns them.
     time_limit : float, default=None
         Seconds after which the loop stops at the next measure.
     monitor : object, default=None
@@ -71,7 +71,8 @@ def iterate(
     while reason is None:
         if monitor is not None:
             monitor.begin(n_iter)
-        for _ in range(max(1, min(check_every, max_iter - n_iter))):
+        wanted = check_every(state) if callable(check_every) else check_every
+        for _ in range(max(1, min(wanted, max_iter - n_iter))):
             state = solver.step(state)
             n_iter += 1
         measure = solver.certificate(state)

@@ -1,0 +1,1 @@
+"""Entropic optimal transport: geometries, and the solvers that run on them."""

@@ -1,0 +1,90 @@
+"""A plan in the form diag(u) K diag(v), for costs that are stored.
+
+Symbols: K_ij = exp((f_i + g_j - C_ij) / eps) the kernel at the potentials f, g of the
+last absorption, u = exp(x) and v = exp(y) the scalings since, r = P 1, c = P' 1.
+
+Sums of the plan are products with K, which cost a tenth of the evaluation of K. They
+mean the same as the log domain as long as x and y stay small: what K has lost below the
+range of the floats would still be below it. :func:`absorb` moves x and y into the
+potentials before they leave that range.
+
+Source: B. Schmitzer, Stabilized sparse scaling algorithms for entropy regularized
+transport problems, SIAM J. Sci. Comput. 41, 2019, section 3.1.
+"""
+
+import numpy as np
+
+from skopt2._core.array import dot64, max_abs, sum64
+
+# Largest logarithm of a scaling before it is absorbed.
+ABSORB = {"float64": 100.0, "float32": 15.0}
+
+
+class StoredPlan:
+    """Products with the plan of a state, kept up to date.
+
+    Parameters
+    ----------
+    geometry : object
+        With ``stored = True``, see :mod:`skopt2.solvers.transport.geometry`.
+    a : array of shape (n,)
+        Positive masses of the rows.
+    b : array of shape (m,)
+        Positive masses of the columns.
+    """
+
+    def __init__(self, geometry, a, b):
+        self.geometry, self.a, self.b = geometry, a, b
+        self.xp = geometry.xp
+        wide = geometry.dtype != geometry.xp.float32
+        self.limit = ABSORB["float64" if wide else "float32"]
+
+    def renew(self, state):
+        """Evaluate the kernel at the potentials, with scalings of one."""
+        memory = state.kernel if self.xp is np else None
+        state.kernel = self.geometry.kernel(state.f, state.g, state.eps, memory)
+        self.reset(state)
+        self.refresh(state)
+
+    def reset(self, state):
+        """Set the scalings to one."""
+        xp = self.xp
+        state.x, state.y = xp.zeros_like(self.a), xp.zeros_like(self.b)
+        state.u, state.v = xp.ones_like(self.a), xp.ones_like(self.b)
+
+    def refresh(self, state):
+        """Compute the sums of the plan over rows and columns."""
+        state.rows = state.u * (state.kernel @ state.v)
+        state.cols = state.v * (state.u @ state.kernel)
+
+    def absorb(self, state):
+        """Move the scalings into the potentials and evaluate the kernel there."""
+        state.f = state.f + state.eps * state.x
+        state.g = state.g + state.eps * state.y
+        self.renew(state)
+
+    def far(self, state):
+        """Return True if a scaling is about to leave the range of the floats; waits."""
+        return max(max_abs(state.x), max_abs(state.y)) > self.limit
+
+    def sweep(self, state, omega=1.0):
+        """Scale the rows, then the columns, over-relaxed by ``omega``."""
+        xp = self.xp
+        state.x = state.x + omega * xp.log(self.a / state.rows)
+        state.u = xp.exp(state.x)
+        cols = state.u @ state.kernel
+        state.y = state.y + omega * xp.log(self.b / (state.v * cols))
+        state.v = xp.exp(state.y)
+        state.cols = state.v * cols
+        state.rows = state.u * (state.kernel @ state.v)
+
+    def error(self, state):
+        """Return the marginal error |r - a|_1 + |c - b|_1; waits."""
+        xp = self.xp
+        rows = sum64(xp.abs(state.rows - self.a))
+        return rows + sum64(xp.abs(state.cols - self.b))
+
+    def objective(self, state):
+        """Return the dual objective <a, f> + <b, g> - eps sum P; waits."""
+        moved = dot64(self.a, state.x) + dot64(self.b, state.y) - sum64(state.rows)
+        return dot64(self.a, state.f) + dot64(self.b, state.g) + state.eps * moved

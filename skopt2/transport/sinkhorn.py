@@ -1,0 +1,274 @@
+"""Balanced entropic transport between two measures."""
+
+import math
+import numbers
+import warnings
+
+from sklearn.exceptions import ConvergenceWarning
+
+from skopt2._core.array import asarray_like, move
+from skopt2._core.iterate import iterate
+from skopt2._core.result import Certificate, StopReason
+from skopt2.solvers.transport.certificate import marginal_error
+from skopt2.solvers.transport.choice import balanced_solver
+from skopt2.transport.problem import check_positive, check_problem
+from skopt2.transport.result import TransportResult
+
+CERTIFICATE = "marginal error"
+MAX_ITER = 10_000
+SOLVERS = ("auto", "sinkhorn", "newton")
+
+
+def sinkhorn(
+    a,
+    b,
+    cost,
+    reg,
+    *,
+    solver="auto",
+    tol=1e-6,
+    max_iter=None,
+    reg_marginal=None,
+    start=None,
+    time_limit=None,
+    device=None,
+):
+    """Solve entropic optimal transport between two measures.
+
+    Minimises <P, cost> + reg * sum(P (log P - 1)) over plans P >= 0 with row sums a and
+    column sums b. The solution is P_ij = exp((f_i + g_j - cost_ij) / reg).
+
+    Parameters
+    ----------
+    a, b : array-like of shape (n,), (m,) or None
+        Nonnegative masses of equal totals; None for equal masses of sum 1. They are
+        divided by their totals for the solver, and the plan is scaled back.
+    cost : array-like of shape (n, m) or PointCloud
+        Finite costs of any scale and sign, in float32 or float64. NumPy, CuPy, and
+        other array-API arrays while scikit-learn's array API dispatch is on.
+    reg : float
+        Regularisation, in the units of the cost.
+    solver : {"auto", "sinkhorn", "newton"}, default="auto"
+        Over-relaxed scaling, Newton steps along a decreasing regularisation, or scaling
+        for as long as its observed rate promises to finish first, then Newton steps.
+    tol : float, default=1e-6
+        Tolerance of the marginal error, as a share of the total mass.
+    max_iter : int, default=None
+        Largest number of sweeps and Newton steps; None for 10000.
+    reg_marginal : None, default=None
+        Balanced transport.
+    start : tuple of array, default=None
+        Potentials ``(f, g)`` to start from, in the units of the cost, of any ``reg``.
+    time_limit : float, default=None
+        Seconds after which to stop.
+    device : {None, "cpu", "cuda", "cuda:<number>", "auto"}, default=None
+        Where to compute; None is where the cost is. The result is where the cost is.
+
+    Returns
+    -------
+    result : TransportResult
+        Potentials, certificate and history; plan, cost and duality gap when asked for.
+
+    Raises
+    ------
+    ValueError
+        If a mass is negative or not finite, the totals differ, the cost is not finite
+        or of the wrong shape, or a parameter is out of range.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the marginal error did not reach the tolerance; ``result.converged`` is False
+        then.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skopt2.transport import sinkhorn
+    >>> cost = np.array([[0.0, 1.0], [1.0, 0.0]])
+    >>> result = sinkhorn([0.5, 0.5], [0.25, 0.75], cost, reg=0.1)
+    >>> result.plan.round(3)
+    array([[0.25, 0.25],
+           [0.  , 0.5 ]])
+    >>> result.converged
+    True
+    """
+    reg = check_positive(reg, "reg", "It is in the units of the cost.")
+    check_options(solver, tol, max_iter, time_limit)
+    problem = check_problem(a, b, cost, device=device)
+    with problem.target.activate():
+        result, name = solve(
+            problem,
+            reg,
+            solver=solver,
+            tol=tol,
+            max_iter=max_iter,
+            start=start,
+            time_limit=time_limit,
+        )
+        found = describe(problem, reg, result, name)
+    warn_unless_converged(found)
+    return found
+
+
+def check_options(solver, tol, max_iter, time_limit):
+    """Raise ValueError unless the options of the loop are in range."""
+    if solver not in SOLVERS:
+        raise ValueError(f"solver must be one of {SOLVERS}; got {solver!r}.")
+    if not (isinstance(tol, numbers.Real) and 0 <= tol < math.inf):
+        raise ValueError(
+            f"tol must be a number >= 0; got {tol!r}. It bounds the marginal error as "
+            "a share of the total mass: 1e-6 is usual."
+        )
+    if max_iter is not None and not (
+        isinstance(max_iter, numbers.Integral) and max_iter >= 1
+    ):
+        raise ValueError(
+            f"max_iter must be a positive integer or None; got {max_iter!r}."
+        )
+    if time_limit is not None and not (
+        isinstance(time_limit, numbers.Real) and time_limit > 0
+    ):
+        raise ValueError(
+            f"time_limit must be a positive number of seconds or None; got "
+            f"{time_limit!r}."
+        )
+
+
+def solve(
+    problem,
+    reg,
+    *,
+    solver="auto",
+    tol=1e-6,
+    max_iter=None,
+    start=None,
+    time_limit=None,
+    monitor=None,
+    resume=None,
+):
+    """Run the iteration loop on a checked problem.
+
+    Parameters
+    ----------
+    problem : TransportProblem
+        Balanced.
+    reg : float
+        Regularisation.
+    solver, tol, max_iter, start, time_limit
+        As in :func:`sinkhorn`.
+    monitor, resume : object, default=None
+        As in :func:`skopt2._core.iterate.iterate`.
+
+    Returns
+    -------
+    result : Result
+        With :class:`~skopt2.solvers.transport.state.Potentials` of the rows and columns
+        that have mass, for masses of sum one.
+    name : str
+        Algorithm that finished.
+    """
+    method = balanced_solver(
+        solver, problem.geometry, problem.a, problem.b, reg, tol=tol
+    )
+    f, g = check_start(problem, reg, start)
+    result = iterate(
+        method,
+        None if resume is not None and "state" in resume else method.start(f, g),
+        tol=tol,
+        max_iter=MAX_ITER if max_iter is None else max_iter,
+        check_every=method.interval,
+        time_limit=time_limit,
+        monitor=monitor,
+        name=CERTIFICATE,
+        resume=resume,
+    )
+    return result, method.name
+
+
+def check_start(problem, reg, start):
+    """Return potentials to start from for masses of sum one; None without a start."""
+    if start is None:
+        return None, None
+    if len(start) != 2:
+        raise ValueError(
+            f"start must be a pair of potentials (f, g); it has {len(start)} items."
+        )
+    pair, shift = [], 0.5 * reg * math.log(problem.mass)
+    for values, length, name in zip(start, problem.shape, "fg", strict=True):
+        values = asarray_like(values, problem.a)
+        if values.shape != (length,):
+            raise ValueError(
+                f"start: {name} has the shape {tuple(values.shape)}, expected "
+                f"({length},)."
+            )
+        pair.append(values - shift)
+    pair = problem.restrict(*pair)
+    xp = problem.geometry.xp
+    if not all(bool(xp.all(xp.isfinite(values))) for values in pair):
+        raise ValueError(
+            "start must be finite where there is mass. Leave it out, or pass "
+            "potentials of a problem that had mass in the same places."
+        )
+    return pair
+
+
+def describe(problem, reg, result, name):
+    """Return what the user gets for the outcome of the loop.
+
+    Parameters
+    ----------
+    problem : TransportProblem
+        Solved.
+    reg : float
+        Regularisation.
+    result : Result
+        What :func:`solve` returned.
+    name : str
+        Algorithm that finished.
+
+    Returns
+    -------
+    found : TransportResult
+    """
+    f, g = result.solution.f, result.solution.g
+    geometry, mass = problem.geometry, problem.mass
+    error = result.certificate.value
+    if not result.certificate.holds:
+        # The potentials may have been rounded since the last measure.
+        error = marginal_error(geometry, f, g, reg, problem.a, problem.b)
+    shift = 0.5 * reg * math.log(mass)
+    full = problem.extend(f + shift, g + shift)
+    return TransportResult(
+        potentials=tuple(move(values, problem.source) for values in full),
+        objective=mass * (result.objective + reg * math.log(mass)),
+        marginal_error=error,
+        converged=result.certificate.holds,
+        stop_reason=str(result.reason),
+        n_iter=result.n_iter,
+        history=result.history.as_dict(),
+        certificate=Certificate(CERTIFICATE, error, result.certificate.tol),
+        solver=name,
+        reg=reg,
+        _problem=problem,
+        _inner=(f, g),
+    )
+
+
+def warn_unless_converged(found):
+    """Emit a ConvergenceWarning that says what was reached and what to change."""
+    if found.converged or found.stop_reason == StopReason.CALLBACK:
+        return
+    advice = {
+        "max_iter": "Increase max_iter or reg, loosen tol, or use solver='auto'",
+        "time_limit": "Increase time_limit or reg, or loosen tol",
+        "stalled": "Loosen tol to what the floats can hold, pass the cost in float64, "
+        "or increase reg",
+        "diverged": "Increase reg, or pass the cost in float64",
+    }[found.stop_reason]
+    warnings.warn(
+        f"Transport stopped ({found.stop_reason}) after {found.n_iter} iterations with "
+        f"reg={found.reg:.3g}: {found.certificate}. {advice}.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
