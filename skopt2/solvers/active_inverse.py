@@ -20,6 +20,11 @@ import numpy as np
 # A pivot smaller than this, relative to its own diagonal element, is taken as zero: the
 # member is a combination of others, however small it is itself.
 SINGULAR = 1e-11
+# Members with a smaller pivot than this do not enter by an update, which would lose as
+# many digits as the pivot is small: a new factor is exact to rounding.
+DEPENDENT = 1e-7
+# Below this the numbers lose their digits, and their inverses overflow.
+TINY = float(np.finfo(np.float64).tiny / np.finfo(np.float64).eps)
 
 
 class ActiveInverse:
@@ -31,6 +36,8 @@ class ActiveInverse:
         Members of S, in the order of the rows of the inverse.
     diagonal : ndarray of shape (k,)
         The C that was added for each member.
+    pivot : float
+        Smallest pivot of the last factor, relative to its diagonal element.
     """
 
     def __init__(self):
@@ -42,6 +49,7 @@ class ActiveInverse:
         self._work = np.empty(0)
         self.active = np.empty(0, dtype=np.int64)
         self.diagonal = np.empty(0)
+        self.pivot = 1.0
 
     @property
     def k(self):
@@ -62,9 +70,10 @@ class ActiveInverse:
             return True
         A = G[np.ix_(members, members)]
         A[np.diag_indices(k)] += C
-        L = _factor(A, np.abs(A.diagonal()))
-        if L is None:
+        L, pivot = _factor(A, np.abs(A.diagonal()))
+        if not pivot > SINGULAR:
             return False
+        self.pivot = pivot
         # Through the factor, which keeps the inverse symmetric to the last digit.
         half = _triangular_inverse(L)
         np.matmul(half.T, half, out=self._P[:k, :k])
@@ -94,7 +103,7 @@ class ActiveInverse:
         self.active, self.diagonal = self.active[:left].copy(), self.diagonal[:left]
 
     def add(self, members, G, C):
-        """Let members enter; False, and nothing changed, if they are not independent.
+        """Let members enter; False, and nothing changed, if they are nearly dependent.
 
         Parameters
         ----------
@@ -115,8 +124,8 @@ class ActiveInverse:
             side = G[np.ix_(self.active, members)]
             B = P[:k, :k] @ side
             corner = corner - side.T @ B
-        L = _factor(corner, size)
-        if L is None:
+        L, pivot = _factor(corner, size)
+        if not pivot > DEPENDENT:
             return False
         # An inverse of the corner itself can still meet a pivot that is exactly 0.
         half = np.linalg.inv(L)
@@ -164,7 +173,7 @@ def _triangular_inverse(L):
 
 
 def _factor(A, size):
-    """Return the Cholesky factor of a safely definite matrix, else None.
+    """Return the Cholesky factor and its smallest relative pivot; 0 if there is none.
 
     NumPy's own LAPACK serves here and everywhere in the inner loop: a second library's
     pool of threads, waiting for work, would take the cores from the first one's.
@@ -179,5 +188,8 @@ def _factor(A, size):
     try:
         L = np.linalg.cholesky(A)
     except np.linalg.LinAlgError:
-        return None
-    return L if (L.diagonal() ** 2 > SINGULAR * size).all() else None
+        return None, 0.0
+    squares = L.diagonal() ** 2
+    if not squares.min() > TINY:
+        return None, 0.0
+    return L, float((squares / size).min())

@@ -26,8 +26,10 @@ import math
 import numpy as np
 
 from skopt2.solvers.accelerated_phase import AcceleratedPhase
-from skopt2.solvers.active_inverse import ActiveInverse
+from skopt2.solvers.active_inverse import DEPENDENT, ActiveInverse
 from skopt2.solvers.dual_newton import DualNewton
+from skopt2.solvers.krylov import conjugate_gradient
+from skopt2.solvers.ridge import RIDGES, ridge_sizes
 
 # A nonzero of any size: derivatives "at zero plus" are taken there.
 NUDGE = 1e-150
@@ -66,6 +68,8 @@ class ActiveNewton:
         self._reference_is_old = True
         self._krylov = 0
         self._share, self._since_rebuild = 1.0, 0
+        # What makes a singular matrix definite, relative to its diagonal; 0 mostly.
+        self._ridge = 0.0
         # Relative to the largest diagonal element of the Hessian; 0 until a step fails.
         self._damping = 0.0
         self._phase, self._dual = AcceleratedPhase(model), DualNewton(model)
@@ -152,10 +156,13 @@ class ActiveNewton:
         """Return the active set: the support, the unpenalised, the worst violators."""
         inside = (w != 0) | penalty.unpenalised(lam)
         S = np.flatnonzero(inside)
-        room = int(max(3, self.batch))
-        if self.model.has_gram:
-            room = min(room, max(self.model.problem.design.n - S.size - 1, 1))
         violators = np.flatnonzero(~inside & (distance > 0.0))
+        room = int(max(3, self.batch))
+        distinct = self.model.problem.design.distinct
+        wanted = S.size + min(room, violators.size) + 1
+        if self.model.has_gram and violators.size > 1 and not distinct.at_least(wanted):
+            # One more, and the Gram matrix would be singular.
+            room = max(distinct.count - S.size - 1, 1)
         if violators.size > room:
             order = np.argpartition(-distance[violators], room - 1)[:room]
             violators = np.sort(violators[order])
@@ -222,7 +229,6 @@ class ActiveNewton:
 
     def _adapt(self, t, crossings, size):
         """Let the batch of violators follow the success of the last step."""
-        n = self.model.problem.design.n
         self._astray = t < 1.0 or crossings > 2 + 0.1 * size
         if self._astray:
             self.growth = max(0.01, self.growth * (0.5 if t < 1.0 else 0.8))
@@ -230,10 +236,11 @@ class ActiveNewton:
         else:
             self.growth = min(1.0, self.growth * 1.1)
             self.batch = min(1.5 * self.batch, self.model.size + 10.0)
-        # Close to n active coordinates the columns are almost dependent.
-        crowded = 0.01 if size > 0.3 * n else self.growth
-        if not self.model.has_gram:
+        if not self.model.has_gram or self.batch <= 3.0:
             return
+        # With close to as many columns as different rows, they are almost dependent.
+        roomy = self.model.problem.design.distinct.at_least(size / 0.3)
+        crowded = self.growth if roomy else 0.01
         self.batch = max(3.0, min(self.batch, 10.0 + crowded * size))
         if crowded == 0.01:
             self.batch = min(self.batch, max(3.0, 0.015 * size))
@@ -242,22 +249,29 @@ class ActiveNewton:
         """Return the order of S and the Newton direction, None if there is none."""
         rhs = -(g[S] + part.derivative(edge, lam[S]))
         if not self.model.has_gram:
-            return S, self._conjugate_gradient(S, rhs, C, None, worst)
+            return S, self._conjugate_gradient(S, rhs, C, worst)
         if not self._synchronise(S, C):
             return None
         position = np.empty(self.model.size, dtype=np.int64)
         position[S] = np.arange(S.size)
         order = position[self.inverse.active]
         S, rhs, C = self.inverse.active.copy(), rhs[order], C[order]
-        if self.model.exact:
+        if self.model.exact or self._reference_is_new:
             return S, self.inverse.apply(rhs)
-        d = self._conjugate_gradient(S, rhs, C, self.inverse.apply, worst)
+        # A reference that only a ridge makes definite tells nothing of this point.
+        d = None if self._ridge else self._conjugate_gradient(S, rhs, C, worst)
+        if d is None:
+            self._reference_is_old = True
+            if not self._synchronise(S, C):
+                return None
+            d = self.inverse.apply(rhs)
         return S, d
 
     def _synchronise(self, S, C):
         """Bring the inverse to the active set; False if no definite matrix is found."""
         model, inverse = self.model, self.inverse
-        if not model.exact and self._reference_is_old:
+        self._reference_is_new = not model.exact and self._reference_is_old
+        if self._reference_is_new:
             model.reset_reference()
             inverse.clear()
             self._reference_is_old, self._krylov = False, 0
@@ -272,6 +286,8 @@ class ActiveNewton:
         new = np.flatnonzero(wanted)
         self._since_rebuild += 1
         retry = self._share < 1.0 and self._since_rebuild >= 4
+        # The inverse of a nearly singular matrix has no digits to spare for an update.
+        retry |= self._ridge > 0.0 or inverse.pivot < DEPENDENT
         changes = new.size + int(stale.sum())
         if self._damping or retry or 2 * changes > S.size + 20 or inverse.k == 0:
             return self._rebuild(S, C, G)
@@ -288,18 +304,18 @@ class ActiveNewton:
         minimum the whole of it is definite, so it is tried again every few steps.
         """
         self._since_rebuild = 0
-        diagonal = np.abs(G[S, S])
-        diagonal = np.where(diagonal > 0.0, diagonal, diagonal.max())
         extra = self._extra(S)
         concave = bool((C < 0.0).any())
         for share in SHARES if concave else (1.0,):
             if self.inverse.rebuild(S, G, np.where(C < 0.0, share * C, C) + extra):
                 self.inverse.diagonal = C.copy()
-                self._share = share
+                self._share, self._ridge = share, 0.0
                 return True
         self._share = 0.0
-        for ridge in (1e-10, 1e-7, 1e-4):
-            if self.inverse.rebuild(S, G, np.maximum(C, 0.0) + ridge * diagonal):
+        sizes = ridge_sizes(self.model, S, G)
+        for self._ridge in RIDGES:
+            extra = self._ridge * sizes
+            if self.inverse.rebuild(S, G, np.maximum(C, 0.0) + extra):
                 self.inverse.diagonal = C.copy()
                 return True
         return False
@@ -308,47 +324,36 @@ class ActiveNewton:
         """Return what damping adds to the diagonal of the Hessian on S."""
         return self._damping * self.model.bound()[S] if self._damping else 0.0
 
-    def _conjugate_gradient(self, S, rhs, C, precondition, worst):
+    def _conjugate_gradient(self, S, rhs, C, worst):
         """Solve (H + C) d = rhs approximately, preconditioned.
 
         The direction is exact enough for superlinear convergence: the tolerance falls
-        with the distance from optimality. A direction of negative curvature ends the
-        iteration; the first one is followed as it is, preconditioned.
+        with the distance from optimality. Returns None where the curvature has become
+        another than that at the reference.
         """
         model = self.model
+        forcing = min(FORCING, max(worst / self._typical, 1e-8))
+        if model.has_gram:
+            C = np.where(C < 0.0, self._share * C, C)
+            precondition, limit = self.inverse.apply, min(5 + S.size // 10, 25)
         if self._damping:
             C = C + self._extra(S)
-        if precondition is None:
+        if not model.has_gram:
             diagonal = model.diagonal()[S] + np.maximum(C, 0.0)
             diagonal = np.where(diagonal > 0.0, diagonal, 1.0)
-
-            def precondition(r):
-                return r / diagonal
-
-        d, r = np.zeros(S.size), rhs.copy()
-        z = precondition(r)
-        p, rz = z.copy(), float(r @ z)
-        if not rz > 0.0:
-            return z
-        forcing = min(FORCING, max(worst / self._typical, 1e-8))
-        goal = rz * forcing**2
-        for count in range(1, 251):
-            Hp = model.hessian_times(S, p) + C * p
-            pHp = float(p @ Hp)
-            if pHp <= 1e-16 * float(p @ p):
-                d = d if count > 1 else z
-                break
-            step = rz / pHp
-            d += step * p
-            r -= step * Hp
-            z = precondition(r)
-            rz, old = float(r @ z), rz
-            if not rz > goal or (count % 20 == 0 and model.problem.expired):
-                break
-            p = z + (rz / old) * p
+            precondition, limit = (lambda v: v / diagonal), 250
+        d, count = conjugate_gradient(
+            lambda v: model.hessian_times(S, v) + C * v,
+            rhs,
+            precondition,
+            forcing,
+            limit,
+            close=model.has_gram,
+            expired=lambda: model.problem.expired,
+        )
         self._krylov += count
         # A new reference costs about as much as this many products.
-        self._reference_is_old = count > 25 or self._krylov > 100
+        self._reference_is_old = d is None or self._krylov > 100
         return d
 
     def _proximal_step(self, penalty, w, lam):

@@ -103,7 +103,7 @@ def choose_linear_algebra(n_active, n_working, n_samples, sparse, n_outputs):
     """Return how Newton systems are solved: ``"inverse"`` or ``"cg"``.
 
     An explicit inverse wins while the active set is small enough to hold and is not
-    larger than the sample: beyond n_samples the Gram matrix is singular, and a
+    larger than the sample: beyond its different rows the Gram matrix is singular, and a
     factorisation there is the one way to be ten times slower than coordinate descent.
     Sparse columns are nearly orthogonal when there are many of them, which is where
     conjugate gradients need few products, each cheap.
@@ -115,7 +115,7 @@ def choose_linear_algebra(n_active, n_working, n_samples, sparse, n_outputs):
     n_working : int
         Coordinates in the working set, whose Gram matrix would be held.
     n_samples : int
-        Rows of X.
+        Different rows of X.
     sparse : bool
         Whether X is sparse.
     n_outputs : int

@@ -16,6 +16,7 @@ from skopt2._core.array import (
     take,
     to_numpy,
 )
+from skopt2.solvers.distinct_rows import DistinctRows
 
 # Rows of a tall matrix are gathered this many at a time, which keeps the block of
 # selected columns in the cache between its copy and its product.
@@ -42,6 +43,7 @@ class Design:
         self.s = s
         self.n, self.p = X.shape
         self.xp = namespace(s)
+        self.distinct = DistinctRows(self.X, s, self.sparse)
         self._adjoint = self.X.T
         self.means = None
         self._norms = None

@@ -128,8 +128,10 @@ class WorkingSetNewton:
     def _subsampled_start(self):
         """Return a start from part of the rows and its level; None where no help."""
         problem = self.problem
+        # Under a nonconvex penalty the part may lead to another local minimum, and the
+        # same sample, with weights or with repeated rows, has another part.
         if (
-            not worth_subsampling(problem.design)
+            not (problem.penalty.convex and worth_subsampling(problem.design))
             or self._violation(problem.null_gradient, None) < 2.0
         ):
             return None, math.inf
@@ -260,7 +262,9 @@ class WorkingSetNewton:
         new = np.flatnonzero(outside & (force > threshold))
         active = int(np.count_nonzero(in_use(state.w)))
         # Near saturation most of a large batch would only enter to leave again.
-        limit = max(100, active // 2 if 10 * active > design.n else 2 * active)
+        limit = max(100, active // 2)
+        if new.size > limit and design.distinct.at_least(10 * active):
+            limit = max(100, 2 * active)
         if new.size > limit:
             ratio = force[new] - slope[new]
             new = np.sort(new[np.argpartition(-ratio, limit - 1)[:limit]])
@@ -275,8 +279,10 @@ class WorkingSetNewton:
         design = self.problem.design
         size = self.ids.size + new.size
         self.position[new] = np.arange(self.ids.size, size)
+        distinct = design.distinct
+        rows = design.n if distinct.at_least(n_active) else distinct.count
         algebra = choose_linear_algebra(
-            n_active, size, design.n, design.sparse, self.problem.n_outputs
+            n_active, size, rows, design.sparse, self.problem.n_outputs
         )
         if self.model.has_gram and algebra == "cg":
             self.model.drop_gram()

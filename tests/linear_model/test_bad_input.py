@@ -273,7 +273,8 @@ def test_unpenalised_constant_column(X, y):
         model = estimator(alpha=0.01, penalty_factor=factor).fit(wide, y)
         alone = estimator(alpha=0.01).fit(X, y)
         assert model.converged_
-        assert np.isfinite(model.coef_).all()
+        # A column of rounding errors takes no part of the intercept.
+        assert np.abs(model.coef_).max() < 10.0
         np.testing.assert_allclose(model.predict(wide), alone.predict(X), atol=1e-3)
         assert model.objective_ == pytest.approx(alone.objective_, rel=1e-6)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skopt2.solvers.active_inverse import ActiveInverse
+from skopt2.solvers.active_inverse import DEPENDENT, SINGULAR, ActiveInverse
 
 
 def gram(rng, m=30, n=60):
@@ -88,3 +88,25 @@ def test_columns_of_any_scale_are_independent(rng):
     b = rng.standard_normal(8)
     expected = np.linalg.solve(G, b / scale) / scale
     np.testing.assert_allclose(inverse.apply(b), expected, rtol=1e-9)
+
+
+def test_a_nearly_dependent_member_enters_by_a_new_factor_only(rng):
+    """An update would keep too few digits, and the factor tells how near it is."""
+    A = rng.standard_normal((60, 6))
+    A[:, 5] = A[:, 4] + 1e-5 * A[:, 5]
+    G, inverse = A.T @ A / 60, ActiveInverse()
+    assert inverse.rebuild(np.arange(5), G, np.zeros(5))
+    assert inverse.pivot > 0.1
+    assert not inverse.add(np.array([5]), G, np.zeros(1))
+    assert inverse.rebuild(np.arange(6), G, np.zeros(6))
+    assert SINGULAR < inverse.pivot < DEPENDENT
+    inverse.clear()
+    assert inverse.pivot == 1.0
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_inverse_that_would_overflow_is_refused():
+    G, inverse = np.full((1, 1), 1e-310), ActiveInverse()
+    assert not inverse.rebuild(np.array([0]), G, np.zeros(1))
+    assert not inverse.add(np.array([0]), G, np.zeros(1))
+    assert inverse.rebuild(np.array([0]), G, np.array([1.0]))
