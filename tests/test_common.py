@@ -22,7 +22,7 @@ CONFIGURATIONS = [
     SparseRegressor(),
     SparseRegressor("huber", "elasticnet", alpha=0.1),
     SparseRegressor(penalty=MCP(gamma=2.5), alpha=0.2),
-    SparseRegressor(Huber(delta=1.0), "elasticnet", alpha=0.1, fit_intercept=False),
+    SparseRegressor(Huber(delta=1.0), "scad", alpha=0.1, fit_intercept=False),
     SparseRegressor(penalty=ElasticNet(0.2), alpha=0.1, positive=True),
     SparseRegressor(penalty="adaptive_l1", alpha=0.1, warm_start=True),
     SparseRegressor(penalty="log_sum", alpha=0.1, device="cpu"),

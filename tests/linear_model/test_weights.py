@@ -6,6 +6,9 @@ import scipy.sparse as sp
 from sklearn.base import clone
 
 from skopt2.linear_model import SparseClassifier, SparseRegressor
+from skopt2.losses import Huber
+from skopt2.penalties import MCP, SCAD, LogSum
+from skopt2.solvers.subsample import TALL
 
 REGRESSION = ["squared", "huber", "poisson", "quantile"]
 CLASSIFICATION = ["logistic", "multinomial", "squared_hinge", "huberized_hinge"]
@@ -79,6 +82,74 @@ def test_every_penalty(rng, loss, penalty):
     one = clone(model).fit(X, y, sample_weight=weight)
     other = clone(model).fit(X[rows], y[rows])
     assert_same_model(one, other, loss)
+
+
+# With a nonconvex objective the fits agree only if their trajectories do: whatever
+# tells weights from repetition on the way leads to another local minimum.
+NONCONVEX = {
+    "squared-mcp": SparseRegressor(penalty=MCP(gamma=2.0), alpha=0.1),
+    "squared-log_sum": SparseRegressor(penalty=LogSum(epsilon=0.3), alpha=0.1),
+    "huber-scad": SparseRegressor(Huber(delta=1.0), "scad", alpha=0.1),
+    "logistic-scad": SparseClassifier(penalty=SCAD(gamma=8.0), alpha=0.04),
+}
+
+
+def same_sample(rng, n, p, kind, labels):
+    """Weights, repeated rows, rows in another order, and rows of weight 0 dropped."""
+    X = rng.standard_normal((n, p))
+    if kind is not np.asarray:
+        X *= rng.random((n, p)) < 0.6
+    eta = X[:, 0] - X[:, 1] + 0.5
+    y, weight = eta + 0.6 * rng.logistic(size=n), rng.integers(0, 4, n)
+    if labels:
+        # Every row with both labels, or the classes are separable, and there is no
+        # minimiser where the penalty is flat.
+        X, y = np.vstack([X, X]), np.where(np.append(y, -y) > 0, "yes", "no")
+        weight = np.append(2 * weight, weight > 0)
+        n *= 2
+    repeated = np.repeat(np.arange(n), weight)
+    shuffled, kept = rng.permutation(repeated), np.flatnonzero(weight)
+    return [
+        (kind(X), y, weight.astype(float)),
+        (kind(X[repeated]), y[repeated], None),
+        (kind(X[shuffled]), y[shuffled], None),
+        (kind(X[kept]), y[kept], weight[kept].astype(float)),
+    ]
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("kind", [np.asarray, sp.csc_array])
+@pytest.mark.parametrize("shape", [(12, 8), (40, 12), (15, 30), (30, 100), (60, 300)])
+@pytest.mark.parametrize("model", NONCONVEX)
+def test_the_same_local_minimum(model, shape, kind, fit_intercept):
+    model = clone(NONCONVEX[model]).set_params(tol=1e-10, fit_intercept=fit_intercept)
+    found = 0
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        labels = isinstance(model, SparseClassifier)
+        samples = same_sample(rng, *shape, kind, labels)
+        first, *others = (clone(model).fit(*sample) for sample in samples)
+        assert first.converged_
+        found += np.count_nonzero(first.coef_)
+        for other in others:
+            assert other.objective_ == pytest.approx(first.objective_, rel=1e-12)
+            np.testing.assert_allclose(other.coef_, first.coef_, atol=1e-7)
+    assert found
+
+
+def test_the_same_local_minimum_of_a_tall_problem():
+    """One of the two has as many rows as a start from part of them would take."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((12000, 60)) + 3.0 * rng.standard_normal((12000, 1))
+    X /= X.std(axis=0)
+    weight = rng.integers(0, 5, 12000)
+    y = X[:, ::4] @ rng.normal(0.0, 0.1, 15) + rng.standard_normal(12000)
+    rows = np.repeat(np.arange(12000), weight)
+    assert rows.size >= TALL
+    model = SparseRegressor(penalty=MCP(gamma=1.5), alpha=0.02, tol=1e-9)
+    one = clone(model).fit(X, y, sample_weight=weight)
+    other = clone(model).fit(X[rows], y[rows])
+    np.testing.assert_allclose(one.coef_, other.coef_, atol=1e-7)
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-9, 7.0, 1e300])
