@@ -1,7 +1,8 @@
 """From a smoothed solution to the vertex: exact quantile regression by small programs.
 
 Problem: min_(w, b) sum_i s_i l(y_i, x_i'w + b) + sum_j pen(w_j), l the pinball loss of
-level q and pen piecewise linear (l1 norms, boxes, positivity): a linear program. Its
+level q and pen piecewise linear (l1 norms, boxes, positivity): a linear program. So is
+the tangent of a concave penalty, which :mod:`skopt2.solvers.local_linear` asks for. Its
 solutions interpolate about as many samples as there are nonzero coefficients; all other
 samples only pull, with slopes theta_i = -q above the fit and 1 - q below.
 
@@ -20,6 +21,8 @@ and P. Wolfe, Decomposition principle for linear programs, Operations Research 8
 for growing it. Programs are solved by HiGHS through SciPy, on the host.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import linprog
@@ -35,8 +38,38 @@ ROUNDS = 12
 
 def has_vertex(penalty):
     """Return whether the penalty is piecewise linear."""
-    inner = penalty.penalty if isinstance(penalty, Positive) else penalty
-    return isinstance(inner, (L1, Box))
+    return isinstance(unwrapped(penalty), (L1, Box))
+
+
+def unwrapped(penalty):
+    """Return the penalty without the constraint of positivity."""
+    return penalty.penalty if isinstance(penalty, Positive) else penalty
+
+
+@dataclass(frozen=True)
+class Vertex:
+    """A solution of the program.
+
+    Parameters
+    ----------
+    ids, w : ndarray of shape (k,)
+        Features and their coefficients, some of which may be 0.
+    b : float
+        Intercept of the centred problem.
+    theta : ndarray of shape (n,)
+        Dual point: a subgradient of each sample's loss.
+    eta : ndarray of shape (n,)
+        Linear predictor.
+    band : ndarray of bool of shape (n,)
+        Samples that the program was free to interpolate.
+    """
+
+    ids: np.ndarray
+    w: np.ndarray
+    b: float
+    theta: np.ndarray
+    eta: np.ndarray
+    band: np.ndarray
 
 
 class VertexProgram:
@@ -54,7 +87,7 @@ class VertexProgram:
         self.y, self.s = design.to_host(problem.y), design.to_host(problem.s)
         self.q = float(problem.loss.quantile)
 
-    def solve(self, eta, band, ids):
+    def solve(self, eta, band, ids, slopes=None):
         """Return the vertex, None if there is none or its program is too large.
 
         Parameters
@@ -65,35 +98,44 @@ class VertexProgram:
             Samples that may be interpolated.
         ids : ndarray of int of shape (k,)
             Features that may be used, in increasing order.
+        slopes : ndarray of shape (p,), default=None
+            Slope of the penalty on either side of 0, its own by default.
 
         Returns
         -------
-        ids, w : ndarray of shape (k,)
-            Features and their coefficients.
-        b : float
-            Intercept of the centred problem.
-        theta : ndarray of shape (n,)
-            Dual point: a subgradient of each sample's loss.
+        vertex : Vertex
+            Or None.
         """
         problem, design = self.problem, self.problem.design
+        leave = slopes
+        if slopes is None:
+            leave = slopes = problem.penalty.slope_at_zero(problem.lam)
+            if isinstance(unwrapped(problem.penalty), Box):
+                # Inside a box the penalty is flat, whatever stands at its faces.
+                slopes = np.zeros(design.p)
         band = band.copy()
         for _ in range(ROUNDS):
             rows = np.flatnonzero(band)
             if rows.size * (ids.size + 1) > LARGEST:
                 return None
             theta = np.where(eta < self.y, -self.q, 1.0 - self.q)
-            solved = self._program(rows, ids, theta)
+            solved = self._program(rows, ids, theta, slopes[ids])
+            if solved is None and rows.size < band.size:
+                # More columns than rows: the line that stands for a sample outside
+                # goes down without end, its loss does not.
+                band[:] = True
+                continue
             if solved is None:
                 return None
             w, b, theta[rows] = solved
             new = design.to_host(problem.predictor(ids, w, b))
             crossed = ~band & ((new < self.y) != (eta < self.y))
             c = design.gradient(design.to_device(self.s * theta))
-            pull = problem.penalty.pull(c) - problem.penalty.slope_at_zero(problem.lam)
+            pull = problem.penalty.pull(c) - leave
             pull[ids] = 0.0
             eager = np.flatnonzero(pull > 1e-9 * np.abs(c).max(initial=1e-300))
             if not crossed.any() and eager.size == 0:
-                return ids, w, b, theta
+                return Vertex(ids, w, b, theta, new, band)
             limit = max(20, ids.size)
             if eager.size > limit:
                 eager = eager[np.argpartition(-pull[eager], limit - 1)[:limit]]
@@ -101,7 +143,7 @@ class VertexProgram:
             band |= crossed
         return None
 
-    def _program(self, rows, ids, theta):
+    def _program(self, rows, ids, theta, lam):
         """Solve one program; returns w, b and theta of its rows, None if it fails."""
         problem = self.problem
         m, k = rows.size, ids.size
@@ -115,7 +157,6 @@ class VertexProgram:
         scale = np.where(scale > 0.0, 1.0 / np.where(scale > 0, scale, 1.0), 1.0)
         length = max(float(np.abs(self.y).max()), 1e-300)
         lower, upper = self._bounds(ids)
-        lam = self._slopes(ids)
         one = np.ones((m, 1 if problem.explicit_intercept else 0))
         A = A * scale
         matrix = sp.hstack(
@@ -174,11 +215,3 @@ class VertexProgram:
             return np.full(ids.size, -np.inf), np.full(ids.size, np.inf)
         limits = [np.asarray(to_numpy(limit), float) for limit in part.bounds]
         return tuple(np.broadcast_to(limit, (ids.size,)) for limit in limits)
-
-    def _slopes(self, ids):
-        """Return the slopes of the penalty beside 0: levels, or 0 inside a box."""
-        inner = self.problem.penalty
-        inner = inner.penalty if isinstance(inner, Positive) else inner
-        if isinstance(inner, Box):
-            return np.zeros(ids.size)
-        return inner.restrict(ids).slope_at_zero(self.problem.lam[ids])

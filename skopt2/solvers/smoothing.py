@@ -18,7 +18,9 @@ small enough for that, and each is harder than the last.
 
 Nonconvex penalties have no gap. Their certificate is the stationarity of the smoothed
 solution or, if it is larger, the pinball's gap sum_i s_i (l(eta_i) + l*(theta_i) -
-theta_i eta_i), which says how far theta is from a subgradient.
+theta_i eta_i), which says how far theta is from a subgradient. Programs of their
+tangents (:mod:`skopt2.solvers.local_linear`) bring both to 0, also where a narrow loss
+and a concave penalty leave the smoothed problem without a minimum that can be found.
 
 Sources: Y. Nesterov, Smooth minimization of non-smooth functions, Mathematical
 Programming 103, 2005; X. He, X. Pan, K. M. Tan and W.-X. Zhou, Smoothed quantile
@@ -41,8 +43,9 @@ from skopt2.solvers.certificate import (
     objective_scale,
 )
 from skopt2.solvers.fixed_point import FIXED_POINT
+from skopt2.solvers.local_linear import LocalLinear, is_concave
 from skopt2.solvers.proximal_gradient import ProximalGradient
-from skopt2.solvers.quantile_vertex import VertexProgram, has_vertex
+from skopt2.solvers.quantile_vertex import Vertex, VertexProgram, has_vertex
 from skopt2.solvers.state import Solution
 
 # Each smoothing is this much narrower than the last.
@@ -51,6 +54,11 @@ SHRINK = 0.25
 INNER_STEPS = 12
 # Rows times columns of a program that is solved whatever the band looks like.
 SMALL_PROGRAM = 3_000
+# Smoothing, relative to the scale, at which a concave penalty's minimum is chosen:
+# wider ones lead past poor minima, as long as their own problems are solved.
+DESCENT = 0.03
+# Samples times features up to which a second descent starts from 0.
+LONG_WAY = 50_000
 
 
 @dataclass(frozen=True)
@@ -119,8 +127,13 @@ class Smoothing:
         self.floor = 1e-10 if problem.y.dtype == problem.xp.float64 else 1e-4
         # An explicit smoothing of the user's stays: nothing narrower is wanted.
         self.narrowest = max(float(problem.loss.smoothing), self.floor * self.scale)
-        linear = has_vertex(problem.penalty) and not problem.loss.smoothing
-        self.vertex = VertexProgram(problem) if linear else None
+        self.vertex = self.tangents = None
+        if not problem.loss.smoothing:
+            concave = is_concave(problem.penalty)
+            if concave or has_vertex(problem.penalty):
+                self.vertex = VertexProgram(problem)
+            if concave:
+                self.tangents = LocalLinear(self.vertex, 1e-12 * self.scale)
         self._inner = None
 
     def init(self, start=None):
@@ -181,6 +194,9 @@ class Smoothing:
         )
         if self.vertex is None or self.certificate(new).value <= self.tol:
             return new
+        lost = measure.value > accuracy
+        if self.tangents is not None and h > DESCENT * self.scale and not lost:
+            return new
         return self._crossover(new) or new
 
     def _next_width(self, state):
@@ -216,16 +232,19 @@ class Smoothing:
         k, size = ids.size + int(problem.explicit_intercept), int(near.sum())
         if size > 1.5 * k + 20 and size * (k + 1) > SMALL_PROGRAM:
             return None
-        found = self.vertex.solve(eta, near, ids)
+        if self.tangents is None:
+            found = self.vertex.solve(eta, near, ids)
+        else:
+            found = self._descend(state, eta, near)
         if found is None:
             return None
-        ids, w, b, theta = found
+        ids, w, b = found.ids, found.w, found.b
         used = w != 0
         solution = Solution(
             ids[used], w[used], problem.original_intercept(ids[used], w[used], b)
         )
         new = self._pair(solution, state.h, state.start)
-        theta = problem.design.to_device(theta)
+        theta = problem.design.to_device(found.theta)
         c = problem.design.gradient(problem.weigh(theta))
         full = np.zeros(c.shape)
         full[solution.ids] = solution.w
@@ -233,6 +252,21 @@ class Smoothing:
         reached = self.certificate(new).value
         better = reached < self.certificate(state).value
         return replace(new, exact=reached <= self.tol) if better else None
+
+    def _descend(self, state, eta, near):
+        """Return the lowest vertex that tangent programs reach from here.
+
+        One descent starts from the solution of the smoothed problem; one from 0, whose
+        first program is that of the l1 norm, if all samples at once are few: its way is
+        long. Neither is always the better.
+        """
+        held = state.solution
+        b = self.problem.centred_intercept(held.ids, held.w, held.intercept)
+        smooth = Vertex(held.ids, held.w, b, eta, eta, near)
+        tangent = None
+        if eta.size * (held.ids.size + 1) <= LONG_WAY:
+            tangent = self.vertex.solve(eta, near, held.ids)
+        return self.tangents.best([smooth] if tangent is None else [smooth, tangent])
 
     def _gap(self, state):
         """Return the gap between the pinball's objective and its dual at theta."""

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from scipy.optimize import lsq_linear
 from sklearn.linear_model import QuantileRegressor
 
 from skopt2._core.result import StopReason
 from skopt2.losses import Quantile
-from skopt2.penalties import L1, MCP, Box, ElasticNet, Positive, WeightedL1
+from skopt2.penalties import L1, MCP, SCAD, Box, ElasticNet, Positive, WeightedL1
 from skopt2.solvers.certificate import GAP, KKT
 from skopt2.solvers.fixed_point import FIXED_POINT
-from skopt2.solvers.quantile_vertex import has_vertex
+from skopt2.solvers.quantile_vertex import VertexProgram, has_vertex
 from skopt2.solvers.smoothing import Smoothing
 from tests.solvers.problems import build, dense, design, solve, target
 
@@ -217,3 +218,57 @@ def test_smooth_loss_is_refused(rng):
     problem = build(X, target(rng, X, "huber"), "huber", "l1", 0.1)
     with pytest.raises(ValueError, match=r"'smoothing'.*huber.*auto"):
         Smoothing(problem, 1e-4)
+
+
+def tangent_descent(X, y, q, penalty, lam):
+    """Objective where weighted l1 programs of another library end, from 0."""
+    w, best = np.zeros(X.shape[1]), np.inf
+    for _ in range(40):
+        slope = np.where(w == 0, lam, np.abs(penalty.derivative(w, lam)))
+        # A weighted l1 norm by scaled columns; a weight of 0 by a negligible one.
+        scale = 1.0 / np.maximum(slope / lam, 1e-7)
+        peer = QuantileRegressor(quantile=q, alpha=float(lam[0])).fit(X * scale, y)
+        w = peer.coef_ * scale
+        w[np.abs(w) < 1e-9] = 0.0
+        reached = pinball(X, y, q, w, peer.intercept_) + penalty.value(w, lam)
+        if reached >= best - 1e-10:
+            break
+        best = reached
+    return best
+
+
+@pytest.mark.parametrize("penalty", [MCP(), SCAD()])
+@pytest.mark.parametrize(("n", "p", "alpha"), [(40, 60, 0.04), (60, 20, 0.01)])
+def test_concave_penalties_at_small_levels(rng, penalty, n, p, alpha):
+    X = design(rng, n, p)
+    y = target(rng, X, "quantile")
+    lam = np.full(p, alpha)
+    result, w = solve(Smoothing, build(X, y, Quantile(0.4), penalty, alpha), 1e-6)
+    assert result.reason is StopReason.CONVERGED
+    b = result.solution.intercept
+    reached = pinball(X, y, 0.4, w, b) + penalty.value(w, lam)
+    assert reached == pytest.approx(result.objective, rel=1e-12)
+    assert reached <= tangent_descent(X, y, 0.4, penalty, lam) * (1.0 + 1e-6)
+    # Stationarity by other means: the subgradients of the interpolated samples and of
+    # the features at 0 that bring the sum of all nearest to 0.
+    r = y - X @ w - b
+    kink = np.abs(r) < 1e-8
+    theta = np.where(r > 0, -0.4, 0.6)
+    A = np.vstack([np.ones(n), X.T]) / n
+    fixed = A[:, ~kink] @ theta[~kink]
+    fixed[1:] += penalty.derivative(w, lam)
+    idle = np.eye(p + 1)[:, 1:][:, w == 0] * alpha
+    low = np.concatenate([np.full(kink.sum(), -0.4), -np.ones(idle.shape[1])])
+    high = np.concatenate([np.full(kink.sum(), 0.6), np.ones(idle.shape[1])])
+    nearest = lsq_linear(np.hstack([A[:, kink], idle]), -fixed, (low, high), tol=1e-14)
+    assert np.linalg.norm(nearest.fun) < 1e-7
+
+
+def test_samples_outside_a_program_do_not_make_it_unbounded(rng):
+    X = rng.standard_normal((20, 40))
+    y = rng.standard_normal(20)
+    program = VertexProgram(build(X, y, Quantile(0.5), "l1", 1e-3))
+    band = np.ones(20, dtype=bool)
+    band[7] = False
+    vertex = program.solve(np.zeros(20), band, np.arange(40), np.zeros(40))
+    np.testing.assert_allclose(vertex.eta, y, atol=1e-9)
