@@ -32,6 +32,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from skopt2._core.array import asarray_like, max_abs, put, top_k
+from skopt2.solvers.box_interior import fits, interior_point, is_box
 from skopt2.solvers.certificate import objective_scale
 from skopt2.solvers.composite import Point
 from skopt2.solvers.first_order import INNER_LIMIT, FirstOrder
@@ -86,6 +87,7 @@ class ProximalGradient(FirstOrder):
         slack *= max(abs(value), objective_scale(self.problem))
         region, plain, failures, patience, idle = None, False, 0, 1, 0
         least = math.inf
+        inside = final and is_box(model.penalty) and fits(model)
         for _ in range(INNER_LIMIT // PERIOD):
             run, residual = self._advance(model, run, lam, plain)
             trial, before = model.objective(run.new, lam), value
@@ -104,6 +106,11 @@ class ProximalGradient(FirstOrder):
             found = None
             if patience <= 0:
                 found = newton_step(model, best, lam, value + slack)
+                if found is None and inside:
+                    inside = False
+                    tight = 1e-4 * self.tol * objective_scale(self.problem)
+                    found = interior_point(model, best, lam, max(tight, 0.1 * slack))
+                    found = found if found[1] <= value + slack else None
                 patience = 0 if found is not None else 4
             if found is not None:
                 best, value = found
