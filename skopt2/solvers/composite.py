@@ -174,14 +174,8 @@ def column_scale(design):
     second moment, which it is small against, takes its place.
     """
     norms = design.squared_norms
-    moments = norms if design.means is None else norms + design.means**2
-    eps = np.finfo(np.float32 if _is_single(design) else np.float64).eps
-    scale = np.where(norms > 100 * eps * moments, norms, moments)
+    scale = np.where(norms > 0.0, norms, design.squared_sizes)
     return np.where(scale > 0.0, scale, 1.0)
-
-
-def _is_single(design):
-    return design.s.dtype == design.xp.float32
 
 
 def intercept_array(problem, intercept):

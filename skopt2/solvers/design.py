@@ -5,9 +5,16 @@ m = X's (p,), the weighted column means, subtracted implicitly where an intercep
 fitted: (X - 1m')v = Xv - 1(m'v) and (X - 1m')'u = X'u - m(1'u), so that a sparse X
 stays sparse. Vectors over samples live beside X; vectors over features and everything
 over the working set are float64 in host memory, where index arithmetic is cheap.
+
+Variances by E[x^2] - m_j^2 lose as many digits as m_j^2 is larger than they are. Where
+that is half of them, they are formed again from differences, a block at a time: T.
+Chan, G. Golub and R. LeVeque, Algorithms for computing the sample variance, The
+American Statistician 37, 1983, eq. 1.7. A column of a sparse X can only be like that if
+it has hardly a zero: then it is stored centred, which takes no more memory.
 """
 
 import numpy as np
+import scipy.sparse as sp
 
 from skopt2._core.array import (
     asarray_like,
@@ -21,6 +28,8 @@ from skopt2.solvers.distinct_rows import DistinctRows
 # Rows of a tall matrix are gathered this many at a time, which keeps the block of
 # selected columns in the cache between its copy and its product.
 ROWS = 4096
+# Entries of a block of differences.
+BLOCK = 1_000_000
 
 
 class Design:
@@ -45,10 +54,36 @@ class Design:
         self.xp = namespace(s)
         self.distinct = DistinctRows(self.X, s, self.sparse)
         self._adjoint = self.X.T
-        self.means = None
+        # What products subtract, and what was taken from the columns altogether.
+        self.means = self.offset = None
         self._norms = None
+        self.eps = float(self.xp.finfo(s.dtype).eps)
         if center:
-            self.means = self.to_host(self._adjoint @ s)
+            self.means = self.offset = self.to_host(self._adjoint @ s)
+            if self.sparse and self.on_host:
+                self._center_full_columns()
+
+    def _center_full_columns(self):
+        """Store the columns centred whose mean would drown their variance."""
+        full = np.flatnonzero(np.diff(self.X.indptr) > 0.99 * self.n)
+        if full.size == 0:
+            return
+        norms = self.X[:, full].power(2).T @ self.s
+        lost = full[self._lost(norms - self.means[full] ** 2, norms)]
+        if lost.size == 0:
+            return
+        block = self.X[:, lost].toarray() - self.means[lost]
+        order = np.arange(self.p)
+        order[lost] = self.p + np.arange(lost.size)
+        columns = sp.csc_array(block.astype(self.X.dtype))
+        self.X = sp.hstack([sp.csc_array(self.X), columns], format="csc")[:, order]
+        self._adjoint = self.X.T
+        self.means = self.offset.copy()
+        self.means[lost] = self.to_host(self._adjoint[lost] @ self.s)
+
+    def _lost(self, norms, raw):
+        """Tell which variances have lost half of their digits."""
+        return (raw > 0.0) & (norms < 100.0 * self.eps**0.5 * raw)
 
     @property
     def on_host(self):
@@ -100,7 +135,7 @@ class Design:
     @property
     def squared_sizes(self):
         """Weighted squared norms of the columns, not centred, (p,) on the host."""
-        shift = 0.0 if self.means is None else self.means**2
+        shift = 0.0 if self.offset is None else self.offset**2
         return self.squared_norms + shift
 
     @property
@@ -115,9 +150,29 @@ class Design:
                 squares = self.s @ (self.X * self.X)
             norms = self.to_host(squares)
             if self.means is not None:
-                norms -= self.means**2
+                raw, norms = norms, norms - self.means**2
+                lost = np.flatnonzero(self._lost(norms, raw))
+                if lost.size:
+                    norms[lost] = self._norms_by_differences(lost)
             self._norms = np.maximum(norms, 0.0)
         return self._norms
+
+    def _norms_by_differences(self, ids):
+        """Return the weighted variances of some columns from their differences.
+
+        0 where all that is left of a constant column is rounding.
+        """
+        norms = np.zeros(ids.size)
+        width = max(1, BLOCK // self.n)
+        for first in range(0, ids.size, width):
+            part = slice(first, first + width)
+            block = self.columns(ids[part])
+            block = block.toarray() if self.sparse else block
+            block = block - self.to_device(self.means[ids[part]])
+            moved = self.to_host(self.s @ block)
+            norms[part] = self.to_host(self.s @ (block * block)) - moved * moved
+        noise = (100.0 * self.eps * self.offset[ids]) ** 2
+        return np.where(norms > noise, norms, 0.0)
 
 
 class Block:

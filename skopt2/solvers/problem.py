@@ -175,7 +175,7 @@ class LinearProblem:
         """Return the intercept of the uncentred problem."""
         if not self.fit_intercept:
             return 0.0 if self.n_outputs == 1 else np.zeros(self.n_outputs)
-        shift = self.design.means[ids] @ w if ids.size else 0.0
+        shift = self.design.offset[ids] @ w if ids.size else 0.0
         base = self.y_mean if self.loss.is_quadratic else intercept
         return base - shift
 
@@ -183,7 +183,7 @@ class LinearProblem:
         """Return the intercept of the centred problem; undoes the above."""
         if not self.explicit_intercept:
             return self.null_intercept
-        return intercept + (self.design.means[ids] @ w if ids.size else 0.0)
+        return intercept + (self.design.offset[ids] @ w if ids.size else 0.0)
 
     def penalty_value(self, w, ids=None):
         """Return the penalty of coefficients (k,) or (k, K) of some features."""

@@ -103,6 +103,32 @@ def test_centring_survives_large_means(rng):
     )
 
 
+@pytest.mark.parametrize("kind", ["dense", "csr_array", "csc_matrix"])
+@pytest.mark.parametrize("equal", [True, False])
+def test_norms_and_products_beside_large_means(rng, kind, equal, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", 100)
+    X = rng.standard_normal((50, 6)) + np.array([1e8, 0.0, -3e8, 1.0, 1e8, 1e5])
+    X[:, 4] = 1e8
+    X[::2, 1] = 0.0
+    s = weights(rng, 50, equal)
+    A = X - X[0]
+    A = A - s @ A
+    design = Design(X if kind == "dense" else getattr(sp, kind)(X), s, True)
+    np.testing.assert_allclose(design.squared_norms, s @ A**2, rtol=1e-7, atol=1e-14)
+    assert design.squared_norms[4] == 0.0
+    np.testing.assert_allclose(design.offset, s @ X, rtol=1e-14)
+    block = Block(design)
+    block.extend(np.array([2, 5, 1, 0]))
+    gram = block.gram(np.arange(4), s)
+    B = A[:, block.ids]
+    np.testing.assert_allclose(gram, B.T @ (s[:, None] * B), rtol=1e-6, atol=1e-7)
+    v = rng.standard_normal(50)
+    np.testing.assert_allclose(design.gradient(v), A.T @ v, atol=2e-5)
+    if kind != "dense":
+        # No more entries than before, and zeros of other columns are still no entries.
+        assert design.X.nnz <= np.count_nonzero(X)
+
+
 def test_sparse_data_is_not_densified(rng):
     X = sp.random_array((200, 300), density=0.02, format="csr", rng=rng)
     design = Design(X, np.full(200, 1 / 200), True)
