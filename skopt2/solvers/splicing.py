@@ -1,24 +1,20 @@
 """Best subsets by splicing: exchange features until no exchange helps.
 
 Problem: min_(w, b) f(w, b) + sum_j lam_j [w_j != 0].
-Symbols: S the support, A (n, k) its centred columns (and those that are not penalised,
-and the constant), H_A = A' diag(s * l'') A, P = H_A^-1, g the gradient of f, which is 0
-on S after a refit; K = X' diag(s * l'') A (p, k), M = K P.
+Symbols: S the support, r_j the rise of f if j leaves it, g the gradient of f, D_l its
+second derivative in w_l.
 
-At a refitted support the quadratic model of f gives all exchanges of one feature at
-once, and for the squared loss it gives them exactly:
-
-    r_j   = w_j^2 / (2 P_jj)                       rise of f if j leaves,
-    g_lj  = g_l - M_lj w_j / P_jj,                 gradient of l once j is out,
-    d_lj  = D_l - K_l' P K_l + M_lj^2 / P_jj,      curvature of l beside what is left,
-    F changes by lam_l - lam_j + r_j - g_lj^2 / (2 d_lj) if l takes the place of j.
+The gain of every single exchange at a refitted support is known at once, see
+:mod:`skopt2.solvers.exchange_scores`.
 
 The search starts at a fixed point of the proximal gradient iteration. It first splices
 as its paper does: the m features of S of least r_j for the m others of largest
 g_l^2 / (2 D_l), m halved until the refitted objective falls. Then the best single
 removal, addition or exchange is taken, refitted, and kept if the objective fell, until
-none does. What this ends in is no worse than the fixed point, has no better neighbour,
-and is a fixed point again: the exact gains exceed those of coordinate steps.
+none does. Last, the support is doubled by the features of largest gain and swept again,
+for those that only help together. What this ends in is no worse than the fixed point,
+has no better neighbour, and is a fixed point again: the exact gains exceed those of
+coordinate steps.
 
 Source: J. Zhu, C. Wen, J. Zhu, H. Zhang and X. Wang, A polynomial algorithm for best
 subset selection problem, PNAS 117, 2020, algorithm 1 (sacrifices and splicing).
@@ -38,6 +34,7 @@ from skopt2.solvers.composite import (
     host_intercept,
     intercept_array,
 )
+from skopt2.solvers.exchange_scores import Scores
 from skopt2.solvers.fixed_point import FIXED_POINT
 from skopt2.solvers.proximal_gradient import ProximalGradient
 from skopt2.solvers.state import Solution
@@ -48,6 +45,8 @@ LARGEST = 20_000_000
 # Single moves of one step, features of the first splice, scored moves that are tried.
 MOVES, SPLICE, TRIALS = 50, 16, 3
 REFITS = 30
+# Features that a detour adds at least.
+DETOUR = 10
 
 
 @dataclass(frozen=True)
@@ -148,8 +147,12 @@ class Splicing:
         measure = self.inner.certificate(inner)
         if inner.level != 1.0 or not (measure.value <= self.tol or measure.stalled):
             return replace(state, inner=self.inner.step(inner))
-        start = self._refit(inner.ids, self.inner.finalize(inner))
+        # The support, and not the working set, which may be all features.
+        found = self.inner.finalize(inner)
+        start = self._refit(found.ids, found)
         fit = self._sweep(self._splice(start))
+        if not measure.objective - fit.value > self._slack:
+            fit = self._detour(fit)
         gained = measure.objective - fit.value
         if not gained > 1e-12 * self.scale:
             return replace(state, exchange=0.0)
@@ -211,6 +214,22 @@ class Splicing:
             else:
                 m = size // 2
         return fit
+
+    def _detour(self, fit):
+        """Return the end of a sweep from a support that is too large, if it is lower.
+
+        Features that only help together are found by taking the useless ones away.
+        """
+        room = self.problem.design.n // 2 - fit.ids.size
+        enter = self._scores(fit).entering(max(0, min(max(DETOUR, fit.ids.size), room)))
+        if enter.size == 0:
+            return fit
+        large = self._refit(np.union1d(fit.ids, enter), fit)
+        kept = self._scores(large).worthwhile()
+        if np.array_equal(kept, fit.ids):
+            return fit
+        end = self._sweep(self._refit(kept, large))
+        return end if end.value < fit.value - self._slack else fit
 
     @property
     def _slack(self):
@@ -301,87 +320,3 @@ class Splicing:
     def unpack(self, packed):
         """Return the state of a checkpoint."""
         return State(self.inner.unpack(packed), float(packed["exchange"]))
-
-
-class Scores:
-    """What every exchange of one feature would gain, by the quadratic model.
-
-    Parameters
-    ----------
-    problem : LinearProblem
-        For the levels.
-    fit : Fit
-        Refitted support.
-    g, D : ndarray of shape (p,)
-        Gradient and curvature of each feature.
-    K : ndarray of shape (p, k)
-        Products with the support, or without rows: then M counts as 0.
-    P : ndarray of shape (k, k)
-        Inverse Hessian on the support.
-    offset : int
-        1 if the first of the k is the intercept.
-    """
-
-    def __init__(self, problem, fit, g, D, K, P, offset):
-        lam = problem.lam
-        self.support = np.flatnonzero((lam[fit.ids] > 0) & (fit.w != 0))
-        self.ids, self.lam, self.g = fit.ids[self.support], lam, g
-        rows = self.support + offset
-        # An inverse has at least the inverse diagonal: less is rounding.
-        least = 1.0 / np.maximum(D[self.ids], 1e-300)
-        self.pivot = np.maximum(P.diagonal()[rows], least)
-        self.w = fit.w[self.support]
-        self.rise = self.w**2 / (2.0 * self.pivot)
-        self.M = None
-        own = D
-        if K.shape[0]:
-            M = K @ P
-            own = np.maximum(D - np.einsum("lj,lj->l", M, K), 1e-8 * D)
-            self.M = M[:, rows]
-        self.own = own
-        self.outside = np.isfinite(lam)
-        self.outside[fit.ids] = False
-        self.marginal = np.where(self.outside, g * g / (2.0 * D), -np.inf)
-        self.fall = np.where(self.outside, g * g / (2.0 * own) - lam, -np.inf)
-
-    def leaving(self, m):
-        """Return the features of the support whose loss costs least, at most m."""
-        return self.ids[np.argsort(self.rise - self.lam[self.ids])[:m]]
-
-    def entering(self, m):
-        """Return the other features of the largest marginal gain, at most m."""
-        m = min(m, int(self.outside.sum()))
-        return np.argsort(-self.marginal)[:m]
-
-    def best(self, count):
-        """Return the best moves as (gain, features that leave, features that enter)."""
-        nothing = np.empty(0, dtype=np.int64)
-        moves = []
-        if self.ids.size:
-            j = int(np.argmax(self.lam[self.ids] - self.rise))
-            gain = float(self.lam[self.ids[j]] - self.rise[j])
-            moves.append((gain, self.ids[j : j + 1], nothing))
-        if self.outside.any():
-            for new in np.argsort(-self.fall)[:count]:
-                moves.append((float(self.fall[new]), nothing, np.array([new])))
-            if self.ids.size:
-                moves += self._exchanges(count)
-        moves.sort(key=lambda move: -move[0])
-        return moves[:count]
-
-    def _exchanges(self, count):
-        """Return the best exchanges: each feature that may leave with its successor."""
-        moves = []
-        levels = np.where(self.outside, self.lam, 0.0)
-        for j, feature in enumerate(self.ids):
-            g, own = self.g, self.own
-            if self.M is not None:
-                column = self.M[:, j]
-                g = g - column * (self.w[j] / self.pivot[j])
-                own = own + column * column / self.pivot[j]
-            gain = np.where(self.outside, g * g / (2.0 * own) - levels, -np.inf)
-            new = int(np.argmax(gain))
-            total = float(gain[new] + self.lam[feature] - self.rise[j])
-            moves.append((total, self.ids[j : j + 1], np.array([new])))
-        moves.sort(key=lambda move: -move[0])
-        return moves[:count]

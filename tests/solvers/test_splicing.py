@@ -55,6 +55,32 @@ def test_no_exchange_of_one_feature_helps(seed):
         assert least_squares(X, y, T) + alpha * len(T) >= best - 1e-9
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_exchanges_start_from_the_support(seed, monkeypatch):
+    """Not from a working set, which is all features where they are few."""
+    rng = np.random.default_rng(seed)
+    X = design(rng, 150, 90, 0.6)
+    y = X[:, ::15] @ np.array([1.0, -0.7, 0.6, -0.5, 0.4, 0.3])
+    y = y + rng.standard_normal(150)
+    sizes, refit = [], Splicing._refit
+
+    def watched(self, ids, start):
+        sizes.append(ids.size)
+        return refit(self, ids, start)
+
+    monkeypatch.setattr(Splicing, "_refit", watched)
+    alpha = 0.02
+    result, w = solve(Splicing, build(X, y, "squared", "l0", alpha), 1e-9)
+    assert result.certificate.holds
+    assert max(sizes) < 45
+    S = np.flatnonzero(w)
+    for out in S:
+        for new in np.setdiff1d(np.arange(90), S)[::3]:
+            T = [*np.setdiff1d(S, out), new]
+            reached = least_squares(X, y, T) + alpha * S.size
+            assert reached >= result.objective - 1e-9
+
+
 def test_recovers_the_true_support(rng):
     X = rng.standard_normal((100, 400))
     y = X[:, :5] @ W + 0.5 * rng.standard_normal(100)
