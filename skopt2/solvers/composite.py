@@ -51,7 +51,8 @@ class CompositeModel:
     problem : LinearProblem
         Any loss with a gradient, any penalty.
     ids : ndarray of int of shape (m,), default=None
-        Features, on the host; None for all of them, which copies nothing.
+        Features, on the host; None for all of them, which copies nothing unless the
+        means are so large that differences have to be formed before products.
     """
 
     def __init__(self, problem, ids=None):
@@ -59,11 +60,13 @@ class CompositeModel:
         self.problem, self.xp = problem, problem.xp
         self.K, self.explicit = problem.n_outputs, problem.explicit_intercept
         self.X = design.X if ids is None else design.columns(ids)
-        self.Xt = self.X.T
         self.ids = np.arange(design.p) if ids is None else ids
         self.means = None
         if design.means is not None:
             self.means = design.to_device(design.means[self.ids])
+            if design.drowned and not design.sparse:
+                self.X, self.means = self.X - self.means, None
+        self.Xt = self.X.T
         part = problem.penalty if ids is None else problem.penalty.restrict(ids)
         self.penalty = part.beside(problem.y)
         self.metric = self._column(column_scale(design)[self.ids])

@@ -56,7 +56,7 @@ class Design:
         self._adjoint = self.X.T
         # What products subtract, and what was taken from the columns altogether.
         self.means = self.offset = None
-        self._norms = None
+        self._norms, self._drowned = None, False
         self.eps = float(self.xp.finfo(s.dtype).eps)
         if center:
             self.means = self.offset = self.to_host(self._adjoint @ s)
@@ -154,8 +154,15 @@ class Design:
                 lost = np.flatnonzero(self._lost(norms, raw))
                 if lost.size:
                     norms[lost] = self._norms_by_differences(lost)
+                    # A constant column takes no part in products.
+                    self._drowned = bool((norms[lost] > 0.0).any())
             self._norms = np.maximum(norms, 0.0)
         return self._norms
+
+    @property
+    def drowned(self):
+        """True if products of some columns are rounding errors of their means."""
+        return self.squared_norms is not None and self._drowned
 
     def _norms_by_differences(self, ids):
         """Return the weighted variances of some columns from their differences.
