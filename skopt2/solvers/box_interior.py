@@ -26,6 +26,9 @@ LARGEST = 1000
 STEPS, SHRINK, REACH = 100, 0.15, 0.995
 # Decrease that a Newton step foresees, in units of the gap, at which mu may shrink.
 AHEAD = 3.0
+# Multiplier over distance, columns of norm 1, from which a coordinate is at its wall.
+# Less of it would move others' gradients by more than the gap of a wide box bears.
+CLEAR = 1e6
 # What keeps the matrix definite where a coordinate has no wall, in units of H_jj.
 RIDGE = 1e-11
 
@@ -87,7 +90,7 @@ class Walls:
         return min(1.0, REACH / max(float(xp.max(ratio)), 1e-300))
 
 
-def interior_point(model, point, lam, tight):
+def interior_point(model, point, lam, tight, goal):
     """Return the minimiser and its objective.
 
     Waits for the device at every step.
@@ -101,7 +104,10 @@ def interior_point(model, point, lam, tight):
     lam : array of shape (m,)
         Levels; inf fixes a coordinate at 0.
     tight : float
-        Gap to end at, in units of the objective.
+        Sum of all p * y to end at, in units of the objective.
+    goal : float
+        Largest entry to end at of the gradient less its multipliers. A flat loss moves
+        by little where its gradient, times the width of the box, is still a gap.
     """
     xp, root = model.xp, model.metric**0.5
     walls = Walls(model, lam, root)
@@ -110,12 +116,15 @@ def interior_point(model, point, lam, tight):
     A = model.columns(xp.arange(model.m, device=device(root))) / root
     mu = max(abs(model.problem.loss_value(point.eta)), tight) / count
     # Distances are carried on: taken anew from w, the short ones would be rounding.
-    p = walls.distance(w)
+    p, gap = walls.distance(w), mu * count
     y = xp.where(walls.exists, mu / p, 0.0)
     for _ in range(STEPS):
         at = model.at(w / root, b)
         g, slope = model.gradient(at.eta)
         force = walls.moves * g / root
+        left = force - xp.sum(walls.sign * y, axis=0)
+        if gap <= tight and float(xp.max(xp.abs(left) * root)) <= goal:
+            break
         force = force - xp.sum(xp.where(walls.exists, walls.sign * mu / p, 0.0), axis=0)
         found = _direction(model, A, at.eta, walls, xp.sum(y / p, axis=0), force, slope)
         if found is None:
@@ -130,12 +139,10 @@ def interior_point(model, point, lam, tight):
         w, b = w + t * d, b + t * e if model.explicit else b
         p, y = p + t * move, y + walls.reach(y, turn) * turn
         gap = float(xp.sum(p * y))
-        if max(gap, -falls) <= tight and t > 0.5:
-            break
         # A mu that ran ahead of the gradient would press the point against the walls.
         if t > 0.1 and -falls <= AHEAD * mu * count:
             mu = max(SHRINK * gap, 0.1 * tight) / count
-    near = walls.exists & (y > p)
+    near = walls.exists & (y > CLEAR * p)
     w = xp.where(near[0, :], walls.wall[0, :], w)
     w = xp.where(near[1, :], walls.wall[1, :], w)
     # At level 0 the prox is the projection, which returns the bounds as they are given.

@@ -109,8 +109,12 @@ class ProximalGradient(FirstOrder):
                 if found is None and inside:
                     inside = False
                     tight = 1e-4 * self.tol * objective_scale(self.problem)
-                    found = interior_point(model, best, lam, max(tight, 0.1 * slack))
-                    found = found if found[1] <= value + slack else None
+                    tight = max(tight, 0.1 * slack)
+                    found = interior_point(model, best, lam, tight, goal)
+                    if found[1] <= value + slack:
+                        # Steps from here on could only add rounding errors.
+                        return found[0]
+                    found = None
                 patience = 0 if found is not None else 4
             if found is not None:
                 best, value = found

@@ -60,7 +60,7 @@ def test_same_point_as_bounded_least_squares(rng, box):
     model = CompositeModel(build(X, y, "squared", box, lam, None, False))
     assert is_box(model.penalty)
     start = model.at(np.zeros(20), np.zeros(()))
-    point, value = interior_point(model, start, model.levels(lam), 1e-14)
+    point, value = interior_point(model, start, model.levels(lam), 1e-14, 1e-10)
     upper = np.full(20, float(box.bounds[1]))
     upper[3] = 1e-300
     peer = lsq_linear(X, y, (np.zeros(20), upper), tol=1e-14)
