@@ -12,7 +12,7 @@ certificate that this harness computes from the returned coefficients
 (:mod:`benchmarks.certificates`). Peers search their tolerances and settings for the
 fastest that reaches it; skopt2 is called with the targets of the case as its ``tol``,
 nothing else. No case has an intercept. By default every library uses the machine's
-cores; ``--threads 1`` limits all of them.
+cores; ``--threads 1`` limits all of them, and times them by the processor's clock.
 
 The table gives the seconds, the certificate reached (the worst of a path and its
 median), the model size, and the time divided by that of the fastest library other

@@ -1,0 +1,49 @@
+"""The GPU benchmark, run on the host against itself."""
+
+import json
+
+import pytest
+
+from benchmarks import gpu
+from skopt2._core import cuda
+
+
+def test_small_cases_on_the_host(tmp_path, capsys):
+    report = tmp_path / "gpu.json"
+    assert gpu.main(["--quick", "--device", "cpu", "--json", str(report)]) == 0
+    told = capsys.readouterr().out
+    found = json.loads(report.read_text())
+    assert set(found["ceilings"]) == {"copy", "float64", "float32"}
+    assert min(found["ceilings"].values()) > 0
+    assert [row["name"] for row in found["rows"]] == [case.name for case in gpu.QUICK]
+    for row, case in zip(found["rows"], gpu.QUICK, strict=True):
+        assert row["name"] in told
+        assert min(row[key] for key in ("cpu", "device", "first", "from_host")) > 0
+        assert row["bytes_rate"] > 0
+        assert row["flop_rate"] > 0
+        # The host agrees with itself, in float32 up to its rounding.
+        assert row["error"] <= (1e-4 if case.dtype == "float32" else 0.0)
+        assert abs(row["objective"]) <= (1e-5 if case.dtype == "float32" else 0.0)
+        assert "gap" in row["certificate"]
+
+
+def test_without_a_device(monkeypatch, capsys):
+    monkeypatch.setattr(cuda.provider, "problem", "CuPy is not installed", False)
+    assert gpu.main(["--quick"]) == 2
+    assert "CuPy is not installed" in capsys.readouterr().err
+
+
+def test_a_case_by_its_name(tmp_path, capsys):
+    report = tmp_path / "gpu.json"
+    command = ["--quick", "--device", "cpu", "--cases", "ag", "--json", str(report)]
+    assert gpu.main(command) == 0
+    assert [row["name"] for row in json.loads(report.read_text())["rows"]] == ["ag"]
+    assert capsys.readouterr().out.count("\n") == 4
+
+
+@pytest.mark.gpu
+def test_small_cases_on_a_device(tmp_path):
+    report = tmp_path / "gpu.json"
+    assert gpu.main(["--quick", "--json", str(report)]) == 0
+    for row in json.loads(report.read_text())["rows"]:
+        assert row["error"] < 1e-3
