@@ -33,6 +33,7 @@ from skopt2.solvers.certificate import (
 )
 from skopt2.solvers.choice import choose_linear_algebra
 from skopt2.solvers.flat_penalty import flat_penalty
+from skopt2.solvers.levels import level_ratio, next_fraction
 from skopt2.solvers.state import Solution, State, in_use
 from skopt2.solvers.subsample import (
     solve_part,
@@ -43,11 +44,6 @@ from skopt2.solvers.subsample import (
 from skopt2.solvers.widening import widened_start
 from skopt2.solvers.working_model import CurvedModel, QuadraticModel
 
-# From a cold start each level is this fraction of the one before: as small as the
-# Newton steps stay few. A few sparse columns, with small Gram entries and a quadratic
-# loss, take hardly any; many of them, solved by conjugate gradients, take the most.
-# Without convexity the small steps of a path lead to lower minima.
-CONTINUATION = {"dense": 0.6, "sparse": 0.7, "few": 0.35, "nonconvex": 0.9}
 # Where this share of the features will be active on a tall problem, one symmetric Gram
 # matrix of all of them costs less than what a working set would grow by in pieces.
 CROWDED = 0.5
@@ -149,7 +145,7 @@ class WorkingSetNewton:
         """Return the state with a new target level, for the next point of a path."""
         previous = self.problem.lam
         self.problem.set_level(lam)
-        ratio = _level_ratio(previous, lam)
+        ratio = level_ratio(previous, lam)
         return replace(state, level=state.level * ratio, precision=1.0, worst=math.inf)
 
     def step(self, state):
@@ -219,18 +215,9 @@ class WorkingSetNewton:
         if state.level == 1.0 or (everything and convex):
             return 1.0
         violation = self._violation(state.c, self.ids[in_use(state.w)])
-        ratio = self._ratio(state)
+        ratio = next_fraction(self.problem, np.count_nonzero(state.w))
         target = ratio * min(violation, state.level)
         return target if target > ratio**-0.5 else 1.0
-
-    def _ratio(self, state):
-        """Return how far the next level may lie below the one before."""
-        if not self.problem.penalty.convex:
-            return CONTINUATION["nonconvex"]
-        if not self.problem.design.sparse:
-            return CONTINUATION["dense"]
-        few = np.count_nonzero(state.w) <= SMALL and self.problem.loss.is_quadratic
-        return CONTINUATION["few" if few else "sparse"]
 
     def _violation(self, c, support):
         """Return the multiple of the levels that would keep all other features out."""
@@ -391,9 +378,3 @@ class WorkingSetNewton:
 def problem_dtype(problem):
     """Return the NumPy dtype in which the problem is computed."""
     return np.float32 if problem.y.dtype == problem.xp.float32 else np.float64
-
-
-def _level_ratio(previous, lam):
-    """Return how much larger the previous levels were, on the penalised features."""
-    both = np.isfinite(previous) & np.isfinite(lam) & (lam > 0)
-    return float((previous[both] / lam[both]).max()) if both.any() else 1.0
