@@ -1,0 +1,270 @@
+"""One pass over the blocks of a plan: evaluate, check, accumulate.
+
+Symbols: Z_ij = base**E_ij with the exponents of :mod:`.point_blocks`, rho (n,) and
+kappa (m,) masses, P_ij = rho_i kappa_j Z_ij the plan, s_i = sum_j kappa_j Z_ij its row
+sums before rho, w (n,) weights of the rows, c_j = sum_i w_i Z_ij.
+
+Masses are kept out of the exponents, so that Z is about 1 where the plan is about
+a b', and zero masses give exact zeros.
+
+A block is evaluated as it is. Three things can make that wrong, and all are seen in s:
+too much was left out, the exponents overflowed, or they underflowed. Then the rows are
+evaluated once more, all columns, and relative to the largest exponent of each row.
+Columns are checked in the same way at the end of the pass, by their sums c.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from skopt2._core.array import accumulation_dtype, device_of
+from skopt2.solvers.transport import shards
+from skopt2.solvers.transport.point_blocks import TILE, Exponents, PointBlocks, Power
+
+# What may be left out of a sum, relative to it.
+NEGLIGIBLE = {"float64": 2.0**-54, "float32": 2.0**-26}
+# Sums outside [1 / LARGE, LARGE] may have lost entries to the range of the floats.
+LARGE = {"float64": 1e100, "float32": 1e10}
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A block of Z.
+
+    Parameters
+    ----------
+    rows, cols : slice or ndarray
+        Which rows and columns.
+    Z : array of shape (n_rows, n_cols)
+        base**(E - top); to be overwritten.
+    s : array of shape (n_rows,)
+        Z @ kappa.
+    top : array of shape (n_rows,) or None
+        What was subtracted from the exponents; None for zeros.
+    lost : ndarray of shape (n_tiles,) or None
+        Bounds of what was left out; see :class:`.point_blocks.Block`.
+    E : array of shape (n_rows, n_cols) or None
+        The exponents, if asked for.
+    """
+
+    rows: slice
+    cols: Any
+    Z: Any
+    s: Any
+    top: Any = None
+    lost: Any = None
+    E: Any = None
+
+
+class PlanPass:
+    """A pass over the blocks of one side.
+
+    Parameters
+    ----------
+    side : PointBlocks
+        Source of the exponents.
+    exponents : Exponents
+        Of this pass.
+    offsets : tuple of array
+        Offsets u (n,) and v (m,) of the exponents, in the widest float.
+    masses : tuple of array
+        Masses rho (n,) and kappa (m,), likewise.
+    power : Power
+        Exponential function.
+    form : {"plain", "checked", "relative"}, default="plain"
+        Z as it is, however small or large; rows out of range evaluated relative to
+        their largest exponent; all rows evaluated so.
+    keep : bool, default=False
+        Whether the exponents are kept beside Z.
+    """
+
+    def __init__(
+        self, side, exponents, offsets, masses, power, form="plain", keep=False
+    ):
+        self.side: PointBlocks = side
+        self.exponents: Exponents = exponents
+        self.power: Power = power
+        self.xp, self.dtype = side.xp, side.X.dtype
+        self.wide = accumulation_dtype(side.X)
+        name = "float32" if self.dtype == self.xp.float32 else "float64"
+        self.negligible, self.large = NEGLIGIBLE[name], LARGE[name]
+        self.rho, self.kappa = masses
+        # Offsets of no mass are minus infinity, and count for nothing in sums.
+        self.u, self.v = (
+            self.xp.where(mass > 0, offset, self.xp.zeros_like(mass))
+            for mass, offset in zip(masses, offsets, strict=True)
+        )
+        self.weights = self.xp.astype(self.kappa, self.dtype)
+        if form == "checked" and not side.on_host:
+            # A branch on the sums would wait for the device in every block.
+            form = "relative"
+        self.form, self.keep = form, keep
+        self.tile_mass = None
+        if exponents.tops is not None:
+            self.tile_mass = np.add.reduceat(self.kappa, np.arange(0, side.m, TILE))
+
+    def run(self, new):
+        """Feed every block to accumulators; return these in the order of the rows.
+
+        Parameters
+        ----------
+        new : callable
+            Returns an accumulator, an object with ``add(evaluated)``. Blocks of
+            different accumulators may come at the same time.
+
+        Returns
+        -------
+        accumulators : list
+        """
+
+        def work(start, stop):
+            accumulator = new()
+            # The state of floating-point warnings belongs to the thread.
+            with np.errstate(all="ignore"):
+                for block in self.side.walk(self.exponents, start, stop):
+                    accumulator.add(self.evaluate(block))
+            return accumulator
+
+        if not self.side.on_host:
+            return [work(0, self.side.n)]
+        return list(shards.run(work, self.side.n, self.side.m, TILE))
+
+    def evaluate(self, block):
+        """Return Z of a block, and its row sums."""
+        if self.form == "relative":
+            return self._relative(block.rows, block.E)
+        E = block.E + 0.0 if self.keep else None
+        Z = self.power(block.E)
+        s = Z @ self.weights[block.cols]
+        if not self.side.on_host or self._sound(block, s):
+            return Evaluated(block.rows, block.cols, Z, s, None, block.lost, E)
+        E = self.side.fill(self.exponents, block.rows, slice(None))
+        if self.form == "checked":
+            return self._relative(block.rows, E)
+        kept = E.copy() if self.keep else None
+        Z = self.power(E)
+        return Evaluated(block.rows, slice(None), Z, Z @ self.weights, E=kept)
+
+    def _relative(self, rows, E):
+        """Return Z relative to the largest exponent of each row."""
+        kept = E + 0.0 if self.keep else None
+        top = self.xp.max(E, axis=1)
+        E -= top[:, None]
+        Z = self.power(E)
+        s = Z @ self.weights
+        return Evaluated(
+            rows, slice(None), Z, s, self.xp.astype(top, self.wide), E=kept
+        )
+
+    def _sound(self, block, s):
+        """Return True if the row sums are right to rounding."""
+        ok = s >= 0.0
+        if block.lost is not None:
+            ok = s * self.negligible >= self._bases(block.lost) @ self.tile_mass
+        if self.form == "checked":
+            ok &= (s > 1.0 / self.large) & (s < self.large)
+        return bool(np.all(ok | (self.rho[block.rows] == 0.0)))
+
+    def _bases(self, lost):
+        """Return base**lost for the bounds of what was left out."""
+        return self.power(np.minimum(lost, 0.0))
+
+    def columns(self, weigh):
+        """Return s, top, c, and which columns c is in doubt for.
+
+        Parameters
+        ----------
+        weigh : callable
+            Given an :class:`Evaluated` returns the weights of its rows, such that
+            c = sum_i w_i base**(E - top)_ij.
+
+        Returns
+        -------
+        s, top : array of shape (n,)
+            Row sums relative to base**top.
+        c : array of shape (m,)
+            Column sums, in the widest float.
+        doubt : array of bool of shape (m,)
+            Columns of positive kappa whose sum is out of range or incomplete.
+        """
+        xp, n = self.xp, self.side.n
+        place = {"dtype": self.wide, "device": device_of(self.side.X)}
+        s, top = xp.zeros(n, **place), xp.zeros(n, **place)
+
+        def new():
+            return _Columns(self, weigh, s, top, xp.zeros(self.side.m, **place))
+
+        c, missed = None, None
+        for part in self.run(new):
+            c = part.c if c is None else c + part.c
+            if part.missed is not None:
+                missed = part.missed if missed is None else missed + part.missed
+        ok = c >= 0.0
+        if self.form != "plain":
+            ok = (c > 1.0 / self.large) & (c < self.large)
+        if missed is not None:
+            ok &= np.repeat(missed, TILE)[: self.side.m] <= self.negligible * c
+        return s, top, c, (self.kappa > 0.0) & ~ok
+
+
+class _Columns:
+    """Accumulates column sums of a range of rows, and stores the row sums."""
+
+    def __init__(self, parent, weigh, s, top, c):
+        self.parent, self.weigh = parent, weigh
+        self.s, self.top, self.c = s, top, c
+        self.missed = None
+
+    def add(self, block):
+        parent, xp = self.parent, self.parent.xp
+        self.s[block.rows] = xp.astype(block.s, parent.wide)
+        if block.top is not None:
+            self.top[block.rows] = block.top
+        w = self.weigh(block)
+        part = xp.astype(xp.astype(w, parent.dtype) @ block.Z, parent.wide)
+        if isinstance(block.cols, slice):
+            self.c += part
+        else:
+            self.c[block.cols] += part
+        if block.lost is not None:
+            bound = float(np.sum(w)) * parent._bases(block.lost)
+            self.missed = bound if self.missed is None else self.missed + bound
+
+
+@dataclass
+class Gather:
+    """Accumulator that stores one value of each row.
+
+    Parameters
+    ----------
+    out : array of shape (n, ...)
+        Where to.
+    value : callable
+        Given an :class:`Evaluated` returns what to store for its rows.
+    """
+
+    out: Any
+    value: Any
+
+    def add(self, block):
+        """Store the value of a block."""
+        self.out[block.rows] = self.value(block)
+
+
+@dataclass
+class Collect:
+    """Accumulator that keeps what a function returns for each block.
+
+    Parameters
+    ----------
+    value : callable
+        Given an :class:`Evaluated` returns anything.
+    """
+
+    value: Any
+    parts: list = field(default_factory=list)
+
+    def add(self, block):
+        """Keep the value of a block."""
+        self.parts.append(self.value(block))

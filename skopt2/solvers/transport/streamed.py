@@ -1,0 +1,393 @@
+"""Costs between points behind the operator protocol of transport, never held at once.
+
+Symbols: x_i (n, d) and y_j (m, d) points, C_ij = c(x_i, y_j) (n, m) their costs,
+eps > 0 the regularisation, f (n,) and g (m,) potentials in the units of C, a (n,) and
+b (m,) masses, P_ij = exp((f_i + g_j - C_ij) / eps) the plan.
+
+Memory is O(n + m): the plan exists one block of rows at a time. While a block is in the
+cache one evaluation of the exponential function serves both sides of a sweep. With
+Z_ij = P_ij / (a_i b_j) and s = Z b,
+
+    f_i <- f_i - w eps log s_i,
+    g_j <- g_j - w eps log sum_i a_i s_i^-w Z_ij,
+
+is a sweep that is over-relaxed by w: the second sum is over the plan of the new f.
+
+The potentials of all methods belong to the cost between *centred* points, from which
+the original cost differs by terms p_i + q_j; see :mod:`.centring`. ``inside`` and
+``outside`` translate the potentials, and <a, f> + <b, g> of the original ones is larger by
+``offset(a, b)``. Costs that methods return are original.
+
+Sources: J. Feydy, Geometric data analysis beyond convolutions, 2020, chapter 3
+(streamed reductions); A. Thibault, L. Chizat, C. Dossal and N. Papadakis, Overrelaxed
+Sinkhorn-Knopp algorithm for regularized optimal transport, 2017 (relaxation);
+J. Altschuler, J. Weed and P. Rigollet, Near-linear time approximation algorithms for
+optimal transport via Sinkhorn iteration, NIPS 2017, algorithm 2 (rounding).
+"""
+
+import functools
+import math
+
+import numpy as np
+
+from skopt2._core.array import device_of, dot64, max_abs, namespace, sum64, to_numpy
+from skopt2.solvers.transport.plan_pass import Collect, Gather
+from skopt2.solvers.transport.point_passes import PointPasses
+from skopt2.solvers.transport.sparse_plan import join_rows, large_entries_of
+from skopt2.solvers.transport.streamed_rounding import StreamedRounding
+
+# Rows and columns whose sums are further than exp(FAR) from their masses are not
+# over-relaxed.
+FAR = 20.0
+# Rows from which the number of large entries of a plan is estimated.
+SAMPLE = 64
+
+
+class PointCloudGeometry(PointPasses):
+    """Costs between two point clouds, evaluated where they are needed.
+
+    Parameters
+    ----------
+    X, Y : array of shape (n, d), (m, d)
+        Points, finite, in one floating dtype and namespace.
+    metric : str or callable, default="sqeuclidean"
+        See :func:`.cost.ground_cost`.
+    block : int, default=None
+        Rows of a block; None to choose by the cache, or by the free device memory.
+    """
+
+    stored = False
+
+    def __init__(self, X, Y, metric="sqeuclidean", block=None):
+        super().__init__(X, Y, metric, block)
+        self.outside = self.centring.outside
+        self.inside = self.centring.inside
+        self.offset = self.centring.offset
+
+    @functools.cached_property
+    def scale(self):
+        """Largest absolute cost between the centred points, or a bound of it."""
+        xp, (cost, x, y) = self.xp, self._centred()
+        if not cost.bounded:
+            return max(max_abs(C) for C in self._costs(cost, x, y))
+        reach = xp.maximum(
+            xp.abs(xp.max(x, axis=0) - xp.min(y, axis=0)),
+            xp.abs(xp.max(y, axis=0) - xp.min(x, axis=0)),
+        )
+        return float(cost.of_gaps(to_numpy(reach).astype(np.float64)))
+
+    def mean_cost(self):
+        """Return the mean of the original costs C_ij."""
+        total = sum(sum64(C) for C in self._costs(self.cost, self.X, self.Y))
+        return total / (self.shape[0] * self.shape[1])
+
+    def max_cost(self):
+        """Return the largest of the original costs C_ij."""
+        costs = self._costs(self.cost, self.X, self.Y)
+        return max(float(self.xp.max(C)) for C in costs)
+
+    def _centred(self):
+        return self.centring.cost, self.centring.X, self.centring.Y
+
+    def _costs(self, cost, X, Y):
+        """Yield blocks of the costs."""
+        step = self.rows.step
+        for start in range(0, self.shape[0], step):
+            yield cost.block(X[start : start + step, :], Y)
+
+    def reduction(self):
+        """Return potentials (f, g) that leave nonnegative costs with tight zeros.
+
+        f_i = min_j C_ij, g_j = min_i (C_ij - f_i), as for a stored cost.
+        """
+        zeros = self.xp.zeros(self.shape[1], dtype=self.wide, device=device_of(self.X))
+        f = self.hardmin(self.rows, zeros)
+        g = self.hardmin(self.cols, f)
+        return self.leave(f, 0), self.leave(g, 1)
+
+    def row_softmin(self, g, eps):
+        """Return -eps * log sum_j exp((g_j - C_ij) / eps), shape (n,)."""
+        return self.leave(self.softmin(self.rows, self.enter(g, 1), eps), 0)
+
+    def col_softmin(self, f, eps):
+        """Return -eps * log sum_i exp((f_i - C_ij) / eps), shape (m,)."""
+        return self.leave(self.softmin(self.cols, self.enter(f, 0), eps), 1)
+
+    def sweep(self, f, g, log_a, log_b, eps, omega=1.0):
+        """Update f from g, then g from the new f, with one pass over the plan.
+
+        Parameters
+        ----------
+        f, g : array of shape (n,), (m,)
+            Potentials before the sweep. Rows whose plan is far from their mass are
+            evaluated twice: a good f saves time.
+        log_a, log_b : array of shape (n,), (m,)
+            Logarithms of the masses, minus infinity where there is none.
+        eps : float
+            Regularisation.
+        omega : float, default=1.0
+            Relaxation, between 0 and 2. Rows and columns that are far from their mass
+            move as if it were 1.
+
+        Returns
+        -------
+        f, g : array of shape (n,), (m,)
+            Potentials after the sweep.
+        row_error : float
+            L1 error of the row sums before the sweep.
+        """
+        xp, base = self.xp, self.power.log_base
+        f0, g0 = self.enter(f, 0), self.enter(g, 1)
+        log_a, log_b = self.enter(log_a, 0), self.enter(log_b, 1)
+        f0 = xp.where(xp.isfinite(f0), f0, xp.zeros_like(f0))
+        one = self.first_sweep(f0, g0, log_a, log_b, eps)
+
+        def weigh(block):
+            top = 0.0 if block.top is None else base * block.top
+            t = xp.log(xp.astype(block.s, self.wide)) + top
+            return one.rho[block.rows] * xp.exp(top - _relax(t, omega) * t)
+
+        s, top, c, doubt = one.columns(weigh)
+        with np.errstate(all="ignore"):
+            t = xp.log(s) + base * top
+            t = xp.where(one.rho > 0, t, xp.zeros_like(t))
+            row_error = sum64(one.rho * xp.abs(xp.expm1(t)))
+            f1 = f0 - eps * _relax(t, omega) * t
+            t = xp.log(c)
+            g1 = g0 - eps * _relax(t, omega) * t
+        f1 = xp.where(one.rho > 0, f1, xp.zeros_like(f1) - math.inf)
+        if bool(xp.any(doubt)):
+            (index,) = xp.nonzero(doubt)
+            exact = self.softmin(self.some_columns(index), f1, eps)
+            g1[index] = eps * xp.take(log_b, index) + exact
+        g1 = xp.where(one.kappa > 0, g1, xp.zeros_like(g1) - math.inf)
+        return self.leave(f1, 0), self.leave(g1, 1), row_error
+
+    def marginals(self, f, g, eps, log_a=None, log_b=None):
+        """Return the sums of the plan over rows (n,) and columns (m,).
+
+        Parameters
+        ----------
+        f, g : array of shape (n,), (m,)
+            Potentials.
+        eps : float
+            Regularisation.
+        log_a, log_b : array of shape (n,), (m,), default=None
+            Logarithms of masses that the sums are near to. They change nothing but the
+            time, where masses are unequal and the regularisation is small.
+
+        Returns
+        -------
+        rows, cols : array of shape (n,), (m,)
+        """
+        masses = None if log_a is None else (log_a, log_b)
+        one = self.over_plan(f, g, eps, masses)
+        s, _, c, doubt = one.columns(lambda block: one.rho[block.rows])
+        c = self.complete(c, doubt, one, one.rho)
+        return self.leave(one.rho * s, 0), self.leave(one.kappa * c, 1)
+
+    def sparsify(self, f, g, eps, threshold):
+        """Return the full sums of the plan, and its entries above a threshold.
+
+        Parameters
+        ----------
+        f, g : array of shape (n,), (m,)
+            Potentials.
+        eps : float
+            Regularisation.
+        threshold : float
+            Entries above it are kept, up to all n * m: ``cap_threshold`` bounds their
+            number.
+
+        Returns
+        -------
+        rows, cols : array of shape (n,), (m,)
+            Sums over all entries.
+        S : sparse matrix of shape (n, m)
+            CSR; SciPy's for NumPy and for generic namespaces, the device's for CuPy.
+        """
+        one, pieces = self.over_plan(f, g, eps), {}
+        # What underflowed is not an entry.
+        threshold = max(threshold, 2.0 * self.power.smallest)
+
+        def weigh(block):
+            pieces[block.rows.start] = large_entries_of(block, threshold, self.shape[1])
+            return one.rho[block.rows]
+
+        s, _, c, doubt = one.columns(weigh)
+        c = self.complete(c, doubt, one, one.rho)
+        S = join_rows([pieces[start] for start in sorted(pieces)], *self.orders)
+        return self.leave(one.rho * s, 0), self.leave(one.kappa * c, 1), S
+
+    def cap_threshold(self, f, g, eps, threshold, per_row=256):
+        """Return the threshold, raised until few entries of the plan are above it.
+
+        Parameters
+        ----------
+        f, g : array of shape (n,), (m,)
+            Potentials.
+        eps : float
+            Regularisation.
+        threshold : float
+            Wanted threshold.
+        per_row : int, default=256
+            Entries that ``sparsify`` may keep for each row, in the mean over
+            ``SAMPLE`` rows spread over the cloud.
+
+        Returns
+        -------
+        threshold : float
+            The argument itself where it keeps no more than that.
+        """
+        xp, (n, m) = self.xp, self.shape
+        count = min(SAMPLE, n)
+        kept = per_row * count
+        if m <= per_row:
+            return threshold
+        index = xp.asarray(np.arange(count) * n // count, device=device_of(self.X))
+        X, f = xp.take(self.rows.X, index, axis=0), xp.take(self.enter(f, 0), index)
+        side = self.blocks(X, self.rows.Y)
+        one = self.make(f, self.enter(g, 1), eps, side=side)
+
+        def largest(block):
+            values = np.ravel(to_numpy(block.Z))
+            if values.shape[0] > kept + 1:
+                values = np.partition(values, -kept - 1)[-kept - 1 :]
+            return values.copy()
+
+        found = one.run(lambda: Collect(largest))
+        values = np.concatenate([part for shard in found for part in shard.parts])
+        return max(threshold, float(np.partition(values, -kept - 1)[-kept - 1]))
+
+    def apply(self, f, g, eps, V):
+        """Return P @ V for V of shape (m,) or (m, k)."""
+        return self._apply(f, g, eps, V, transposed=False)
+
+    def apply_t(self, f, g, eps, U):
+        """Return P' @ U for U of shape (n,) or (n, k)."""
+        return self._apply(f, g, eps, U, transposed=True)
+
+    def _apply(self, f, g, eps, V, transposed):
+        xp = self.xp
+        one = self.over_plan(f, g, eps, transposed=transposed)
+        V = self.enter(V, 0 if transposed else 1)
+        column = (slice(None),) + (None,) * (V.ndim - 1)
+        weighted = xp.astype(one.kappa[column] * V, self.dtype)
+        shape = (one.side.n, *V.shape[1:])
+        out = xp.zeros(shape, dtype=self.wide, device=device_of(V))
+
+        def product(block):
+            # Only the host, where the products are of NumPy, selects columns.
+            part = weighted if isinstance(block.cols, slice) else weighted[block.cols]
+            return xp.astype(block.Z @ part, self.wide)
+
+        one.run(lambda: Gather(out, product))
+        return self.leave(one.rho[column] * out, 1 if transposed else 0)
+
+    def inner(self, f, g, eps):
+        """Return the transport cost <P, C>, accumulated in float64."""
+        xp, base = self.xp, self.power.log_base
+        one = self.over_plan(f, g, eps, keep=True)
+        drop = xp.zeros_like(one.rho)
+
+        def weigh(block):
+            E = block.E
+            E *= block.Z
+            drop[block.rows] = xp.astype(E @ one.weights[block.cols], self.wide)
+            return one.rho[block.rows]
+
+        s, _, c, _ = one.columns(weigh)
+        rows, cols = one.rho * s, one.kappa * c
+        # C_ij = eps (u_i + v_j - log P_ij): the costs need not be evaluated.
+        lifted = dot64(rows, one.u) + dot64(cols, one.v) - dot64(one.rho, drop)
+        return eps * base * lifted + self._offset_in_order(rows, cols)
+
+    def _offset_in_order(self, rows, cols):
+        """Return <rows, p> + <cols, q> of sums in the order of the blocks."""
+        p, q = self.centring.p, self.centring.q
+        if p is None:
+            return 0.0
+        return dot64(rows, self.enter(p, 0)) + dot64(cols, self.enter(q, 1))
+
+    def round(self, f, g, eps, a, b):
+        """Return cost and entropy of the plan rounded onto the marginals a and b.
+
+        Parameters
+        ----------
+        f, g : array of shape (n,), (m,)
+            Potentials.
+        eps : float
+            Regularisation.
+        a, b : array of shape (n,), (m,)
+            Marginals of equal sums.
+
+        Returns
+        -------
+        cost : float
+            <P', C> of the rounded plan P'.
+        entropy : float
+            sum_ij P'_ij (log P'_ij - 1).
+        """
+        return self.round_with_divergence(f, g, eps, a, b)[:2]
+
+    def round_with_divergence(self, f, g, eps, a, b):
+        """Return cost, entropy and divergence from P of the plan P' rounded onto a, b.
+
+        The divergence sum_ij P'_ij log(P'_ij / P_ij) - P'_ij + P_ij times eps is the
+        duality gap of P' and (f, g).
+
+        Returns
+        -------
+        cost, entropy, divergence : float
+        """
+        cost, entropy, divergence = StreamedRounding(self, f, g, eps, a, b).totals()
+        return cost + self.centring.offset(a, b), entropy, divergence
+
+    def plan(self, f, g, eps):
+        """Return the plan of shape (n, m), in memory."""
+        xp, (_, x, y) = self.xp, self._centred()
+        f, g = (xp.astype(z, self.wide) for z in (f, g))
+        one = self.make(f, g, eps, side=self.blocks(x, y))
+        P = xp.empty(self.shape, dtype=self.dtype, device=device_of(x))
+        rho = xp.astype(one.rho, self.dtype)
+
+        def entries(block):
+            Z = block.Z
+            Z *= rho[block.rows][:, None]
+            Z *= one.weights[None, :]
+            return Z
+
+        one.run(lambda: Gather(P, entries))
+        return P
+
+    def cost_gradient(self, f, g, eps):
+        """Return sum_j P_ij dc(x_i, y_j) / dx_i, shape (n, d), of the original cost.
+
+        The gradient with respect to Y is that of the geometry with X and Y exchanged.
+
+        Raises
+        ------
+        ValueError
+            If the metric is a callable.
+        """
+        xp, one = self.xp, self.over_plan(f, g, eps)
+        pairs = zip((self.X, self.Y), self.orders, strict=True)
+        X, Y = (z if order is None else z[order] for z, order in pairs)
+        out = xp.zeros(X.shape, dtype=self.wide, device=device_of(X))
+
+        def gradient(block):
+            Z, rows = block.Z, block.rows
+            Z *= one.weights[block.cols][None, :]
+            part = self.cost.grad_x(X[rows, :], Y[block.cols, :], Z)
+            return one.rho[rows][:, None] * xp.astype(part, self.wide)
+
+        one.run(lambda: Gather(out, gradient))
+        return self.leave(out, 0)
+
+
+def _relax(t, omega):
+    """Return the relaxation of rows whose sums are exp(t) times their masses."""
+    if omega == 1.0:
+        return 1.0
+    xp = namespace(t)
+    return xp.where(xp.abs(t) < FAR, xp.full_like(t, omega), xp.ones_like(t))
