@@ -77,7 +77,7 @@ class PointPasses:
         return values if order is None else values[order]
 
     def leave(self, values, side):
-        """Return values in the order of the blocks in that of the user, in its dtype."""
+        """Return values in the order of the user, in the dtype of the points."""
         values, order = self.xp.astype(values, self.dtype), self.orders[side]
         if order is None:
             return values

@@ -15,8 +15,8 @@ is a sweep that is over-relaxed by w: the second sum is over the plan of the new
 
 The potentials of all methods belong to the cost between *centred* points, from which
 the original cost differs by terms p_i + q_j; see :mod:`.centring`. ``inside`` and
-``outside`` translate the potentials, and <a, f> + <b, g> of the original ones is larger by
-``offset(a, b)``. Costs that methods return are original.
+``outside`` translate the potentials, and <a, f> + <b, g> of the original ones is larger
+by ``offset(a, b)``. Costs that methods return are original.
 
 Sources: J. Feydy, Geometric data analysis beyond convolutions, 2020, chapter 3
 (streamed reductions); A. Thibault, L. Chizat, C. Dossal and N. Papadakis, Overrelaxed
