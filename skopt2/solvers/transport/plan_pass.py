@@ -249,7 +249,7 @@ class Gather:
 
     def add(self, block):
         """Store the value of a block."""
-        self.out[block.rows] = self.value(block)
+        self.out[block.rows, ...] = self.value(block)
 
 
 @dataclass

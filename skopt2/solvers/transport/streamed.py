@@ -91,9 +91,9 @@ class PointCloudGeometry(PointPasses):
 
     def _costs(self, cost, X, Y):
         """Yield blocks of the costs."""
-        step = self.rows.step
-        for start in range(0, self.shape[0], step):
-            yield cost.block(X[start : start + step, :], Y)
+        n, step = self.shape[0], self.rows.step
+        for start in range(0, n, step):
+            yield cost.block(X[start : min(start + step, n), :], Y)
 
     def reduction(self):
         """Return potentials (f, g) that leave nonnegative costs with tight zeros.

@@ -1,0 +1,81 @@
+"""A plan that is never stored, in the form that the scaling solver works with.
+
+Symbols: f (n,) and g (m,) potentials, P_ij = exp((f_i + g_j - C_ij) / eps) the plan,
+r = P 1 and c = P' 1 its sums, a (n,) and b (m,) masses.
+
+The counterpart of :mod:`skopt2.solvers.transport.stored` for geometries with
+``stored = False``. A sweep moves the potentials themselves, in the log domain, so that
+there are no scalings to absorb. The sums of the present plan cost a pass of their own,
+and are computed when something asks for them.
+"""
+
+import numpy as np
+
+from skopt2._core.array import dot64, sum64
+
+
+class StreamedPlan:
+    """Sweeps over the plan of a state, and its sums when asked for.
+
+    Parameters
+    ----------
+    geometry : object
+        With ``stored = False``, see :mod:`skopt2.solvers.transport.streamed`.
+    a : array of shape (n,)
+        Masses of the rows.
+    b : array of shape (m,)
+        Masses of the columns.
+    """
+
+    def __init__(self, geometry, a, b):
+        self.geometry, self.a, self.b = geometry, a, b
+        self.xp = geometry.xp
+        with np.errstate(divide="ignore"):
+            self.log_a, self.log_b = self.xp.log(a), self.xp.log(b)
+
+    def renew(self, state):
+        """Forget what belongs to other potentials."""
+        self.reset(state)
+        state.fresh = False
+
+    def reset(self, state):
+        """Set the scalings to one, which they remain."""
+        xp = self.xp
+        state.x, state.y = xp.zeros_like(self.a), xp.zeros_like(self.b)
+        state.u, state.v = xp.ones_like(self.a), xp.ones_like(self.b)
+
+    def refresh(self, state):
+        """Compute the sums of the plan over rows and columns."""
+        masses = (self.log_a, self.log_b)
+        sums = self.geometry.marginals(state.f, state.g, state.eps, *masses)
+        state.rows, state.cols = sums
+        state.fresh = True
+
+    def absorb(self, state):
+        """Do nothing: the potentials are the state."""
+
+    def far(self, state):
+        """Return False: there are no scalings that could leave their range."""
+        return False
+
+    def sweep(self, state, omega=1.0):
+        """Update the rows, then the columns, over-relaxed by ``omega``."""
+        masses = (self.log_a, self.log_b)
+        moved = self.geometry.sweep(state.f, state.g, *masses, state.eps, omega)
+        state.f, state.g, _ = moved
+        state.fresh = False
+
+    def error(self, state):
+        """Return the marginal error |r - a|_1 + |c - b|_1; waits."""
+        if not state.fresh:
+            self.refresh(state)
+        xp = self.xp
+        rows = sum64(xp.abs(state.rows - self.a))
+        return rows + sum64(xp.abs(state.cols - self.b))
+
+    def objective(self, state):
+        """Return the dual objective <a, f> + <b, g> - eps sum P; waits."""
+        if not state.fresh:
+            self.refresh(state)
+        linear = dot64(self.a, state.f) + dot64(self.b, state.g)
+        return linear - state.eps * sum64(state.rows)
