@@ -63,14 +63,16 @@ class TransportProblem:
         return self.masses[0]
 
     def restrict(self, f, g):
-        """Return potentials of all rows and columns on those that have mass."""
+        """Return potentials of all rows and columns as those that the solver has."""
         xp = self.geometry.xp
         f = f if self.rows is None else xp.take(f, self.rows)
-        return f, (g if self.cols is None else xp.take(g, self.cols))
+        g = g if self.cols is None else xp.take(g, self.cols)
+        return self.geometry.centring.inside(f, g)
 
     def extend(self, f, g):
         """Return potentials of all rows and columns: -inf where there is no mass."""
         n, m = self.shape
+        f, g = self.geometry.centring.outside(f, g)
         return _spread(f, self.rows, n, -math.inf), _spread(g, self.cols, m, -math.inf)
 
     def extend_rows(self, values):

@@ -239,9 +239,10 @@ def describe(problem, reg, result, name):
         error = marginal_error(geometry, f, g, reg, problem.a, problem.b)
     shift = 0.5 * reg * math.log(mass)
     full = problem.extend(f + shift, g + shift)
+    objective = result.objective + geometry.centring.offset(problem.a, problem.b)
     return TransportResult(
         potentials=tuple(move(values, problem.source) for values in full),
-        objective=mass * (result.objective + reg * math.log(mass)),
+        objective=mass * (objective + reg * math.log(mass)),
         marginal_error=error,
         converged=result.certificate.holds,
         stop_reason=str(result.reason),

@@ -30,17 +30,17 @@ class Centred:
 
     Parameters
     ----------
-    X, Y : array of shape (n, d), (m, d)
+    X, Y : array of shape (n, d), (m, d), or None
         The points x~ and y~.
-    cost : GroundCost
+    cost : GroundCost or None
         The cost c~.
     p, q : array of shape (n,), (m,) or None
         In the widest float of the device; None for zeros.
     """
 
-    X: Any
-    Y: Any
-    cost: GroundCost
+    X: Any = None
+    Y: Any = None
+    cost: GroundCost | None = None
     p: Any = None
     q: Any = None
 
@@ -57,6 +57,10 @@ class Centred:
         if self.p is None:
             return 0.0
         return dot64(a, self.p) + dot64(b, self.q)
+
+
+# Of a cost that is what it is, without points.
+UNMOVED = Centred()
 
 
 def centred(cost, X, Y):

@@ -70,7 +70,7 @@ def bound(geometry, f, g, eps, a, b):
     -------
     bound : Bound
     """
-    dual = dual_objective(geometry, f, g, eps, a, b)
+    dual = dual_objective(geometry, f, g, eps, a, b) + geometry.centring.offset(a, b)
     if hasattr(geometry, "round_with_divergence"):
         cost, entropy, divergence = geometry.round_with_divergence(f, g, eps, a, b)
         gap = eps * divergence

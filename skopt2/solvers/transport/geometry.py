@@ -12,7 +12,9 @@ those that need ``stored``:
 - ``marginals``, ``apply``, ``apply_t``, ``inner``, ``round``, ``plan``: of the plan;
 - ``sparsify``: the large entries of the plan, and its full sums.
 
-Potentials may be -inf, which means no mass and gives exact zeros. Geometries with
+Potentials may be -inf, which means no mass and gives exact zeros. They belong to the
+cost less the terms of one side in ``centring``, which translates; see
+:mod:`skopt2.solvers.transport.centring`. Geometries with
 ``stored = True`` also offer ``kernel`` and ``reduction``: solvers then keep the kernel
 and scale it, instead of evaluating it anew.
 
@@ -35,6 +37,7 @@ from skopt2._core.array import (
     sum64,
     to_numpy,
 )
+from skopt2.solvers.transport.centring import UNMOVED
 
 # Elements of the temporary arrays of one block of rows: a few MB on the host, enough to
 # fill a GPU elsewhere.
@@ -55,6 +58,7 @@ class DenseGeometry:
     """
 
     stored = True
+    centring = UNMOVED
 
     def __init__(self, C):
         self.C = C

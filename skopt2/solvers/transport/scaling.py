@@ -6,9 +6,10 @@ Symbols: r = P 1 (n,), c = P' 1 (m,); e = |r - a|_1 + |c - b|_1 the marginal err
 x = log of the row scaling, y of the column scaling; w the relaxation.
 
 One sweep: x += w log(a / r), then y += w log(b / c), in the form of
-:mod:`skopt2.solvers.transport.stored`. The relaxation follows the observed rate, see
-:mod:`skopt2.solvers.transport.relaxation`. The start leaves nonnegative costs with a
-zero in every row and column, so that no sum underflows, whatever eps is.
+:mod:`skopt2.solvers.transport.stored` or, where the cost is not stored, of
+:mod:`skopt2.solvers.transport.streamed_plan`. The relaxation follows the observed rate,
+see :mod:`skopt2.solvers.transport.relaxation`. The start leaves nonnegative costs with
+a zero in every row and column, so that no sum underflows, whatever eps is.
 
 Sources: R. Sinkhorn, Diagonal equivalence to matrices with prescribed row and column
 sums, American Mathematical Monthly 74, 1967; M. Cuturi, Sinkhorn distances, NIPS 2013;
@@ -24,6 +25,7 @@ from skopt2._core.result import Measure
 from skopt2.solvers.transport.relaxation import Relaxation
 from skopt2.solvers.transport.state import DualState, Potentials
 from skopt2.solvers.transport.stored import StoredPlan
+from skopt2.solvers.transport.streamed_plan import StreamedPlan
 
 # Sweeps between two measures.
 PERIOD = 10
@@ -32,12 +34,12 @@ PATIENCE = 10
 
 
 class Scaling:
-    """Over-relaxed scaling of the plan of a stored cost; a solver for ``iterate``.
+    """Over-relaxed scaling of the plan; a solver for ``iterate``.
 
     Parameters
     ----------
     geometry : object
-        With ``stored = True``, see :mod:`skopt2.solvers.transport.geometry`.
+        See :mod:`skopt2.solvers.transport.geometry`.
     a : array of shape (n,)
         Positive masses of the rows.
     b : array of shape (m,)
@@ -55,7 +57,7 @@ class Scaling:
     def __init__(self, geometry, a, b, eps, *, tol=1e-6, relax=True):
         self.geometry, self.a, self.b = geometry, a, b
         self.eps, self.tol, self.relax = eps, tol, relax
-        self.plan = StoredPlan(geometry, a, b)
+        self.plan = (StoredPlan if geometry.stored else StreamedPlan)(geometry, a, b)
         # What rounding the potentials to the floats costs, relative to each mass.
         unit = float(geometry.xp.finfo(geometry.dtype).eps)
         self.floor = unit * max(1.0, geometry.scale / eps)
