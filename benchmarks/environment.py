@@ -1,7 +1,7 @@
-"""Create an environment for adelie, whose NumPy pin clashes with everybody else's.
+"""Create an environment for a library whose pins clash with everybody else's.
 
-Run ``python -m benchmarks.environment FOLDER``; the benchmark is then given
-``--python adelie=FOLDER/bin/python``.
+Run ``python -m benchmarks.environment FOLDER --library NAME``; the benchmark is then
+given ``--python NAME=FOLDER/bin/python``.
 """
 
 import argparse
@@ -10,10 +10,17 @@ import sys
 import venv
 from pathlib import Path
 
-REQUIREMENTS = ("adelie", "scipy")
+REQUIREMENTS = {
+    "adelie": ("adelie", "scipy"),
+    "pot": ("POT", "scipy"),
+    "ott": ("ott-jax", "scipy"),
+    # without a compiler its backends that need KeOps are skipped
+    "geomloss": ("geomloss", "pykeops", "scipy"),
+    "regot": ("regot", "scipy"),
+}
 
 
-def create(folder, requirements=REQUIREMENTS):
+def create(folder, requirements=REQUIREMENTS["adelie"]):
     """Create a virtual environment with the given packages; return its Python."""
     folder = Path(folder)
     venv.create(folder, with_pip=True)
@@ -29,7 +36,9 @@ def main(argv=None):
     """Command line of :func:`create`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    print(create(parser.parse_args(argv).folder))
+    parser.add_argument("--library", choices=REQUIREMENTS, default="adelie")
+    options = parser.parse_args(argv)
+    print(create(options.folder, REQUIREMENTS[options.library]))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ _THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "BLIS_NUM_THREADS",
     "NUMBA_NUM_THREADS",
+    # the pool of XLA
+    "NPROC",
 )
 
 
@@ -32,9 +34,20 @@ class PeerProcess:
         Threads for everybody; None leaves every library at the machine's cores.
     log : path or None
         File for what the libraries print.
+    module : str
+        Worker to run.
     """
 
-    def __init__(self, peer, interpreter, cache, threads=None, log=None):
+    def __init__(
+        self,
+        peer,
+        interpreter,
+        cache,
+        threads=None,
+        log=None,
+        module="benchmarks.worker",
+    ):
+        self.module = module
         self.peer = peer
         self.interpreter = interpreter
         self.cache = str(cache)
@@ -52,7 +65,7 @@ class PeerProcess:
 
     def start(self):
         """Start the process; return its greeting (import time or an error)."""
-        command = [self.interpreter or sys.executable, "-m", "benchmarks.worker"]
+        command = [self.interpreter or sys.executable, "-m", self.module]
         command += ["--peer", self.peer, "--cache", self.cache]
         command += ["--threads", str(self.threads or os.cpu_count())]
         log = open(self.log, "a") if self.log else subprocess.DEVNULL  # noqa: SIM115
@@ -106,9 +119,12 @@ class PeerProcess:
         self._process = None
 
 
-def fresh(peer, interpreter, cache, request, *, threads=None, log=None, timeout=120.0):
-    """Ask a process that has done nothing but import its library."""
-    process = PeerProcess(peer, interpreter, cache, threads, log)
+def fresh(peer, interpreter, cache, request, *, timeout=120.0, **options):
+    """Ask a process that has done nothing but import its library.
+
+    ``options`` are those of :class:`PeerProcess`.
+    """
+    process = PeerProcess(peer, interpreter, cache, **options)
     try:
         return process.ask(request, timeout)
     finally:

@@ -196,7 +196,7 @@ def _a9a(folder):
     return _two_classes(sparse.csc_matrix(X), np.where(y > 0, 1.0, -1.0))
 
 
-def _read_idx(path):
+def read_idx(path):
     """Array of an IDX file of unsigned bytes (big-endian sizes after 4 bytes)."""
     with gzip.open(path, "rb") as file:
         content = file.read()
@@ -208,8 +208,8 @@ def _read_idx(path):
 
 def _mnist(folder):
     """Even against odd digits: a task where no single pixel decides."""
-    images = _read_idx(folder / "mnist_t10k-images-idx3-ubyte.gz")
-    digits = _read_idx(folder / "mnist_t10k-labels-idx1-ubyte.gz")
+    images = read_idx(folder / "mnist_t10k-images-idx3-ubyte.gz")
+    digits = read_idx(folder / "mnist_t10k-labels-idx1-ubyte.gz")
     X = np.asfortranarray(images.reshape(len(images), -1) / 255.0)
     return _two_classes(X, np.where(digits % 2 == 0, 1.0, -1.0))
 

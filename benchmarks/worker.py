@@ -72,8 +72,17 @@ def _private_stdout():
     return replies
 
 
-def main():
-    """Answer requests until stdin closes."""
+def serve(load_peer, make_worker):
+    """Answer requests until stdin closes.
+
+    Parameters
+    ----------
+    load_peer : callable
+        Imports the library of a name and returns its adapter.
+    make_worker : callable
+        Called with the adapter, the cache and the number of threads; requests name
+        the methods of what it returns.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--peer", required=True)
     parser.add_argument("--cache", required=True)
@@ -84,16 +93,15 @@ def main():
     def reply(answer):
         replies.write(json.dumps(answer) + "\n")
 
-    from benchmarks.peers import load_peer
-
     start = time.perf_counter()
     try:
         peer = load_peer(options.peer)
     except ImportError as error:
         reply({"error": f"not importable: {error}"})
         return
-    reply({"import": time.perf_counter() - start})
-    worker = Worker(peer, options.cache, options.threads)
+    version = getattr(peer, "version", "")
+    reply({"import": time.perf_counter() - start, "version": version})
+    worker = make_worker(peer, options.cache, options.threads)
     for line in sys.stdin:
         request = json.loads(line)
         try:
@@ -102,6 +110,13 @@ def main():
             traceback.print_exc()
             answer = {"error": f"{type(error).__name__}: {error}"}
         reply(answer)
+
+
+def main():
+    """Serve the libraries of the sparse benchmark."""
+    from benchmarks.peers import load_peer
+
+    serve(load_peer, Worker)
 
 
 if __name__ == "__main__":

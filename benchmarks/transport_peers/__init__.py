@@ -1,0 +1,1 @@
+"""Adapters of the transport solvers: one library a file."""
