@@ -136,7 +136,7 @@ def _print_row(label, solver, run, ratio, note=""):
     if run["budget"]:
         setting += f" max_iter={run['budget']}"
     print(
-        f"{label:<20}{solver:<21}{run['cpu']:>10.4f}{run['wall']:>10.4f}"
+        f"{label:<22}{solver:<21}{run['cpu']:>10.4f}{run['wall']:>10.4f}"
         f"{run['error']:>10.1e}{n_iter:>9}{ratio:>8}  {setting}{note}"
     )
 
@@ -161,7 +161,8 @@ def _print_case(case, answers, clock):
                 ratio = f"{run[clock] / fastest:.2f}"
                 _print_row(label, solver, run, ratio, note if run["compiling"] else "")
             elif answer["runs"]:
-                run = min(answer["runs"], key=lambda one: one["error"])
+                aimed = [run for run in answer["runs"] if run["target"] == target]
+                run = min(aimed or answer["runs"], key=lambda one: one["error"])
                 _print_row(label, solver, run, "-", "  NOT REACHED")
     sys.stdout.flush()
 
@@ -172,7 +173,7 @@ def _run_case(case, processes, options):
     for peer, process in processes.items():
         asked = process.ask({"do": "variants", "name": case.name}, timeout=120.0)
         if "error" in asked:
-            print(f"{case.name:<20}{peer:<20}{asked['error']}")
+            print(f"{case.name:<22}{peer:<20}{asked['error']}")
             continue
         for variant in asked["variants"]:
             if options.variants and variant not in options.variants:
@@ -189,7 +190,7 @@ def _run_case(case, processes, options):
             }
             answer = process.ask(request, timeout=_PATIENCE * options.limit + 60.0)
             if "error" in answer:
-                print(f"{case.name:<20}{peer + ':' + variant:<20}{answer['error']}")
+                print(f"{case.name:<22}{peer + ':' + variant:<20}{answer['error']}")
                 continue
             answers[f"{peer}:{variant}"] = {**answer, "exact": exact}
             if exact:
@@ -229,7 +230,7 @@ def _run_cold(processes, options):
         if "first" in answer:
             results[name] = answer
             print(
-                f"{'cold call':<20}{name:<20} first {answer['first']:8.3f} s"
+                f"{'cold call':<22}{name:<20} first {answer['first']:8.3f} s"
                 f"  second {answer['second']:8.3f} s"
             )
     sys.stdout.flush()
@@ -243,10 +244,10 @@ def _run_memory(processes, options):
     for name, answer in _fresh_answers(processes, options, request, MEMORY):
         results[name] = answer
         if "error" in answer:
-            print(f"{'memory n=20000':<20}{name:<20} {answer['error'][:200]}")
+            print(f"{'memory n=20000':<22}{name:<20} {answer['error'][:200]}")
         else:
             print(
-                f"{'memory n=20000':<20}{name:<20} peak {answer['peak']:8.0f} MB,"
+                f"{'memory n=20000':<22}{name:<20} peak {answer['peak']:8.0f} MB,"
                 f" {answer['before']:.0f} MB of it before the problem; cpu"
                 f" {answer['cpu']:.2f} s, wall {answer['wall']:.2f} s"
                 f" for {answer['n_iter']} iterations, set-up included"
@@ -271,7 +272,7 @@ def main(argv=None):
     print(
         f"{machine['processor']}, threads: {options.threads}, compared: {options.clock}"
         f" seconds\n{', '.join(f'{name} {text}' for name, text in versions.items())}\n"
-        f"{'case @target':<20}{'solver':<21}{'cpu s':>10}{'wall s':>10}"
+        f"{'case @target':<22}{'solver':<21}{'cpu s':>10}{'wall s':>10}"
         f"{'error':>10}{'n_iter':>9}{'ratio':>8}  setting"
     )
     results = {"machine": machine, "cases": {}}

@@ -12,7 +12,6 @@ apart.
 """
 
 import math
-import resource
 import time
 from dataclasses import asdict, dataclass, replace
 
@@ -41,6 +40,8 @@ class Run:
     ----------
     variant : str
         Method of the library.
+    target : float
+        Error that was aimed at.
     tol, budget : float, int
         The setting: tolerance in the library's unit and iterations allowed.
     cpu, wall : float
@@ -58,6 +59,7 @@ class Run:
     """
 
     variant: str
+    target: float
     tol: float
     budget: int
     cpu: float
@@ -76,13 +78,14 @@ def timed(call):
     return time.process_time() - cpu, time.perf_counter() - wall, value
 
 
-def run_once(peer, problem, prepared, variant, tol, budget):
+def run_once(peer, problem, prepared, variant, target, tol, budget):
     """Run one setting once and measure what it returns."""
     compiling = peer.compile(prepared, variant, budget)
     cpu, wall, answer = timed(lambda: peer.solve(prepared, variant, tol, budget))
     certified = certify(problem, answer)
     return Run(
         variant=variant,
+        target=target,
         tol=tol,
         budget=budget,
         cpu=cpu,
@@ -136,7 +139,8 @@ def _next(peer, runs, target, limit):
     run = runs[-1]
     reaching = [one for one in runs if one.error <= target]
     if reaching:
-        tries = len(runs) - runs.index(reaching[0]) - 1
+        after = runs[runs.index(reaching[0]) + 1 :]
+        tries = sum(one.target == target for one in after)
         best = max(reaching, key=lambda one: one.error)
         if tries >= _REFINEMENTS or best.error > _CLOSE * target:
             return None
@@ -183,23 +187,22 @@ def reach(peer, problem, prepared, variant, target, limit, earlier=()):
         In the order they were made.
     """
     if not peer.searches:
-        return [run_once(peer, problem, prepared, variant, target, 0)]
-    tol, budget = target, peer.first_budget(variant)
-    if earlier:
-        last = min(earlier, key=lambda run: run.error)
-        if last.error <= target:
-            return []
-        tol = min(last.tol * _AIM * target / last.error, target)
+        return [run_once(peer, problem, prepared, variant, target, target, 0)]
+    runs = list(earlier)
+    setting = target, peer.first_budget(variant)
+    if any(run.error <= target for run in runs):
+        setting = _next(peer, runs, target, limit)
+    elif runs:
+        last = min(runs, key=lambda run: run.error)
         grown = last.budget * peer.growth(variant)
         budget = max(_affordable(last, grown, limit), 1)
-    runs = []
-    setting = tol, budget
-    while setting is not None and len(runs) < _TRIES:
-        runs.append(run_once(peer, problem, prepared, variant, *setting))
+        setting = min(last.tol * _AIM * target / last.error, target), budget
+    while setting is not None and len(runs) - len(earlier) < _TRIES:
+        runs.append(run_once(peer, problem, prepared, variant, target, *setting))
         setting = _next(peer, runs, target, limit)
         if setting in [(run.tol, run.budget) for run in runs]:
             break
-    return runs
+    return runs[len(earlier) :]
 
 
 def search(peer, problem, variant, targets, repeat=3, limit=12.0, clock="cpu"):
@@ -269,6 +272,9 @@ def cold(peer, problem, variant, target):
 
 def _peak():
     """Largest resident set of this process so far, in megabytes."""
+    # not on Windows
+    import resource
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
 
 

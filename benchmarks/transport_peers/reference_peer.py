@@ -19,6 +19,8 @@ _CHECK = 10
 _WARM_UP = 60
 _AGAIN = 200
 _LARGEST = 1e50
+# a change of relaxation raises the error at first, a bad one for good
+_RISE = 30.0
 
 
 def _row_potential(problem, g):
@@ -56,7 +58,8 @@ def _solve(problem, relax, tol, budget):
     a, b = problem.a, problem.b
     state = _Kernel(problem)
     u, v = np.ones(len(a)), np.ones(len(b))
-    w, errors, last_rate, changed = 1.0, [], 0.0, 0
+    w, errors, last_rate = 1.0, [], 0.0
+    changed, at_change = 0, np.inf
     sweep = 0
     for sweep in range(1, budget + 1):
         rows = state.K @ v
@@ -76,10 +79,10 @@ def _solve(problem, relax, tol, budget):
                 rate = (errors[-1] / errors[-2]) ** (1 / _CHECK)
                 agree = abs(rate - last_rate) < 0.05 * (1 - rate)
                 due = sweep >= _WARM_UP and (not changed or sweep - changed >= _AGAIN)
-                if rate > 1.02 and w > 1:
-                    w, changed = 1.0, sweep
-                elif agree and due and rate > w - 1:
-                    w, changed = _relaxation(rate, w), sweep
+                if w > 1 and not error < _RISE * at_change:
+                    w, changed, at_change = 1.0, sweep, error
+                elif agree and due and w - 1 < rate < 1:
+                    w, changed, at_change = _relaxation(rate, w), sweep, error
                 last_rate = rate
             size = max(u.max(), v.max(), 1 / u.min(), 1 / v.min())
             if not size < _LARGEST:
