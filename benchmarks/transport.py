@@ -37,7 +37,6 @@ _MODULE = "benchmarks.transport_worker"
 
 # a search makes runs of growing length, each shorter than the limit
 _PATIENCE = 12.0
-_MEMORY_SWEEPS = 3
 
 
 def _arguments(argv):
@@ -130,14 +129,18 @@ def processor():
     return f"{names[0].strip()} x {len(names)}" if names else platform.machine()
 
 
+def _count(n_iter):
+    """Number of iterations, or a dash where the library does not tell."""
+    return str(n_iter) if n_iter >= 0 else "-"
+
+
 def _print_row(label, solver, run, ratio, note=""):
-    n_iter = run["n_iter"] if run["n_iter"] >= 0 else "-"
     setting = f"tol={run['tol']:.0e}"
     if run["budget"]:
         setting += f" max_iter={run['budget']}"
     print(
         f"{label:<22}{solver:<21}{run['cpu']:>10.4f}{run['wall']:>10.4f}"
-        f"{run['error']:>10.1e}{n_iter:>9}{ratio:>8}  {setting}{note}"
+        f"{run['error']:>10.1e}{_count(run['n_iter']):>9}{ratio:>8}  {setting}{note}"
     )
 
 
@@ -240,8 +243,7 @@ def _run_cold(processes, options):
 def _run_memory(processes, options):
     """Peak memory and seconds per iteration at n = 20000."""
     results = {}
-    request = {"do": "memory", "n_iter": _MEMORY_SWEEPS}
-    for name, answer in _fresh_answers(processes, options, request, MEMORY):
+    for name, answer in _fresh_answers(processes, options, {"do": "memory"}, MEMORY):
         results[name] = answer
         if "error" in answer:
             print(f"{'memory n=20000':<22}{name:<20} {answer['error'][:200]}")
@@ -250,7 +252,7 @@ def _run_memory(processes, options):
                 f"{'memory n=20000':<22}{name:<20} peak {answer['peak']:8.0f} MB,"
                 f" {answer['before']:.0f} MB of it before the problem; cpu"
                 f" {answer['cpu']:.2f} s, wall {answer['wall']:.2f} s"
-                f" for {answer['n_iter']} iterations, set-up included"
+                f" for {_count(answer['n_iter'])} iterations, set-up included"
             )
     sys.stdout.flush()
     return results

@@ -278,13 +278,14 @@ def _peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
 
 
-def memory(peer, problem, variant, n_iter):
+def memory(peer, problem, variant):
     """Peak resident memory of a few iterations, in megabytes, and their seconds."""
     peer.limit = math.inf
     before = _peak()
     prepared = peer.prepare(problem)
-    peer.compile(prepared, variant, n_iter)
-    cpu, wall, answer = timed(lambda: peer.solve(prepared, variant, 0.0, n_iter))
+    budget = peer.memory_budget(variant)
+    peer.compile(prepared, variant, budget)
+    cpu, wall, answer = timed(lambda: peer.solve(prepared, variant, 0.0, budget))
     return {
         "before": before,
         "peak": _peak(),

@@ -53,11 +53,7 @@ class Worker:
     def memory(self, request):
         """Peak memory of a few iterations on many points."""
         problem = build(MEMORY, self.cache)
-        variant = request.get("variant") or self.peer.memory_variant(problem)
-        if variant is None:
-            return {}
-        answer = memory(self.peer, problem, variant, request["n_iter"])
-        return {"variant": variant, **answer}
+        return memory(self.peer, problem, request["variant"])
 
 
 if __name__ == "__main__":

@@ -43,9 +43,9 @@ class Peer:
         """Names of the methods that can solve the problem."""
         raise NotImplementedError
 
-    def memory_variant(self, problem):
-        """Name of the method that needs the least memory, or None."""
-        return next(iter(self.variants(problem)), None)
+    def memory_budget(self, variant):
+        """Iterations of the run that shows the memory."""
+        return 3
 
     def first_budget(self, variant):
         """Iterations of the first run of a search."""

@@ -34,10 +34,12 @@ class GeomlossPeer(Peer):
     def variants(self, problem):
         if problem.C is None:
             return ("online", "multiscale") if _keops() else ()
-        return ("solve", "samples") if problem.metric == "sqeuclidean" else ("solve",)
+        points = problem.X is not None and problem.metric == "sqeuclidean"
+        return ("solve", "samples") if points else ("solve",)
 
-    def memory_variant(self, problem):
-        return "online"
+    def memory_budget(self, variant):
+        # the first annealing setting, not a number of iterations
+        return 1
 
     def first_budget(self, variant):
         return 64 if variant == "solve" else 1

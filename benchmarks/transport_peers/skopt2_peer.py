@@ -20,9 +20,6 @@ class Skopt2Peer(Peer):
     def variants(self, problem):
         return ("auto", "sinkhorn", "newton")
 
-    def memory_variant(self, problem):
-        return "sinkhorn"
-
     def prepare(self, problem):
         cost = problem.C
         if cost is None:
