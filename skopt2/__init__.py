@@ -9,7 +9,15 @@ import importlib
 __version__ = "0.1.0.dev0"
 
 _SUBPACKAGES = frozenset(
-    {"callbacks", "datasets", "inspection", "linear_model", "losses", "penalties"}
+    {
+        "callbacks",
+        "datasets",
+        "inspection",
+        "linear_model",
+        "losses",
+        "penalties",
+        "transport",
+    }
 )
 _NAMES = {"to_device": "skopt2._core.transfer"}
 

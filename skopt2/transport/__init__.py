@@ -3,5 +3,12 @@
 from skopt2.transport.point_cloud import PointCloud
 from skopt2.transport.result import TransportResult
 from skopt2.transport.sinkhorn import sinkhorn
+from skopt2.transport.sliced import SlicedResult, sliced_wasserstein
 
-__all__ = ["PointCloud", "TransportResult", "sinkhorn"]
+__all__ = [
+    "PointCloud",
+    "SlicedResult",
+    "TransportResult",
+    "sinkhorn",
+    "sliced_wasserstein",
+]
