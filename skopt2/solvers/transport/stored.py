@@ -13,9 +13,12 @@ transport problems, SIAM J. Sci. Comput. 41, 2019, section 3.1.
 """
 
 import numpy as np
+import scipy.sparse as sp
 
 from skopt2._core.array import dot64, max_abs, sum64
 
+# Elements of a block that stays in the cache while its large entries are found.
+BLOCK = 2**16
 # Largest logarithm of a scaling before it is absorbed.
 ABSORB = {"float64": 100.0, "float32": 15.0}
 
@@ -77,6 +80,61 @@ class StoredPlan:
         state.v = xp.exp(state.y)
         state.cols = state.v * cols
         state.rows = state.u * (state.kernel @ state.v)
+
+    def move(self, state, dx, dy):
+        """Add to the logarithms of the scalings, and compute the sums there."""
+        xp = self.xp
+        state.x, state.y = state.x + dx, state.y + dy
+        state.exact = False
+        if self.far(state):
+            self.absorb(state)
+            return
+        state.u, state.v = xp.exp(state.x), xp.exp(state.y)
+        self.refresh(state)
+
+    def matrix(self, state):
+        """Return the plan, shape (n, m)."""
+        return state.u[:, None] * state.kernel * state.v[None, :]
+
+    def large_entries(self, state, share, limit):
+        """Return the entries P_ij > share a_i b_j; NumPy only.
+
+        Parameters
+        ----------
+        state : DualState
+            With a kernel.
+        share : float
+            No row or column loses more than this share of its mass.
+        limit : int
+            Largest number of entries worth a sparse matrix.
+
+        Returns
+        -------
+        S : sparse array of shape (n, m) or None
+            CSR; None where there are more.
+        """
+        n, m = state.kernel.shape
+        left, right = state.u / self.a, state.v / self.b
+        step = max(1, BLOCK // m)
+        pieces, count = [], 0
+        for start in range(0, n, step):
+            rows = slice(start, start + step)
+            block = state.kernel[rows] * right
+            block *= left[rows, None]
+            flat = block.ravel()
+            index = np.flatnonzero(flat > share)
+            pieces.append((index + start * m, flat[index]))
+            count += index.shape[0]
+            if count > limit:
+                return None
+        index, data = (np.concatenate(part) for part in zip(*pieces, strict=True))
+        starts = np.searchsorted(index, np.arange(n + 1) * m)
+        length = np.diff(starts)
+        columns = index - np.repeat(np.arange(n) * m, length)
+        data *= np.repeat(self.a, length)
+        data *= self.b[columns]
+        parts = (data, columns.astype(np.int32), starts.astype(np.int32))
+        return sp.csr_array(parts, shape=(n, m))
 
     def error(self, state):
         """Return the marginal error |r - a|_1 + |c - b|_1; waits."""

@@ -1,0 +1,183 @@
+"""Newton's method for entropic transport, along a decreasing regularisation.
+
+Problem: max_(x, y) <a, x> + <b, y> - sum_ij P_ij, P_ij = exp(x_i + y_j - C_ij / eps).
+Symbols: r = P 1 (n,), c = P' 1 (m,); e = |r - a|_1 + |c - b|_1 the marginal error.
+
+Per level of regularisation (:mod:`skopt2.solvers.transport.annealing`) some sweeps, and
+Newton steps while e is above the tolerance of the level:
+
+1. The entries P_ij <= min(0.01, e) a_i b_j are dropped from the matrix of the system,
+   which takes no row or column more than that share of its mass. The threshold falls
+   with the error; were it fixed, the tail would converge linearly.
+2. The system of the step is solved with a factorisation as preconditioner, see
+   :mod:`skopt2.solvers.transport.newton_system`.
+3. If the last step changed the scalings by more than their linear range, the flows
+   between weakly connected pieces are balanced first, see
+   :mod:`skopt2.solvers.transport.components`.
+4. |dx|_inf + |dy|_inf is cut to 50, and the step is halved until the dual objective
+   grows by 1e-4 of its prediction, or until e falls where the prediction is below the
+   rounding of the objective.
+5. One sweep follows.
+
+The sums are those of the stored kernel, scaled, see
+:mod:`skopt2.solvers.transport.stored`: most Newton steps evaluate no exponentials.
+
+Sources: X. Tang, M. Shavlovsky, H. Rahmanian et al., Accelerating Sinkhorn algorithm
+with sparse Newton iterations, ICLR 2024; B. Schmitzer, Stabilized sparse scaling
+algorithms for entropy regularized transport problems, SIAM J. Sci. Comput. 41, 2019.
+"""
+
+import math
+from dataclasses import replace
+
+from skopt2._core.array import dot64, max_abs, sum64
+from skopt2.solvers.transport.annealing import LEVEL_TOL, levels
+from skopt2.solvers.transport.balanced import PERIOD, BalancedSolver
+from skopt2.solvers.transport.components import balance
+from skopt2.solvers.transport.newton_system import DENSE_SHARE, NewtonSystem, Plan
+
+# Newton steps after which a level that is not the last one is left.
+LEVEL_STEPS = 30
+# Largest change of the log scalings in one step, and the change beyond which the
+# exponentials are far from linear.
+LARGEST, LINEAR = 50.0, 0.5
+# Shift of the system, relative to the error.
+SHIFT = 0.01
+# Halvings of a step; share of the predicted increase that it has to bring; prediction
+# below which the objective is rounding, and the error decides.
+HALVINGS, ARMIJO, ROUNDED = 20, 1e-4, 1e-11
+
+
+class SinkhornNewton(BalancedSolver):
+    """Sweeps and Newton steps along levels of regularisation; see BalancedSolver."""
+
+    name = "newton"
+
+    def __init__(self, geometry, a, b, eps, *, tol=1e-6):
+        super().__init__(geometry, a, b, eps, tol=tol)
+        self.levels = levels(geometry.scale, eps)
+        self.system = NewtonSystem()
+
+    def start(self, f=None, g=None):
+        """Return the state at the first level, or at the last one with potentials."""
+        state = super().start(f, g)
+        if f is None and len(self.levels) > 1:
+            state.eps = self.levels[0]
+            self.plan.renew(state)
+        return state
+
+    def _memory(self, warm):
+        level = len(self.levels) - 1 if warm else 0
+        return {
+            **super()._memory(warm),
+            "level": level,
+            "left": PERIOD,
+            "newton": 0,
+            "curved": False,
+        }
+
+    def interval(self, state):
+        """Return the number of steps to the next measure."""
+        return max(state.memory["left"], 1)
+
+    def step(self, state):
+        """Take one sweep, or one Newton step."""
+        memory = state.memory
+        if memory["left"] > 0:
+            memory["left"] -= 1
+            self.sweep(state)
+        else:
+            memory["newton"] += 1
+            self._newton(state)
+        return state
+
+    def certificate(self, state):
+        """Measure the error of the level, and go on to the next where it suffices."""
+        memory = state.memory
+        last = memory["level"] == len(self.levels) - 1
+        measure = self.measure(state, 0.0)
+        if last:
+            return measure
+        if measure.value <= LEVEL_TOL or memory["newton"] >= LEVEL_STEPS:
+            self._descend(state)
+        # An intermediate level never ends the loop.
+        return replace(measure, value=max(measure.value, 2.0 * self.tol), stalled=False)
+
+    def _descend(self, state):
+        """Go to the next level of regularisation."""
+        memory = state.memory
+        memory.update(
+            level=memory["level"] + 1, left=PERIOD, newton=0, curved=False, best=math.inf
+        )
+        state.f = state.f + state.eps * state.x
+        state.g = state.g + state.eps * state.y
+        state.eps = self.levels[memory["level"]]
+        self.plan.renew(state)
+        self.system.forget()
+
+    def _newton(self, state):
+        """Take a Newton step and a sweep."""
+        plan, memory = self.plan, state.memory
+        error = plan.error(state)
+        share = min(LEVEL_TOL, error)
+        S = self._entries(state, share)
+        if memory["curved"] and S is not None and self._balance(state, error):
+            error = plan.error(state)
+            S = self._entries(state, min(LEVEL_TOL, error))
+        p, q = self.a - state.rows, self.b - state.cols
+        if S is None:
+            point = Plan(state.rows, state.cols, dense=plan.matrix(state))
+        else:
+            point = Plan(state.rows, state.cols, S, S.T.tocsr())
+        mu = SHIFT * min(error, 1e-3)
+        tol = max(1e-10, min(0.1, math.sqrt(error)))
+        dx, dy, _ = self.system.solve(point, p, q, mu, tol)
+        moved = self._search(state, dx, dy, p, q, error)
+        largest = max(max_abs(dx), max_abs(dy))
+        memory["curved"] = largest > LINEAR
+        if not moved:
+            memory["left"] = PERIOD
+        self.sweep(state)
+
+    def _balance(self, state, error):
+        """Balance the flows between weakly connected pieces; False if nothing moved."""
+        # Of what is dropped here, no more than this is left after the balance.
+        goal = 1e-3 * error
+        S = self._entries(state, goal)
+        shift = None if S is None else balance(S, self.a, self.b, error, goal)
+        if shift is None:
+            return False
+        before = sum64(state.rows)
+        linear = dot64(self.a, shift[0]) + dot64(self.b, shift[1])
+        self.plan.move(state, *shift)
+        if not linear > sum64(state.rows) - before:
+            # The entries that were dropped grew.
+            self.plan.move(state, -shift[0], -shift[1])
+            return False
+        self.sweep(state)
+        return True
+
+    def _entries(self, state, share):
+        n, m = state.kernel.shape
+        return self.plan.large_entries(state, share, int(DENSE_SHARE * n * m))
+
+    def _search(self, state, dx, dy, p, q, error):
+        """Shorten the step until it is one of ascent; False where none is."""
+        plan = self.plan
+        slope = dot64(p, dx) + dot64(q, dy)
+        linear = dot64(self.a, dx) + dot64(self.b, dy)
+        before = sum64(state.rows)
+        length = min(1.0, LARGEST / max(max_abs(dx) + max_abs(dy), 1e-300))
+        taken = 0.0
+        for _ in range(HALVINGS):
+            plan.move(state, (length - taken) * dx, (length - taken) * dy)
+            taken = length
+            gain = length * linear - (sum64(state.rows) - before)
+            if length * slope < ROUNDED:
+                if plan.error(state) < error:
+                    return True
+            elif gain >= ARMIJO * length * slope:
+                return True
+            length *= 0.5
+        plan.move(state, -taken * dx, -taken * dy)
+        return False
