@@ -312,8 +312,9 @@ def _refine(C, X, Y, unsure):
         return C
     flat = xp.reshape(C, (-1,))
     (index,) = xp.nonzero(flat <= unsure)
-    for start in range(0, int(index.shape[0]), PAIRS):
-        pairs = index[start : start + PAIRS]
+    count = int(index.shape[0])
+    for start in range(0, count, PAIRS):
+        pairs = index[start : min(start + PAIRS, count)]
         gap = xp.take(X, pairs // m, axis=0) - xp.take(Y, pairs % m, axis=0)
         flat = put(flat, pairs, xp.sum(gap * gap, axis=1))
     return xp.reshape(flat, C.shape)

@@ -34,14 +34,14 @@ from skopt2._core.array import accumulation_dtype, device_of, namespace
 from skopt2.solvers.transport.cost import CallableCost, SquaredEuclidean
 
 # Points in a tile, the unit that is left out or not.
-TILE = 64
+TILE = 32
 # Bytes of a block on the host: it has to stay in the cache of one core's share.
 HOST_BLOCK = 6 * 2**20
 # Elements of a block elsewhere: enough to fill a GPU.
 DEVICE_BLOCK = 2**25
 # Arrays of the size of a block that are alive at a time where nothing is in place.
 TEMPORARIES = 4
-MOST_ROWS, FEWEST_ROWS = 256, 16
+MOST_ROWS, FEWEST_ROWS = 128, 16
 # Boxes of many features are never far apart relative to their size.
 MOST_FEATURES = 16
 # Share of the columns above which leaving out the rest costs more than it saves.

@@ -31,16 +31,14 @@ import math
 import numpy as np
 
 from skopt2._core.array import device_of, dot64, max_abs, namespace, sum64, to_numpy
-from skopt2.solvers.transport.plan_pass import Collect, Gather
+from skopt2.solvers.transport.plan_pass import Gather
 from skopt2.solvers.transport.point_passes import PointPasses
-from skopt2.solvers.transport.sparse_plan import join_rows, large_entries_of
+from skopt2.solvers.transport.sparse_plan import LargeEntries
 from skopt2.solvers.transport.streamed_rounding import StreamedRounding
 
 # Rows and columns whose sums are further than exp(FAR) from their masses are not
 # over-relaxed.
 FAR = 20.0
-# Rows from which the number of large entries of a plan is estimated.
-SAMPLE = 64
 
 
 class PointCloudGeometry(PointPasses):
@@ -186,7 +184,7 @@ class PointCloudGeometry(PointPasses):
         c = self.complete(c, doubt, one, one.rho)
         return self.leave(one.rho * s, 0), self.leave(one.kappa * c, 1)
 
-    def sparsify(self, f, g, eps, threshold):
+    def sparsify(self, f, g, eps, threshold, log_a=None, log_b=None, most=None):
         """Return the full sums of the plan, and its entries above a threshold.
 
         Parameters
@@ -196,68 +194,32 @@ class PointCloudGeometry(PointPasses):
         eps : float
             Regularisation.
         threshold : float
-            Entries above it are kept, up to all n * m: ``cap_threshold`` bounds their
-            number.
+            Entries above it are kept; relative to a_i b_j if masses are given.
+        log_a, log_b : array of shape (n,), (m,), default=None
+            Logarithms of masses.
+        most : int, default=None
+            Most entries to keep.
 
         Returns
         -------
         rows, cols : array of shape (n,), (m,)
             Sums over all entries.
-        S : sparse matrix of shape (n, m)
+        S : sparse matrix of shape (n, m) or None
             CSR; SciPy's for NumPy and for generic namespaces, the device's for CuPy.
+            None where there are more than ``most`` entries.
         """
-        one, pieces = self.over_plan(f, g, eps), {}
-        # What underflowed is not an entry.
-        threshold = max(threshold, 2.0 * self.power.smallest)
+        masses = None if log_a is None else (log_a, log_b)
+        one = self.over_plan(f, g, eps, masses)
+        entries = LargeEntries(one, threshold, most)
 
         def weigh(block):
-            pieces[block.rows.start] = large_entries_of(block, threshold, self.shape[1])
+            entries.add(block)
             return one.rho[block.rows]
 
         s, _, c, doubt = one.columns(weigh)
         c = self.complete(c, doubt, one, one.rho)
-        S = join_rows([pieces[start] for start in sorted(pieces)], *self.orders)
+        S = entries.matrix(*self.orders)
         return self.leave(one.rho * s, 0), self.leave(one.kappa * c, 1), S
-
-    def cap_threshold(self, f, g, eps, threshold, per_row=256):
-        """Return the threshold, raised until few entries of the plan are above it.
-
-        Parameters
-        ----------
-        f, g : array of shape (n,), (m,)
-            Potentials.
-        eps : float
-            Regularisation.
-        threshold : float
-            Wanted threshold.
-        per_row : int, default=256
-            Entries that ``sparsify`` may keep for each row, in the mean over
-            ``SAMPLE`` rows spread over the cloud.
-
-        Returns
-        -------
-        threshold : float
-            The argument itself where it keeps no more than that.
-        """
-        xp, (n, m) = self.xp, self.shape
-        count = min(SAMPLE, n)
-        kept = per_row * count
-        if m <= per_row:
-            return threshold
-        index = xp.asarray(np.arange(count) * n // count, device=device_of(self.X))
-        X, f = xp.take(self.rows.X, index, axis=0), xp.take(self.enter(f, 0), index)
-        side = self.blocks(X, self.rows.Y)
-        one = self.make(f, self.enter(g, 1), eps, side=side)
-
-        def largest(block):
-            values = np.ravel(to_numpy(block.Z))
-            if values.shape[0] > kept + 1:
-                values = np.partition(values, -kept - 1)[-kept - 1 :]
-            return values.copy()
-
-        found = one.run(lambda: Collect(largest))
-        values = np.concatenate([part for shard in found for part in shard.parts])
-        return max(threshold, float(np.partition(values, -kept - 1)[-kept - 1]))
 
     def apply(self, f, g, eps, V):
         """Return P @ V for V of shape (m,) or (m, k)."""
