@@ -1,7 +1,7 @@
 """The large entries of a streamed plan as one sparse matrix.
 
-Symbols: P_ij = rho_i kappa_j Z_ij the plan (n, m), Z known one block of rows and columns
-at a time; S the entries with Z_ij above a threshold, in compressed rows.
+Symbols: P_ij = rho_i kappa_j Z_ij the plan (n, m), Z known one block of rows and
+columns at a time; S the entries with Z_ij above a threshold, in compressed rows.
 """
 
 import numpy as np
@@ -34,14 +34,14 @@ class LargeEntries:
         """Collect from a block of Z, which stays as it is."""
         if self.count > self.most:
             return
-        one, Z = self.one, block.Z
+        one, z = self.one, block.Z
         if one.side.on_host:
-            S = large_entries(Z, self.threshold)
+            S = large_entries(z, self.threshold)
         else:
             rho = one.xp.astype(one.rho[block.rows], one.dtype)
-            P = Z * rho[:, None] * one.weights[None, :]
-            P = one.xp.where(Z > self.threshold, P, one.xp.zeros_like(P))
-            S = large_entries(P, 0.0)
+            p = z * rho[:, None] * one.weights[None, :]
+            p = one.xp.where(z > self.threshold, p, one.xp.zeros_like(p))
+            S = large_entries(p, 0.0)
         self.count += S.nnz
         self.pieces[block.rows.start] = (block.cols, S)
 
