@@ -95,6 +95,8 @@ class PlanPass:
             self.xp.where(mass > 0, offset, self.xp.zeros_like(mass))
             for mass, offset in zip(masses, offsets, strict=True)
         )
+        # Rounding of the exponents is far below one.
+        self.clipped = exponents.lowest < power.floor + 1.0
         self.weights = self.xp.astype(self.kappa, self.dtype)
         if form == "checked" and not side.on_host:
             # A branch on the sums would wait for the device in every block.
@@ -135,7 +137,7 @@ class PlanPass:
         if self.form == "relative":
             return self._relative(block.rows, block.E)
         E = block.E + 0.0 if self.keep else None
-        Z = self.power(block.E)
+        Z = self.power(block.E, self.clipped)
         s = Z @ self.weights[block.cols]
         if not self.side.on_host or self._sound(block, s):
             return Evaluated(block.rows, block.cols, Z, s, None, block.lost, E)
@@ -143,7 +145,7 @@ class PlanPass:
         if self.form == "checked":
             return self._relative(block.rows, E)
         kept = E.copy() if self.keep else None
-        Z = self.power(E)
+        Z = self.power(E, self.clipped)
         return Evaluated(block.rows, slice(None), Z, Z @ self.weights, E=kept)
 
     def _relative(self, rows, E):

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from skopt2._core import cuda
-from skopt2._core.array import accumulation_dtype, device_of, namespace
+from skopt2._core.array import accumulation_dtype, device_of, namespace, to_numpy
 from skopt2.solvers.transport.cost import CallableCost, SquaredEuclidean
 
 # Points in a tile, the unit that is left out or not.
@@ -65,12 +65,30 @@ class Power:
             self.function, self.log_base = np.exp2, math.log(2.0)
         lowest = -80.0 if name == "float32" else -690.0
         self.floor, self.smallest = lowest / self.log_base, math.exp(lowest)
+        self.dtype, self.floors = dtype, None
 
-    def __call__(self, E):
-        """Return base**E, in place on the host."""
+    def __call__(self, E, clipped=True):
+        """Return base**E, in place on the host.
+
+        Parameters
+        ----------
+        E : array of shape (n_cols,) or (n_rows, n_cols)
+            Exponents.
+        clipped : bool, default=True
+            False where all are above the floor anyway.
+
+        Returns
+        -------
+        Z : array
+        """
         if self.xp is not np:
             return self.xp.exp(E)
-        np.maximum(E, self.floor, out=E)
+        if clipped:
+            width, floors = E.shape[-1], self.floors
+            if floors is None or floors.shape[0] < width:
+                # With a scalar NumPy's maximum takes four times as long.
+                floors = self.floors = np.full(width, self.floor, dtype=self.dtype)
+            np.maximum(E, floors[:width], out=E)
         return self.function(E, out=E)
 
 
@@ -99,6 +117,8 @@ class Exponents:
         Largest v of each tile.
     cut : float
         Tiles whose bound is below are left out; -inf for none.
+    lowest : float
+        Bound below all exponents.
     """
 
     u: Any
@@ -108,6 +128,7 @@ class Exponents:
     right: Any = None
     tops: Any = None
     cut: float = -math.inf
+    lowest: float = -math.inf
 
 
 @dataclass(frozen=True)
@@ -157,6 +178,7 @@ class PointBlocks:
         self.product = isinstance(cost, SquaredEuclidean)
         self.step = self._most_rows() if block is None else block
         self.fixed = block is not None
+        self.reach = cost_reach(cost, X, Y)
         if tiled:
             starts = np.arange(0, self.m, TILE)
             self.low = np.minimum.reduceat(Y, starts, axis=0)
@@ -201,12 +223,15 @@ class PointBlocks:
         nothing = NOTHING["float32" if dtype == xp.float32 else "float64"]
         u, v = (xp.where(xp.isfinite(z), z, xp.full_like(z, nothing)) for z in (u, v))
         left = right = tops = None
-        if self.tiled and cut > -math.inf:
+        lowest, cut = -math.inf, cut if self.tiled else -math.inf
+        if self.on_host and self.reach is not None:
+            lowest = float(u.min() + v.min()) - k * self.reach
+        if cut > -math.inf:
             tops = np.maximum.reduceat(v, np.arange(0, self.m, TILE))
         if self.product:
             left, right = self._factors(u, v, k * self.cost.factor)
         u, v = xp.astype(u, dtype), xp.astype(v, dtype)
-        return Exponents(u, v, k, left, right, tops, cut if self.tiled else -math.inf)
+        return Exponents(u, v, k, left, right, tops, cut, lowest)
 
     def _factors(self, u, v, factor):
         """Return the factors whose product is the exponents of a squared distance."""
@@ -301,6 +326,31 @@ class PointBlocks:
         C += v
         C += u[:, None]
         return C
+
+
+def cost_reach(cost, X, Y):
+    """Return a bound of the cost between any two points; None if boxes bound none.
+
+    Parameters
+    ----------
+    cost : GroundCost
+        Cost.
+    X, Y : array of shape (n, d), (m, d)
+        Points.
+
+    Returns
+    -------
+    reach : float or None
+        The cost between the corners of the two boxes that are furthest apart.
+    """
+    if not cost.bounded:
+        return None
+    xp = namespace(X)
+    gaps = xp.maximum(
+        xp.abs(xp.max(X, axis=0) - xp.min(Y, axis=0)),
+        xp.abs(xp.max(Y, axis=0) - xp.min(X, axis=0)),
+    )
+    return float(cost.of_gaps(to_numpy(gaps).astype(np.float64)))
 
 
 def spatial_order(X, leaf=TILE):

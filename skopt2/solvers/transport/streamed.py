@@ -30,7 +30,7 @@ import math
 
 import numpy as np
 
-from skopt2._core.array import device_of, dot64, max_abs, namespace, sum64, to_numpy
+from skopt2._core.array import device_of, dot64, max_abs, namespace, sum64
 from skopt2.solvers.transport.plan_pass import Gather
 from skopt2.solvers.transport.point_passes import PointPasses
 from skopt2.solvers.transport.sparse_plan import LargeEntries
@@ -65,14 +65,9 @@ class PointCloudGeometry(PointPasses):
     @functools.cached_property
     def scale(self):
         """Largest absolute cost between the centred points, or a bound of it."""
-        xp, (cost, x, y) = self.xp, self._centred()
-        if not cost.bounded:
-            return max(max_abs(C) for C in self._costs(cost, x, y))
-        reach = xp.maximum(
-            xp.abs(xp.max(x, axis=0) - xp.min(y, axis=0)),
-            xp.abs(xp.max(y, axis=0) - xp.min(x, axis=0)),
-        )
-        return float(cost.of_gaps(to_numpy(reach).astype(np.float64)))
+        if self.rows.reach is not None:
+            return self.rows.reach
+        return max(max_abs(C) for C in self._costs(*self._centred()))
 
     def mean_cost(self):
         """Return the mean of the original costs C_ij."""
