@@ -81,8 +81,8 @@ def check_masses(a, b, X, Y):
         If masses are negative, not finite, of the wrong shape, zero altogether, or of
         totals that differ.
     """
-    a, total_a = _check_mass(a, X.shape[0], "a", "X")
-    b, total_b = _check_mass(b, Y.shape[0], "b", "Y")
+    a, total_a = check_mass(a, X.shape[0], "a", "rows of X")
+    b, total_b = check_mass(b, Y.shape[0], "b", "rows of Y")
     totals = [total for total in (total_a, total_b) if total is not None]
     if not totals:
         return None, None, 1.0
@@ -95,8 +95,32 @@ def check_masses(a, b, X, Y):
     return a, b, totals[0]
 
 
-def _check_mass(mass, n, name, cloud):
-    """Return shares and total of one vector of masses."""
+def check_mass(mass, n, name, owners):
+    """Return the shares and the total of one vector of masses.
+
+    Parameters
+    ----------
+    mass : array-like of shape (n,) or None
+        Nonnegative masses; None for equal ones.
+    n : int
+        How many there have to be.
+    name : str
+        Name of the parameter, for the messages.
+    owners : str
+        What has the masses, in the plural.
+
+    Returns
+    -------
+    share : ndarray of shape (n,) or None
+        With sum 1, float64, in host memory; None for equal shares.
+    total : float or None
+        Sum of the masses; None where none are given.
+
+    Raises
+    ------
+    ValueError
+        If masses are negative, not finite, of the wrong shape or zero altogether.
+    """
     if mass is None:
         return None, None
     mass = check_array(
@@ -109,14 +133,14 @@ def _check_mass(mass, n, name, cloud):
     )
     if mass.shape != (n,):
         raise ValueError(
-            f"{name} has shape {mass.shape}, expected ({n},): one mass for each row of "
-            f"{cloud}."
+            f"{name} has shape {mass.shape}, expected ({n},): one mass for each of the "
+            f"{owners}."
         )
     if (mass < 0).any():
         raise ValueError(f"{name} must be nonnegative; its smallest is {mass.min()}.")
     largest = mass.max()
     if largest == 0:
-        raise ValueError(f"{name} must not be zero for every row of {cloud}.")
+        raise ValueError(f"{name} must not be zero for all {owners}.")
     if mass.min() == largest:
         return None, n * float(largest)
     # Divided by the largest first: the sum of huge masses must not overflow.
