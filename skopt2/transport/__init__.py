@@ -1,12 +1,22 @@
 """Optimal transport with entropic regularisation."""
 
+from skopt2.transport.mirror import MirrorSinkhorn
+from skopt2.transport.objectives import (
+    GroupLassoObjective,
+    LinearObjective,
+    QuadraticObjective,
+)
 from skopt2.transport.point_cloud import PointCloud
 from skopt2.transport.result import TransportResult
 from skopt2.transport.sinkhorn import sinkhorn
 from skopt2.transport.sliced import SlicedResult, sliced_wasserstein
 
 __all__ = [
+    "GroupLassoObjective",
+    "LinearObjective",
+    "MirrorSinkhorn",
     "PointCloud",
+    "QuadraticObjective",
     "SlicedResult",
     "TransportResult",
     "sinkhorn",

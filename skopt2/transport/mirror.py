@@ -8,25 +8,15 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skopt2._core import cuda
-from skopt2._core.array import (
-    accumulation_dtype,
-    all_finite,
-    asarray_like,
-    move,
-    namespace,
-)
+from skopt2._core.array import move, namespace
 from skopt2._core.iterate import iterate
-from skopt2._core.result import Certificate, StopReason
-from skopt2.solvers.transport.mirror import (
-    MirrorDescent,
-    MirrorState,
-    round_to_marginals,
-)
+from skopt2._core.result import StopReason
+from skopt2.solvers.transport.mirror import MirrorDescent
 from skopt2.transport.clouds import check_mass
-from skopt2.transport.objectives import LinearObjective
+from skopt2.transport.cost_stream import CERTIFICATE, CostStream
+from skopt2.transport.oracle import Oracle, as_objective
 from skopt2.transport.problem import TOTALS, _check_cost, check_positive
 
-CERTIFICATE = "relative duality gap"
 STEPS = ("sqrt", "constant")
 
 
@@ -166,7 +156,7 @@ class MirrorSinkhorn:
                 "objective=None is for partial_fit; fit needs an objective, a gradient "
                 "function or a cost matrix."
             )
-        objective = _as_objective(self.objective)
+        objective = as_objective(self.objective)
         like = getattr(objective, "cost", self.a)
         source, target = cuda.resolve(self.device, like)
         a, b = self._masses(getattr(objective, "shape", None), like)
@@ -174,7 +164,7 @@ class MirrorSinkhorn:
         with target.activate():
             a, b = move(a, target), move(b, target)
             solver = MirrorDescent(
-                _Beside(objective, target, a.shape[0], b.shape[0]),
+                Oracle(objective, target, a.shape[0], b.shape[0]),
                 a,
                 b,
                 step_size=float(self.step_size),
@@ -245,7 +235,7 @@ class MirrorSinkhorn:
         solver = MirrorDescent(
             None, a, b, step_size=float(self.step_size), horizon=horizon
         )
-        return _Stream(solver, source, target)
+        return CostStream(solver, source, target)
 
     def _masses(self, shape, like):
         """Return masses of equal sums in host memory, in the dtype to compute in."""
@@ -340,101 +330,3 @@ class MirrorSinkhorn:
             )
         if self.time_limit is not None:
             check_positive(self.time_limit, "time_limit", "Or None for no limit.")
-
-
-class _Stream:
-    """State of a stream: the solver, the mean cost, and the plans used."""
-
-    def __init__(self, solver, source, target):
-        self.solver, self.source, self.target = solver, source, target
-        self.state: MirrorState = solver.start()
-        self.shape = tuple(int(k) for k in self.state.P.shape)
-        self.plan = solver.independent
-        xp = namespace(self.plan)
-        self.costs = xp.zeros_like(self.plan)
-        self.plans = xp.zeros_like(self.plan)
-        self.paid = 0.0
-
-    def take(self, cost):
-        """Pay the cost of this round with the plan at hand, and choose the next."""
-        xp = namespace(cost)
-        cost = asarray_like(cost, self.plan)
-        self.paid += float(xp.sum(cost * self.plan, dtype=accumulation_dtype(cost)))
-        self.costs = self.costs + cost
-        self.plans = self.plans + self.plan
-        self.state = self.solver.advance(self.state, cost)
-        self.plan = round_to_marginals(self.state.P, self.solver.a, self.solver.b)
-
-    def attributes(self, tol):
-        """Return the fitted attributes."""
-        t, solver = self.state.t, self.solver
-        mean = self.costs / t
-        lower = solver.linear_bound(mean, self.state)
-        xp = namespace(mean)
-        independent = float(
-            xp.sum(mean * solver.independent, dtype=accumulation_dtype(mean))
-        )
-        objective = self.paid / t
-        gap = objective - lower
-        scale = independent - lower
-        certificate = Certificate(CERTIFICATE, gap / scale if scale > 0 else gap, tol)
-        return {
-            "plan_": move(self.plan, self.source),
-            "average_": move(self.plans / t, self.source),
-            "objective_": objective,
-            "dual_gap_": gap,
-            "certificate_": certificate,
-            "n_iter_": t,
-            "converged_": certificate.holds,
-            "stop_reason_": "stream",
-            "device_": self.target.label,
-        }
-
-
-class _Beside:
-    """A user's objective on the device that computes, its gradients checked."""
-
-    def __init__(self, objective, target, n, m):
-        self.objective = objective.to(target) if hasattr(objective, "to") else objective
-        self.shape = (n, m)
-        self.checked = False
-        if hasattr(objective, "value"):
-            self.value = self.objective.value
-
-    def gradient(self, P):
-        """Return a subgradient beside the plan."""
-        gradient = asarray_like(self.objective.gradient(P), P)
-        if not self.checked:
-            if tuple(gradient.shape) != self.shape:
-                raise ValueError(
-                    f"objective: the gradient has the shape {tuple(gradient.shape)}, "
-                    f"expected that of the plan, {self.shape}."
-                )
-            if not all_finite(gradient):
-                raise ValueError(
-                    "objective: the gradient at the independent plan holds NaN or "
-                    "infinity."
-                )
-            self.checked = True
-        return gradient
-
-
-class _GradientOnly:
-    """A function that returns a subgradient, as an objective without a value."""
-
-    def __init__(self, function):
-        self.gradient = function
-
-
-def _as_objective(objective):
-    """Return an object with a gradient for what the user may pass."""
-    if hasattr(objective, "gradient"):
-        return objective
-    if callable(objective):
-        return _GradientOnly(objective)
-    if isinstance(objective, str) or np.ndim(objective) != 2:
-        raise ValueError(
-            "objective must have a method gradient(P), be a function, or be a cost "
-            f"matrix; got {objective!r}."
-        )
-    return LinearObjective(objective)

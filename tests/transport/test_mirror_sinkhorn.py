@@ -8,7 +8,8 @@ from scipy.optimize import linear_sum_assignment, linprog, minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from skopt2._core.array import to_numpy
-from skopt2.solvers.transport.mirror import MirrorDescent, round_to_marginals
+from skopt2.solvers.transport.mirror import MirrorDescent
+from skopt2.solvers.transport.rounding import round_to_marginals
 from skopt2.transport import (
     GroupLassoObjective,
     LinearObjective,

@@ -32,8 +32,7 @@ algorithm 2 (rounding); M. Jaggi, Revisiting Frank-Wolfe, ICML 2013 (the gap).
 """
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -45,90 +44,13 @@ from skopt2._core.array import (
     sum64,
 )
 from skopt2._core.result import Measure
+from skopt2.solvers.transport.mirror_state import MirrorSolution, MirrorState
+from skopt2.solvers.transport.rounding import round_to_marginals
 
 # Steps before the first measure; later ones follow as the count grows by a tenth.
 FIRST_MEASURE = 10
 # Multiples of the unit of rounding that a difference of two objectives resolves.
 RESOLUTION = 1e3
-
-
-@dataclass
-class MirrorState:
-    """Where mirror descent stands; a measure changes its bounds in place.
-
-    Parameters
-    ----------
-    H : array of shape (n, m)
-        Sum of the steps times the gradients.
-    x, y : array of shape (n,), (m,)
-        Logarithms of the scalings; -inf where there is no mass.
-    P : array of shape (n, m)
-        Iterate, with exact row sums or exact column sums.
-    total : array of shape (n, m)
-        Sum of the iterates since the start.
-    offset : array of shape ()
-        Sum of eta_t (F(P_t) - <G_t, P_t>) since the start.
-    weight : array of shape ()
-        Sum of all eta_t.
-    spread : array of shape ()
-        B.
-    t : int
-        Steps that made H.
-    first : int
-        Steps of these before the start; more than 0 after a warm start.
-    H_first : array of shape (n, m) or None
-        H at a warm start.
-    weight_first : float
-        Weight at a warm start.
-    upper, lower : float
-        Best objective of a feasible plan, best lower bound.
-    plan : array of shape (n, m) or None
-        The plan of ``upper``.
-    marks : tuple
-        Two pairs of y and weight, of earlier measures.
-    next_mark : int
-        Half of the step at which the next pair is kept.
-    """
-
-    H: Any
-    x: Any
-    y: Any
-    P: Any
-    total: Any
-    offset: Any
-    weight: Any
-    spread: Any
-    t: int = 0
-    first: int = 0
-    H_first: Any = None
-    weight_first: float = 0.0
-    upper: float = math.inf
-    lower: float = -math.inf
-    plan: Any = None
-    marks: tuple = ((None, 0.0), (None, 0.0))
-    next_mark: int = 1
-
-
-@dataclass(frozen=True)
-class MirrorSolution:
-    """What mirror descent returns.
-
-    Parameters
-    ----------
-    plan : array of shape (n, m)
-        Feasible, with the smallest objective that was measured.
-    average : array of shape (n, m)
-        Mean of the iterates.
-    lower : float
-        Lower bound of the optimum.
-    state : MirrorState
-        To continue from.
-    """
-
-    plan: Any
-    average: Any
-    lower: float
-    state: MirrorState
 
 
 class MirrorDescent:
@@ -377,39 +299,6 @@ class MirrorDescent:
             if hasattr(value, "dtype")
         }
         return MirrorState(**{**packed, **arrays})
-
-
-def round_to_marginals(P, a, b):
-    """Return a plan with the given sums near a nonnegative matrix.
-
-    Parameters
-    ----------
-    P : array of shape (n, m)
-        Nonnegative.
-    a, b : array of shape (n,), (m,)
-        Nonnegative masses of equal sums.
-
-    Returns
-    -------
-    plan : array of shape (n, m)
-        With sum_ij abs(plan - P)_ij <= 2 (abs(P 1 - a)_1 + abs(P'1 - b)_1).
-    """
-    xp = namespace(P)
-    P = P * _share(a, xp.sum(P, axis=1))[:, None]
-    P = P * _share(b, xp.sum(P, axis=0))[None, :]
-    lack_a = xp.maximum(a - xp.sum(P, axis=1), xp.zeros_like(a))
-    lack_b = xp.maximum(b - xp.sum(P, axis=0), xp.zeros_like(b))
-    total = sum64(lack_b)
-    if total > 0:
-        P = P + lack_a[:, None] * (lack_b / total)[None, :]
-    return P
-
-
-def _share(mass, total):
-    """Return min(1, mass / total), 1 where there is nothing to share."""
-    xp = namespace(mass)
-    one = xp.ones_like(mass)
-    return xp.minimum(mass / xp.where(total > 0, total, one), one)
 
 
 def _scale(exponent, mass, log_mass, axis):
