@@ -173,6 +173,7 @@ def _print_case(case, answers, clock):
 def _run_case(case, processes, options):
     prepare(case, options.cache, options.data)
     answers = {}
+    limit = options.limit * case.patience
     for peer, process in processes.items():
         asked = process.ask({"do": "variants", "name": case.name}, timeout=120.0)
         if "error" in asked:
@@ -188,10 +189,10 @@ def _run_case(case, processes, options):
                 "variant": variant,
                 "targets": [float("inf")] if exact else case.targets,
                 "repeat": options.repeat,
-                "limit": options.limit,
+                "limit": limit,
                 "clock": options.clock,
             }
-            answer = process.ask(request, timeout=_PATIENCE * options.limit + 60.0)
+            answer = process.ask(request, timeout=_PATIENCE * limit + 60.0)
             if "error" in answer:
                 print(f"{case.name:<22}{peer + ':' + variant:<20}{answer['error']}")
                 continue

@@ -55,6 +55,8 @@ class Case:
         L1 errors of both marginals to reach, loosest first.
     needs : {None, "data", "long"}
         Run only with ``--data`` or only with ``--long``.
+    patience : float
+        Multiplies the seconds of a run to give up after.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Case:
     metric: str = "sqeuclidean"
     targets: tuple = (1e-6, 1e-9)
     needs: str | None = None
+    patience: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,10 @@ def _uniform(d, n, reg):
     return Case(f"u{d}-{n}-{reg}", "uniform", n, float(reg), d=d)
 
 
+def _cloud(n, **options):
+    return Case(f"cloud-{n}", "cloud", n, 3e-2, d=3, targets=(1e-3,), **options)
+
+
 _REGS = ("1e-2", "1e-3", "5e-4")
 _PIXELS = _SIDE * _SIDE
 _ETA = 1.0 / 1200.0
@@ -125,8 +132,8 @@ CASES = (
         metric="cityblock",
         needs="data",
     ),
-    Case("cloud-20000", "cloud", 20_000, 1e-2, d=3, targets=(1e-3,)),
-    Case("cloud-100000", "cloud", 100_000, 1e-2, d=3, targets=(1e-3,), needs="long"),
+    _cloud(20_000, patience=5.0),
+    _cloud(100_000, needs="long", patience=50.0),
 )
 
 # measured apart: what a fresh process pays, and its memory
