@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 import skopt2
 from benchmarks.transport_certificates import Answer
 from benchmarks.transport_peers.base import Peer
-from skopt2.transport import sinkhorn
+from skopt2.transport import PointCloud, sinkhorn
 
 
 class Skopt2Peer(Peer):
@@ -23,8 +23,6 @@ class Skopt2Peer(Peer):
     def prepare(self, problem):
         cost = problem.C
         if cost is None:
-            from skopt2.transport import PointCloud
-
             cost = PointCloud(problem.X, problem.Y, metric=problem.metric)
         return problem, cost
 
