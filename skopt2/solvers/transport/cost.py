@@ -22,7 +22,7 @@ from skopt2._core.array import (
 # Up to so many features squares of differences are summed as they are: no slower than a
 # matrix product, and exact where points are close.
 FEW_FEATURES = 8
-# Pairs gathered at a time where close points are treated one by one.
+# Pairs at a time where points are gathered, or distances held in float64.
 PAIRS = 2**16
 
 
@@ -108,7 +108,7 @@ class Euclidean(GroundCost):
     def block(self, X, Y):
         """Return the costs of shape (n, m)."""
         if namespace(X) is np and X.shape[1] <= FEW_FEATURES:
-            return cdist(X, Y).astype(X.dtype, copy=False)
+            return _distances(X, Y, "euclidean")
         C = squared_distances(X, Y)
         if namespace(X) is np:
             return np.sqrt(C, out=C)
@@ -139,7 +139,7 @@ class CityBlock(GroundCost):
         """Return the costs of shape (n, m)."""
         xp = namespace(X)
         if xp is np:
-            return cdist(X, Y, "cityblock").astype(X.dtype, copy=False)
+            return _distances(X, Y, "cityblock")
         total = None
         for gap in _gaps(X, Y):
             total = xp.abs(gap) if total is None else total + xp.abs(gap)
@@ -289,7 +289,7 @@ def squared_distances(X, Y):
     xp = namespace(X, Y)
     if X.shape[1] <= FEW_FEATURES:
         if xp is np:
-            return cdist(X, Y, "sqeuclidean").astype(X.dtype, copy=False)
+            return _distances(X, Y, "sqeuclidean")
         total = None
         for gap in _gaps(X, Y):
             total = gap * gap if total is None else total + gap * gap
@@ -303,6 +303,18 @@ def squared_distances(X, Y):
     unsure = math.sqrt(float(xp.finfo(X.dtype).eps))
     unsure *= float(xp.max(square_x) + xp.max(square_y))
     return _refine(C, X, Y, unsure)
+
+
+def _distances(X, Y, metric):
+    """Return distances of NumPy points from their differences, in their dtype."""
+    if X.dtype == np.float64:
+        return cdist(X, Y, metric)
+    # SciPy computes in float64, which must not be held for all pairs.
+    C = np.empty((X.shape[0], Y.shape[0]), dtype=X.dtype)
+    step = max(1, PAIRS // Y.shape[0])
+    for start in range(0, X.shape[0], step):
+        C[start : start + step] = cdist(X[start : start + step], Y, metric)
+    return C
 
 
 def _refine(C, X, Y, unsure):
