@@ -70,6 +70,13 @@ def _arguments(argv):
     )
     parser.add_argument("--long", action="store_true", help="run the longest cases too")
     parser.add_argument("--json", type=Path, help="write every run to this file")
+    parser.add_argument(
+        "--recorded",
+        type=Path,
+        metavar="JSON",
+        help="file of an earlier run on this machine: its rows stand for the methods"
+        " that are not run now",
+    )
     parser.add_argument("--log", type=Path, help="file for what the libraries print")
     return parser.parse_args(argv)
 
@@ -170,9 +177,17 @@ def _print_case(case, answers, clock):
     sys.stdout.flush()
 
 
-def _run_case(case, processes, options):
+def _earlier(options):
+    """Answers of an earlier run by case and method."""
+    if options.recorded is None:
+        return {}
+    return json.loads(options.recorded.read_text())["cases"]
+
+
+def _run_case(case, processes, options, recorded):
+    """Answers of every method on a case, after those of an earlier run."""
     prepare(case, options.cache, options.data)
-    answers = {}
+    answers = dict(recorded)
     limit = options.limit * case.patience
     for peer, process in processes.items():
         asked = process.ask({"do": "variants", "name": case.name}, timeout=120.0)
@@ -278,6 +293,7 @@ def main(argv=None):
         f"{'case @target':<22}{'solver':<21}{'cpu s':>10}{'wall s':>10}"
         f"{'error':>10}{'n_iter':>9}{'ratio':>8}  setting"
     )
+    recorded = _earlier(options)
     results = {"machine": machine, "cases": {}}
 
     def save():
@@ -287,7 +303,8 @@ def main(argv=None):
     try:
         for case in CASES:
             if case.name in names:
-                answers = _run_case(case, processes, options)
+                before = recorded.get(case.name, {})
+                answers = _run_case(case, processes, options, before)
                 results["cases"][case.name] = answers
                 save()
         for name, run in (("cold", _run_cold), ("memory", _run_memory)):

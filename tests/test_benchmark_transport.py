@@ -162,6 +162,21 @@ def test_one_tiny_case_end_to_end(tmp_path, capsys):
     assert f"{TINY} @1e-09" in capsys.readouterr().out
 
 
+def test_recorded_rows_stand_for_methods_that_are_not_run(tmp_path, capsys):
+    row = {"cpu": 1e-9, "wall": 1e-9, "error": 1e-10, "n_iter": 3, "tol": 1e-9}
+    row |= {"budget": 64, "compiling": 0.0, "target": 1e-6}
+    earlier = {"best": [row, None], "runs": [row], "exact": False}
+    file = tmp_path / "earlier.json"
+    file.write_text(json.dumps({"cases": {TINY: {"pot:sinkhorn": earlier}}}))
+    transport.main(
+        ["--cases", TINY, "--peers", "skopt2", "--variants", "auto", "--repeat", "1"]
+        + ["--cache", str(tmp_path), "--recorded", str(file)]
+    )
+    told = capsys.readouterr().out
+    assert told.count("pot:sinkhorn") == 2
+    assert f"1 of 2 rows; not: {TINY} @1e-06" in told
+
+
 def test_unknown_case_is_named():
     with pytest.raises(SystemExit, match=r"unknown cases \['nothing'\]"):
         transport.main(["--cases", "nothing"])
