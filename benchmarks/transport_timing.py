@@ -28,6 +28,9 @@ _CLOSE = 0.3
 # aim below the target: criterion and error are only roughly proportional
 _AIM = 0.7
 
+# wall seconds to a processor second on a machine that others use
+_BUSY = 4.0
+
 # seconds of repeated runs of a setting that takes no longer than this
 _SHORT = 0.2
 
@@ -232,7 +235,7 @@ def search(peer, problem, variant, targets, repeat=3, limit=12.0, clock="cpu"):
         that reaches it, or None; ``"preparing"``: seconds of compiling and of the
         first call, which no other time contains.
     """
-    peer.limit = limit
+    peer.limit = limit if clock == "wall" else _BUSY * limit
     prepared = peer.prepare(problem)
     _, preparing, _ = timed(lambda: peer.warm(prepared, variant))
     runs = []

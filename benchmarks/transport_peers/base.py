@@ -27,7 +27,7 @@ class Peer:
         Whether the best setting is searched for. Where not, ``solve`` gets the target
         as its tolerance and a budget of zero.
     limit : float
-        Seconds that one run may take, for libraries that can be told; set by the
+        Wall seconds that one run may take, for libraries that can be told; set by the
         timing code.
     exact : tuple of str
         Variants that solve the problem without regularisation: reported, never
