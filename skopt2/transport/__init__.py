@@ -1,6 +1,8 @@
 """Optimal transport with entropic regularisation."""
 
 from skopt2.transport.mirror import MirrorSinkhorn
+from skopt2.transport.monge_gap import MongeGap, monge_gap
+from skopt2.transport.monge_gap_map import MongeGapMap
 from skopt2.transport.objectives import (
     GroupLassoObjective,
     LinearObjective,
@@ -15,10 +17,13 @@ __all__ = [
     "GroupLassoObjective",
     "LinearObjective",
     "MirrorSinkhorn",
+    "MongeGap",
+    "MongeGapMap",
     "PointCloud",
     "QuadraticObjective",
     "SlicedResult",
     "TransportResult",
+    "monge_gap",
     "sinkhorn",
     "sliced_wasserstein",
 ]

@@ -38,7 +38,7 @@ def check_clouds(X, Y, source):
     ValueError
         If a cloud is empty, not finite, no matrix, or the numbers of features differ.
     """
-    X, Y = _check_cloud(X, "X"), move(_check_cloud(Y, "Y"), source)
+    X, Y = check_cloud(X, "X"), move(check_cloud(Y, "Y"), source)
     if X.shape[1] != Y.shape[1]:
         raise ValueError(
             f"X and Y must have the same number of features, got {X.shape[1]} and "
@@ -50,7 +50,25 @@ def check_clouds(X, Y, source):
     return X, Y
 
 
-def _check_cloud(X, name):
+def check_cloud(X, name):
+    """Return a finite, dense cloud in float32 or float64, where it is.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, d)
+        Points.
+    name : str
+        Name of the parameter, for the messages.
+
+    Returns
+    -------
+    X : array of shape (n, d)
+
+    Raises
+    ------
+    ValueError
+        If it is empty, not finite, or no matrix.
+    """
     if cuda.target_of(X).kind == "cuda":
         return check_matrix(X, False, "a point cloud")
     return as_float(check_array(X, input_name=name))
@@ -175,3 +193,29 @@ def support(X, share):
     if share.min() == share.max():
         return X, None
     return X, asarray_like(share, X, accumulation_dtype(X))
+
+
+def with_mass(X, share):
+    """Return the points with mass, and their shares in host memory.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        Points.
+    share : array of shape (n,) or None
+        Nonnegative shares; None for equal ones.
+
+    Returns
+    -------
+    X : array of shape (k, d)
+        Without the points of mass zero.
+    share : ndarray of shape (k,)
+        Positive, with sum 1, float64.
+    """
+    if share is None:
+        return X, np.full(X.shape[0], 1.0 / X.shape[0])
+    share = to_numpy(share).astype(np.float64)
+    kept = np.flatnonzero(share)
+    if kept.size < share.size:
+        X = take(X, asarray_like(kept, X, namespace(X).int64))
+    return X, share[kept] / share[kept].sum()
