@@ -71,14 +71,16 @@ class LimitedBFGS:
         Rounding of a value, relative to its size or to ``size``.
     size : float, default=0.0
         Size of the terms that a value is the sum of.
+    tol : float, default=0.0
+        Largest derivative at which a start counts as solved, and is not moved.
     """
 
     name = "l_bfgs"
     check_every = 1
 
-    def __init__(self, function, *, memory=10, noise=1e-14, size=0.0):
+    def __init__(self, function, *, memory=10, noise=1e-14, size=0.0, tol=0.0):
         self.function, self.memory = function, memory
-        self.noise, self.size = noise, size
+        self.noise, self.size, self.tol = noise, size, tol
 
     def init(self, x):
         """Return the state of a start.
@@ -95,7 +97,7 @@ class LimitedBFGS:
 
     def step(self, state):
         """Move along the quasi-Newton direction, or stall."""
-        if not state.gradient.any():
+        if np.abs(state.gradient).max(initial=0.0) <= self.tol:
             return state
         direction = -_multiply_inverse(state)
         slope = float(direction @ state.gradient)
@@ -145,7 +147,7 @@ class LimitedBFGS:
 
     def certificate(self, state):
         """Return the value and the largest derivative."""
-        largest = float(np.abs(state.gradient).max()) if state.gradient.size else 0.0
+        largest = float(np.abs(state.gradient).max(initial=0.0))
         return Measure(state.value, largest, stalled=state.stalled)
 
     def finalize(self, state):

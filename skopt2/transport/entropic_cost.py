@@ -14,6 +14,7 @@ import math
 
 from skopt2._core.array import device_of, dot64, namespace, sum64
 from skopt2.solvers.transport.cost import ground_cost
+from skopt2.solvers.transport.self_transport import self_transport
 from skopt2.transport.point_cloud import PointCloud
 from skopt2.transport.problem import check_problem
 from skopt2.transport.sinkhorn import describe, solve
@@ -76,11 +77,54 @@ class EntropicCost:
         self.potentials = found.potentials
         self.marginal_error = found.marginal_error
         f, g = result.solution.f, result.solution.g
-        geometry = problem.geometry
+        return found.objective, self._gradient(problem.geometry, f, g, X, Y)
+
+    def _gradient(self, geometry, f, g, X, Y):
+        """Return sum_j P_ij dc(x_i, y_j) / dx_i, (n, d)."""
         if hasattr(geometry, "cost_gradient"):
-            return found.objective, geometry.cost_gradient(f, g, self.reg)
-        plan = geometry.plan(f, g, self.reg)
-        return found.objective, self.cost.grad_x(X, Y, plan)
+            return geometry.cost_gradient(f, g, self.reg)
+        return self.cost.grad_x(X, Y, geometry.plan(f, g, self.reg))
+
+
+class SelfCost(EntropicCost):
+    """Entropic cost of a cloud to itself, warm-started from its last evaluation.
+
+    Parameters
+    ----------
+    a : ndarray of shape (n,) or None
+        Positive masses with sum 1, in host memory; None for equal ones.
+    metric : str or GroundCost
+        With a gradient.
+    reg : float
+        Regularisation, in the units of the cost.
+    tol : float
+        Tolerance of the marginal error.
+    """
+
+    def __init__(self, a, metric, reg, tol):
+        super().__init__(a, a, metric, reg, tol)
+
+    def value_and_gradient(self, X):
+        """Return W(X, X) and its gradient with respect to both of its arguments.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            Finite points.
+
+        Returns
+        -------
+        value : float
+            Dual objective, a lower bound up to the marginal error.
+        gradient : array of shape (n, d)
+            Twice the gradient with respect to the first argument.
+        """
+        problem = check_problem(self.a, self.a, PointCloud(X, X, self.cost))
+        geometry, a = problem.geometry, problem.a
+        found = self_transport(geometry, a, self.reg, self.tol, self.potentials)
+        self.potentials, self.marginal_error = found.f, found.error
+        value = found.objective + geometry.centring.offset(a, a)
+        return value, 2.0 * self._gradient(geometry, found.f, found.f, X, X)
 
 
 def pair_costs(metric, X, Y, weight):

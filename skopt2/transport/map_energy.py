@@ -23,13 +23,13 @@ Source: T. Uscidda and M. Cuturi, The Monge gap: a regularizer to learn all tran
 maps, ICML 2023 (definition 1, section 4).
 """
 
+import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from skopt2._core.array import all_finite, asarray_like, namespace, to_numpy
-from skopt2.transport.entropic_cost import EntropicCost, pair_costs
+from skopt2.transport.entropic_cost import EntropicCost, SelfCost, pair_costs
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +94,48 @@ class Displacement:
         }
 
 
+def displacement_between(X, Y, a, b, *, n_components=0, length_scale=None, rng=None):
+    """Return the form of a map from one cloud to another, in their own units.
+
+    Parameters
+    ----------
+    X, Y : array of shape (n, d), (m, d)
+        Source and target.
+    a, b : array of shape (n,), (m,)
+        Weights with sum 1, beside the points.
+    n_components : int, default=0
+        Number q of random Fourier features, of the Gaussian kernel
+        exp(-abs(x - x')^2 / (2 length_scale^2)).
+    length_scale : float, default=None
+        In the units of the points; None for the root mean square distance between
+        target and shifted source.
+    rng : numpy.random.Generator, default=None
+        Draws the random features.
+
+    Returns
+    -------
+    form : Displacement
+        Which at W = 0 moves the mean of X to that of Y.
+    """
+    (mean_x, spread_x), (mean_y, spread_y) = _moments(X, a), _moments(Y, b)
+    scale = math.sqrt(spread_x + spread_y) or 1.0
+    shape, phases = (mean_x.size, n_components), np.zeros(0)
+    frequencies = np.zeros(shape)
+    if n_components:
+        length = 1.0 if length_scale is None else length_scale / scale
+        frequencies = rng.standard_normal(shape) / length
+        phases = rng.uniform(0.0, 2.0 * np.pi, n_components)
+    return Displacement(mean_x, scale, (mean_y - mean_x) / scale, frequencies, phases)
+
+
+def _moments(X, weight):
+    """Return the mean in host memory and the total variance."""
+    mean = to_numpy(weight @ X).astype(np.float64)
+    centred = X - asarray_like(mean, X)
+    spread = to_numpy(weight @ (centred * centred)).astype(np.float64)
+    return mean, float(spread.sum())
+
+
 class MapEnergy:
     """The objective of the coefficients and its gradient.
 
@@ -131,11 +173,15 @@ class MapEnergy:
         self.source = self.base if metric == "sqeuclidean" else X
         self.toward = EntropicCost(a, b, metric, reg, tol)
         self.back = EntropicCost(a, a, metric, reg, tol)
-        self.own = EntropicCost(a, a, metric, reg, tol)
-        own_source = EntropicCost(a, a, metric, reg, tol)
-        own_target = EntropicCost(b, b, metric, reg, tol)
-        self.source_cost = own_source.value_and_gradient(self.source, self.source)[0]
-        self.target_cost = own_target.value_and_gradient(Y, Y)[0]
+        self.own = SelfCost(a, metric, reg, tol)
+        self.source_cost, _ = SelfCost(a, metric, reg, tol).value_and_gradient(
+            self.source
+        )
+        self.target_cost, _ = SelfCost(b, metric, reg, tol).value_and_gradient(Y)
+
+    def start(self):
+        """Return the flat coefficients of a translation, which the fit starts from."""
+        return np.zeros(self.form.n_rows * self.form.origin.size)
 
     def image(self, w):
         """Return T(X) for flat coefficients."""
@@ -151,9 +197,8 @@ class MapEnergy:
         value -= 0.5 * self.target_cost
         share = 0.5 * (self.lam - 1.0)
         if share:
-            own, slope = self.own.value_and_gradient(image, image)
-            # The cost is symmetric: both arguments contribute the same gradient.
-            value, gradient = value + share * own, gradient + 2.0 * share * slope
+            own, slope = self.own.value_and_gradient(image)
+            value, gradient = value + share * own, gradient + share * slope
         if self.lam:
             pairs, pull = pair_costs(self.metric, image, self.source, self.weight)
             best, slope = self.back.value_and_gradient(image, self.source)
@@ -183,7 +228,7 @@ class MapEnergy:
         """
         image = self.image(w)
         toward, _ = self.toward.value_and_gradient(image, self.Y)
-        own, _ = self.own.value_and_gradient(image, image)
+        own, _ = self.own.value_and_gradient(image)
         back, _ = self.back.value_and_gradient(image, self.source)
         pairs, _ = pair_costs(self.metric, image, self.source, self.weight)
         terms = (self.toward, self.own, self.back)
@@ -192,29 +237,3 @@ class MapEnergy:
             "gap": pairs - back + 0.5 * (own + self.source_cost),
             "marginal_error": max(term.marginal_error for term in terms),
         }
-
-
-def random_frequencies(dim, n_components, length_scale, rng):
-    """Return frequencies (d, q) and phases (q,) of a Gaussian kernel's features.
-
-    Parameters
-    ----------
-    dim, n_components : int
-        d and q.
-    length_scale : float
-        Of the kernel exp(-abs(z - z')^2 / (2 length_scale^2)).
-    rng : numpy.random.Generator
-        Where the randomness comes from.
-
-    Returns
-    -------
-    frequencies, phases : ndarray
-        Of Rahimi and Recht's random Fourier features.
-    """
-    frequencies = rng.standard_normal((dim, n_components)) / length_scale
-    return frequencies, rng.uniform(0.0, 2.0 * np.pi, n_components)
-
-
-def no_frequencies(dim) -> tuple[Any, Any]:
-    """Return frequencies and phases of an affine map: none."""
-    return np.zeros((dim, 0)), np.zeros(0)

@@ -19,7 +19,7 @@ from skopt2._core import cuda
 from skopt2._core.array import asarray_like, move, namespace, put, sum64
 from skopt2.solvers.transport.cost import METRICS
 from skopt2.transport.clouds import check_clouds, check_mass, with_mass
-from skopt2.transport.entropic_cost import EntropicCost, pair_costs
+from skopt2.transport.entropic_cost import EntropicCost, SelfCost, pair_costs
 from skopt2.transport.problem import check_positive
 from skopt2.transport.sinkhorn import check_options
 
@@ -85,7 +85,7 @@ def monge_gap(
     tol : float, default=1e-6
         Tolerance of the marginal error of the entropic problems.
     max_iter : int, default=None
-        Largest number of iterations for each of them; None for 10000.
+        Largest number of iterations for the coupling; None for 10000.
     device : {None, "cpu", "cuda", "cuda:<number>", "auto"}, default=None
         Where to compute; None where ``X`` lives.
 
@@ -160,9 +160,9 @@ def _gap(X, Y, share, reg, metric, debiased, tol, max_iter):
         # The map's own coupling has an entropy too.
         value += reg * float(share @ (np.log(share) - 1.0))
         return value, pairs + apart, gradient, errors[0]
-    for points, factor in ((X, 0.0), (Y, 1.0)):
-        own = EntropicCost(share, share, metric, reg, tol, max_iter)
-        cost, slope = own.value_and_gradient(points, points)
+    for points, factor in ((X, 0.0), (Y, 0.5)):
+        own = SelfCost(share, metric, reg, tol)
+        cost, slope = own.value_and_gradient(points)
         value, gradient = value + 0.5 * cost, gradient + factor * slope
         errors.append(own.marginal_error)
     return value, pairs + apart, gradient, max(errors)

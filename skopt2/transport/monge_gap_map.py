@@ -4,16 +4,10 @@ import math
 from dataclasses import replace
 from numbers import Integral, Real
 
-import numpy as np
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 
 from skopt2._core import cuda
-from skopt2._core.array import (
-    asarray_like,
-    move,
-    namespace,
-    to_numpy,
-)
+from skopt2._core.array import asarray_like, move, namespace
 from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.iterate import iterate
 from skopt2._core.random import spawn
@@ -21,13 +15,8 @@ from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.solvers.quasi_newton import LimitedBFGS
 from skopt2.solvers.transport.cost import METRICS
 from skopt2.transport.clouds import check_cloud, check_mass, with_mass
-from skopt2.transport.entropic_cost import EntropicCost, mean_cost
-from skopt2.transport.map_energy import (
-    Displacement,
-    MapEnergy,
-    no_frequencies,
-    random_frequencies,
-)
+from skopt2.transport.entropic_cost import EntropicCost, SelfCost, mean_cost
+from skopt2.transport.map_energy import MapEnergy, displacement_between
 from skopt2.transport.problem import check_positive
 
 CERTIFICATE = "largest derivative"
@@ -218,7 +207,7 @@ class MongeGapMap(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
         with data.target.activate():
             energy = self._energy(data, target, weight)
             rounding = PRECISION[_name_of(data.X)][1]
-            solver = LimitedBFGS(energy, noise=rounding, size=1.0)
+            solver = LimitedBFGS(energy, noise=rounding, size=1.0, tol=self.tol)
 
             def describe(w):
                 return self._describe(w, energy)
@@ -231,10 +220,9 @@ class MongeGapMap(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
                 max_checks=self.max_iter,
             )
             resume = self._take_resume(data)
-            start = np.zeros(energy.form.n_rows * data.X.shape[1])
             result = iterate(
                 solver,
-                None if resume is not None else solver.init(start),
+                None if resume is not None else solver.init(energy.start()),
                 tol=self.tol,
                 max_iter=self.max_iter,
                 time_limit=self.time_limit,
@@ -302,11 +290,12 @@ class MongeGapMap(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
         image, a = with_mass(image, a)
         Y, b = with_mass(asarray_like(Y, image), b)
         tol = PRECISION[_name_of(image)][0]
-        values = [
-            EntropicCost(p, q, self.metric, self.reg_, tol).value_and_gradient(P, Q)[0]
-            for p, q, P, Q in ((a, b, image, Y), (a, a, image, image), (b, b, Y, Y))
-        ]
-        return 0.5 * (values[1] + values[2]) - values[0]
+        cross = EntropicCost(a, b, self.metric, self.reg_, tol)
+        value, _ = cross.value_and_gradient(image, Y)
+        for weight, points in ((a, image), (b, Y)):
+            own = SelfCost(weight, self.metric, self.reg_, tol)
+            value -= 0.5 * own.value_and_gradient(points)[0]
+        return -value
 
     def _check_target(self, data, target, weight):
         """Return the data for fingerprints, the target, and its weights on the host."""
@@ -332,19 +321,17 @@ class MongeGapMap(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
         """Return the objective of the coefficients."""
         X, a = with_mass(data.X, data.sample_weight)
         Y, b = with_mass(Y, weight)
-        on_device = asarray_like(a, X), asarray_like(b, X)
-        mean_x, spread_x = _moments(X, on_device[0])
-        mean_y, spread_y = _moments(Y, on_device[1])
-        scale = math.sqrt(spread_x + spread_y) or 1.0
-        if self.map == "affine":
-            frequencies = no_frequencies(X.shape[1])
-        else:
-            length = 1.0 if self.length_scale is None else self.length_scale / scale
-            rng = spawn(self.random_state, 1)[0]
-            frequencies = random_frequencies(X.shape[1], self.n_components, length, rng)
-        form = Displacement(mean_x, scale, (mean_y - mean_x) / scale, *frequencies)
-        shifted = X + asarray_like(mean_y - mean_x, X)
-        kappa = mean_cost(self.metric, shifted, Y, *on_device) or 1.0
+        weights = asarray_like(a, X), asarray_like(b, X)
+        form = displacement_between(
+            X,
+            Y,
+            *weights,
+            n_components=0 if self.map == "affine" else int(self.n_components),
+            length_scale=self.length_scale,
+            rng=spawn(self.random_state, 1)[0],
+        )
+        shifted = X + asarray_like(form.scale * form.shift, X)
+        kappa = mean_cost(self.metric, shifted, Y, *weights) or 1.0
         self.reg_ = float(self.reg) * (kappa if self.normalize_cost else 1.0)
         return MapEnergy(
             X,
@@ -394,24 +381,17 @@ class MongeGapMap(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
             check_positive(self.time_limit, "time_limit", "Or None for no limit.")
         for name in ("gap_strength", "alpha", "tol"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not (
-                isinstance(value, Real) and 0 <= value < math.inf
-            ):
+            if not (_is(value, Real) and 0 <= value < math.inf):
                 raise ValueError(f"{name} must be a number >= 0; got {value!r}.")
         for name in ("n_components", "max_iter"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not (
-                isinstance(value, Integral) and value >= 1
-            ):
+            if not (_is(value, Integral) and value >= 1):
                 raise ValueError(f"{name} must be a positive integer; got {value!r}.")
 
 
-def _moments(X, weight):
-    """Return the mean in host memory and the total variance."""
-    mean = to_numpy(weight @ X).astype(np.float64)
-    centred = X - asarray_like(mean, X)
-    spread = to_numpy(weight @ (centred * centred)).astype(np.float64)
-    return mean, float(spread.sum())
+def _is(value, kind):
+    """Tell whether a value is a number of a kind, and no bool."""
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _name_of(X):
