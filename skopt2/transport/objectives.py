@@ -19,7 +19,7 @@ from skopt2._core.array import (
     namespace,
     to_numpy,
 )
-from skopt2.transport.problem import _check_cost as check_cost
+from skopt2.transport.problem import check_cost
 
 
 class LinearObjective:

@@ -117,7 +117,7 @@ def check_problem(a, b, cost, *, device=None, balanced=True):
     points = hasattr(cost, "geometry")
     source, target = cuda.resolve(device, cost.X if points else cost)
     if not points:
-        cost = move(_check_cost(cost, source), target)
+        cost = move(check_cost(cost, source), target)
     n, m = (int(k) for k in cost.shape)
     a, total_a = _check_masses(a, n, "a", "row")
     b, total_b = _check_masses(b, m, "b", "column")
@@ -177,8 +177,26 @@ def check_positive(value, name, fix):
     raise ValueError(f"{name} must be a positive number; got {value!r}. {fix}")
 
 
-def _check_cost(cost, source):
-    """Return a finite matrix in float32 or float64."""
+def check_cost(cost, source):
+    """Return a finite matrix in float32 or float64, where it is.
+
+    Parameters
+    ----------
+    cost : array-like of shape (n, m)
+        What the user passed.
+    source : Target
+        Where it lives.
+
+    Returns
+    -------
+    cost : array of shape (n, m)
+        Itself where nothing had to change.
+
+    Raises
+    ------
+    ValueError
+        If it is sparse, empty, not finite, or no matrix.
+    """
     if is_sparse(cost):
         raise ValueError(
             "cost must be dense: an entry that a sparse matrix leaves out is a cost of "

@@ -27,6 +27,8 @@ from skopt2._core.array import dot64, namespace
 PATIENCE = 5
 # Far more than halving needs; kernels that are not positive definite may need it.
 MAX_STEPS = 1000
+# Steps between two looks at the error where a look waits for a device.
+DEVICE_PERIOD = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +77,12 @@ def self_transport(geometry, a, eps, tol, f=None):
     xp = namespace(a)
     log_a, f = xp.log(a), xp.zeros_like(a) if f is None else f
     best, idle = None, 0
+    period = 1 if xp is np else DEVICE_PERIOD
     for step in range(1, MAX_STEPS + 1):
         new = eps * log_a + geometry.row_softmin(f, eps)
+        if step % period:
+            f = 0.5 * (f + new)
+            continue
         with np.errstate(over="ignore"):
             excess = xp.expm1((f - new) / eps)
         error = 2.0 * dot64(a, xp.abs(excess))
