@@ -28,6 +28,9 @@ from skopt2.solvers.distinct_rows import DistinctRows
 # Rows of a tall matrix are gathered this many at a time, which keeps the block of
 # selected columns in the cache between its copy and its product.
 ROWS = 4096
+# A few columns of a sparse X may be scattered into a block of so many elements, if this
+# share of them is stored.
+DENSE, FULL = 2**22, 0.01
 # Entries of a block of differences.
 BLOCK = 1_000_000
 
@@ -278,7 +281,9 @@ class Block:
         design = self.design
         if design.sparse:
             return self._sparse_gram(new, h)
-        if design.on_host and (design.n > 2 * ROWS or self._held < self.m):
+        # Columns that are held already are chunked only for a symmetric product.
+        tall = design.n > 2 * ROWS and 2 * new.size > self.m
+        if design.on_host and (tall or self._held < self.m):
             return self._chunked_gram(new, h, single)
         A = self.matrix()
         columns = A[:, new] if design.on_host else self._take(A, new)
@@ -296,11 +301,13 @@ class Block:
         design = self.design
         A = self.matrix()
         B = A[:, new] if design.on_host else self._take(A, new)
-        scaled = (
-            B.multiply(h[:, None]).tocsc() if design.on_host else B.multiply(h[:, None])
-        )
-        product = A.T @ scaled
-        out = design.to_host(product.toarray())
+        if design.on_host and new.size * design.n <= DENSE and _is_full(B):
+            # Few columns with many elements: scattered, they need no search.
+            out = design.to_host(A.T @ (B.toarray() * h[:, None]))
+        else:
+            scaled = B.multiply(h[:, None])
+            out = A.T @ (scaled.tocsc() if design.on_host else scaled)
+            out = design.to_host(out.toarray())
         if design.means is not None:
             mean = design.means[self.ids]
             cross = design.to_host(A.T @ h)
@@ -318,12 +325,16 @@ class Block:
         equal = h.strides == (0,)
         root = None if equal else np.sqrt(h)
         dtype = np.float32 if single else design.s.dtype
-        means = None if design.means is None else design.means[self.ids]
+        held = self._held == m
+        means = None if held or design.means is None else design.means[self.ids]
         room = np.empty((min(ROWS, design.n), m), dtype=dtype, order="F")
         out = np.zeros((m, new.size))
         for start in range(0, design.n, ROWS):
             rows = slice(start, min(start + ROWS, design.n))
-            source = design.X[rows] if every else design.X[rows][:, self.ids]
+            if held:
+                source = self._buffer[rows, :m]
+            else:
+                source = design.X[rows] if every else design.X[rows][:, self.ids]
             chunk = room[: source.shape[0]]
             # Centred before it is rounded, and both in one pass.
             if means is None:
@@ -335,3 +346,8 @@ class Block:
             # The same matrix on both sides is a symmetric product, half the work.
             out += chunk.T @ (chunk if whole else chunk[:, new])
         return out * float(h[0]) if equal else out
+
+
+def _is_full(B):
+    """Tell whether enough of a sparse matrix is stored to treat it as dense."""
+    return B.nnz >= FULL * B.shape[0] * B.shape[1]

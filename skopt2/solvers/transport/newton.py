@@ -107,7 +107,11 @@ class SinkhornNewton(BalancedSolver):
         """Go to the next level of regularisation."""
         memory = state.memory
         memory.update(
-            level=memory["level"] + 1, left=PERIOD, newton=0, curved=False, best=math.inf
+            level=memory["level"] + 1,
+            left=PERIOD,
+            newton=0,
+            curved=False,
+            best=math.inf,
         )
         state.f = state.f + state.eps * state.x
         state.g = state.g + state.eps * state.y
