@@ -1,6 +1,6 @@
 """Levels of regularisation, from coarse to the one that is asked for.
 
-Symbols: eps the regularisation, eps_k = max(eps, 0.1 max|C - min| 4^-k) its levels.
+Symbols: eps the regularisation, eps_k = max(eps, 0.1 (max C - min C) 4^-k) its levels.
 
 Small regularisation makes a dual objective whose Newton steps only hold nearby, and
 sweeps that forget slowly. Potentials in the units of the cost change little from one
@@ -17,13 +17,13 @@ FIRST, FACTOR = 0.1, 4.0
 LEVEL_TOL = 1e-2
 
 
-def levels(scale, eps):
+def levels(spread, eps):
     """Return decreasing levels of regularisation that end with ``eps``.
 
     Parameters
     ----------
-    scale : float
-        Largest absolute cost.
+    spread : float
+        Range of the costs.
     eps : float
         Regularisation that is asked for.
 
@@ -31,7 +31,7 @@ def levels(scale, eps):
     -------
     levels : list of float
     """
-    found, level = [], FIRST * scale
+    found, level = [], FIRST * spread
     while level > 1.2 * eps:
         found.append(level)
         level /= FACTOR

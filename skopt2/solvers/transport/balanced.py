@@ -1,11 +1,8 @@
 """What the solvers of balanced transport share: start, measure, end, checkpoint."""
 
 import math
-from dataclasses import asdict
-
 from skopt2._core.array import asarray_like, namespace
 from skopt2._core.result import Measure
-from skopt2.solvers.transport.relaxation import Relaxation
 from skopt2.solvers.transport.state import DualState, Potentials
 from skopt2.solvers.transport.stored import StoredPlan
 from skopt2.solvers.transport.streamed_plan import StreamedPlan
@@ -14,6 +11,8 @@ from skopt2.solvers.transport.streamed_plan import StreamedPlan
 PERIOD = 10
 # Measures without progress, at the floor of rounding, before the search is given up.
 PATIENCE = 10
+# Marginal error down to which sums in float32 will do.
+SINGLE = 1e-5
 # Relative rounding error of the plan above which the error is measured anew for the
 # potentials as they are returned.
 ROUNDING = 4e-13
@@ -64,6 +63,7 @@ class BalancedSolver:
             g = self.eps * xp.log(self.b) + geometry.col_softmin(f, self.eps)
         else:
             f, g = geometry.reduction()
+            f, g = f + self.eps * xp.log(self.a), g + self.eps * xp.log(self.b)
         state = DualState(f, g, self.eps)
         state.memory = self._memory(warm)
         self.plan.renew(state)
@@ -71,7 +71,7 @@ class BalancedSolver:
 
     def _memory(self, warm):
         """Return what a solver remembers, at its start."""
-        return {**asdict(Relaxation()), "sweeps": 0, "idle": 0, "best": math.inf}
+        return {"sweeps": 0, "idle": 0, "best": math.inf}
 
     def sweep(self, state, omega=1.0):
         """Take one sweep."""
@@ -85,6 +85,9 @@ class BalancedSolver:
         """Return the Measure of a state, for the potentials as they are returned."""
         plan = self.plan
         error = plan.error(state)
+        if state.single is not None and error <= max(self.tol, SINGLE):
+            plan.sharpen(state)
+            error = plan.error(state)
         if error <= self.tol and not state.exact and self.floor > ROUNDING:
             plan.absorb(state)
             state.exact = True

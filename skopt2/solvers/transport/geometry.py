@@ -75,12 +75,25 @@ class DenseGeometry:
         """Largest absolute cost."""
         return max_abs(self.C)
 
+    @functools.cached_property
+    def spread(self):
+        """Largest cost after :meth:`reduction`: terms of one side do not count."""
+        f, g = self.reduction()
+        return max(
+            float(self.xp.max(self.C[rows, :] - f[rows, None] - g[None, :]))
+            for rows in self._blocks()
+        )
+
     def reduction(self):
         """Return potentials (f, g) that leave nonnegative costs with tight zeros.
 
         f_i = min_j C_ij, g_j = min_i (C_ij - f_i): every row and every column of
         C - f - g has a zero, so that the kernel there has an entry 1, whatever eps.
         """
+        return self._reduction
+
+    @functools.cached_property
+    def _reduction(self):
         xp = self.xp
         f = xp.min(self.C, axis=1)
         best = None

@@ -27,14 +27,17 @@ with sparse Newton iterations, ICLR 2024; B. Schmitzer, Stabilized sparse scalin
 algorithms for entropy regularized transport problems, SIAM J. Sci. Comput. 41, 2019.
 """
 
+import functools
 import math
 from dataclasses import replace
 
-from skopt2._core.array import dot64, max_abs, sum64
+import numpy as np
+
+from skopt2._core.array import asarray_like, dot64, max_abs, sum64, to_numpy
 from skopt2.solvers.transport.annealing import LEVEL_TOL, levels
 from skopt2.solvers.transport.balanced import PERIOD, BalancedSolver
 from skopt2.solvers.transport.components import balance
-from skopt2.solvers.transport.newton_system import DENSE_SHARE, NewtonSystem, Plan
+from skopt2.solvers.transport.newton_system import NewtonSystem, Plan
 
 # Newton steps after which a level that is not the last one is left.
 LEVEL_STEPS = 30
@@ -55,8 +58,18 @@ class SinkhornNewton(BalancedSolver):
 
     def __init__(self, geometry, a, b, eps, *, tol=1e-6):
         super().__init__(geometry, a, b, eps, tol=tol)
-        self.levels = levels(geometry.scale, eps)
         self.system = NewtonSystem()
+
+    @functools.cached_property
+    def spread(self):
+        """Range of the costs; terms of one side, which change nothing, are left out."""
+        geometry = self.geometry
+        return geometry.spread if geometry.stored else geometry.scale
+
+    @functools.cached_property
+    def levels(self):
+        """Levels of regularisation."""
+        return levels(self.spread, self.eps)
 
     def start(self, f=None, g=None):
         """Return the state at the first level, or at the last one with potentials."""
@@ -75,6 +88,26 @@ class SinkhornNewton(BalancedSolver):
             "newton": 0,
             "curved": False,
         }
+
+    def take_over(self, state, near):
+        """Go on from a state of another solver.
+
+        Parameters
+        ----------
+        state : DualState
+            At the last level.
+        near : bool
+            Whether its error is small enough to begin there; otherwise from the first
+            level on.
+        """
+        memory = state.memory
+        memory.update(self._memory(True), left=0)
+        self.system.forget()
+        if state.single is not None:
+            self.plan.sharpen(state)
+        if not near and len(self.levels) > 1:
+            memory["level"] = -1
+            self._descend(state)
 
     def interval(self, state):
         """Return the number of steps to the next measure."""
@@ -123,47 +156,54 @@ class SinkhornNewton(BalancedSolver):
         """Take a Newton step and a sweep."""
         plan, memory = self.plan, state.memory
         error = plan.error(state)
-        share = min(LEVEL_TOL, error)
-        S = self._entries(state, share)
-        if memory["curved"] and S is not None and self._balance(state, error):
+        if memory["curved"] and self._balance(state, error):
             error = plan.error(state)
-            S = self._entries(state, min(LEVEL_TOL, error))
+        S = plan.large_entries(state, min(LEVEL_TOL, error))
+        if S is None and not self.geometry.stored:
+            # Too many entries to hold: this is a plan for sweeps.
+            memory["left"] = PERIOD
+            return
+        dx, dy, p, q = self._direction(state, S, error)
+        if not self._search(state, dx, dy, p, q, error):
+            memory["left"] = PERIOD
+        memory["curved"] = max(max_abs(dx), max_abs(dy)) > LINEAR
+        self.sweep(state)
+
+    def _direction(self, state, S, error):
+        """Return the Newton direction (dx, dy) and the errors of rows and columns."""
         p, q = self.a - state.rows, self.b - state.cols
-        if S is None:
-            point = Plan(state.rows, state.cols, dense=plan.matrix(state))
-        else:
-            point = Plan(state.rows, state.cols, S, S.T.tocsr())
         mu = SHIFT * min(error, 1e-3)
         tol = max(1e-10, min(0.1, math.sqrt(error)))
-        dx, dy, _ = self.system.solve(point, p, q, mu, tol)
-        moved = self._search(state, dx, dy, p, q, error)
-        largest = max(max_abs(dx), max_abs(dy))
-        memory["curved"] = largest > LINEAR
-        if not moved:
-            memory["left"] = PERIOD
-        self.sweep(state)
+        if S is None:
+            point = Plan(state.rows, state.cols, dense=self.plan.matrix(state))
+            dx, dy, _ = self.system.solve(point, p, q, mu, tol)
+        else:
+            host = [to_numpy(z).astype(np.float64) for z in (state.rows, state.cols)]
+            point = Plan(*host, S, S.T.tocsr())
+            right = [to_numpy(z).astype(np.float64) for z in (p, q)]
+            dx, dy, _ = self.system.solve(point, *right, mu, tol)
+        return asarray_like(dx, self.a), asarray_like(dy, self.b), p, q
 
     def _balance(self, state, error):
         """Balance the flows between weakly connected pieces; False if nothing moved."""
         # Of what is dropped here, no more than this is left after the balance.
         goal = 1e-3 * error
-        S = self._entries(state, goal)
-        shift = None if S is None else balance(S, self.a, self.b, error, goal)
+        S = self.plan.large_entries(state, goal)
+        if S is None:
+            return False
+        shift = balance(S, to_numpy(self.a), to_numpy(self.b), error, goal)
         if shift is None:
             return False
+        dx, dy = asarray_like(shift[0], self.a), asarray_like(shift[1], self.b)
         before = sum64(state.rows)
-        linear = dot64(self.a, shift[0]) + dot64(self.b, shift[1])
-        self.plan.move(state, *shift)
+        linear = dot64(self.a, dx) + dot64(self.b, dy)
+        self.plan.move(state, dx, dy)
         if not linear > sum64(state.rows) - before:
             # The entries that were dropped grew.
-            self.plan.move(state, -shift[0], -shift[1])
+            self.plan.move(state, -dx, -dy)
             return False
         self.sweep(state)
         return True
-
-    def _entries(self, state, share):
-        n, m = state.kernel.shape
-        return self.plan.large_entries(state, share, int(DENSE_SHARE * n * m))
 
     def _search(self, state, dx, dy, p, q, error):
         """Shorten the step until it is one of ascent; False where none is."""

@@ -35,8 +35,13 @@ import scipy.sparse as sp
 from scipy.linalg import blas, lapack
 from scipy.sparse.linalg import splu
 
-# Share of entries above which the plan is handled as a dense matrix.
-DENSE_SHARE = 0.12
+from skopt2._core.array import (
+    accumulation_dtype,
+    cholesky_solve,
+    device_of,
+    namespace,
+)
+
 # Products of a sparse Schur complement that cost as much as n m^2 / DENSE_RATE of a
 # dense one.
 DENSE_RATE = 250.0
@@ -45,8 +50,12 @@ SPARSE_RATE = 7e-5
 # Growth of neighbourhoods up to which a graph is one of few dimensions, and entries of
 # the factor per entry of the matrix there, in thin graphs, and in others.
 FLAT_GROWTH, FLAT_FILL, THIN_FILL, FILL = 5.0, 2.0, 4.0, 9.0
-# Largest order of a dense factorisation.
-DENSE_ORDER = 5000
+# Largest order of a dense factorisation, fill of a sparse one, and number of products in
+# a sparse matrix product.
+DENSE_ORDER, LARGEST_FILL, LARGEST_PRODUCT = 5000, 3e7, 3e8
+# Seconds per product of a sparse and of a dense matrix product, per m^3 of a dense
+# factorisation and per entry of the factor of a sparse one. Only ratios matter.
+PRODUCT, DENSE_PRODUCT, DENSE_FACTOR, SPARSE_FACTOR = 2e-9, 8e-12, 7e-12, 9e-8
 # Iterations of a solve with a fresh factor, and with none.
 FRESH_LIMIT, PLAIN_LIMIT = 60, 250
 # Smallest entry of the float32 product: its square is not subnormal.
@@ -63,8 +72,9 @@ class Plan:
         Full sums.
     S, St : sparse array of shape (n, m), (m, n) or None
         Large entries in CSR, and their transpose in CSR.
-    dense : ndarray of shape (n, m) or None
-        The whole plan, where it is not sparse.
+    dense : array of shape (n, m) or None
+        The whole plan, where it is not sparse. Of any namespace, with the sums; the
+        rest is of NumPy.
     """
 
     rows: Any
@@ -117,6 +127,8 @@ class NewtonSystem:
         dx, dy : ndarray of shape (n,), (m,)
         n_iter : int
         """
+        if namespace(p) is not np:
+            return *_solve_dense(plan.dense, p, q, plan.rows, plan.cols, mu), 1
         if p.shape[0] < q.shape[0]:
             dy, dx, n_iter = self._solve(plan.transposed(), q, p, mu, tol)
         else:
@@ -141,6 +153,27 @@ class NewtonSystem:
             dy, more, _ = pcg(schur, rhs, self.factor, tol, limit)
             n_iter += more
         return scale * (p - plan.times(dy)), dy, n_iter
+
+
+def _solve_dense(P, p, q, rows, cols, mu):
+    """Return (dx, dy) by one dense factorisation, in any namespace."""
+    xp = namespace(P)
+    wide = accumulation_dtype(P)
+    P, p, q, rows, cols = (xp.astype(z, wide) for z in (P, p, q, rows, cols))
+    scale = 1.0 / ((1.0 + mu) * rows)
+    W = P * xp.sqrt(scale)[:, None]
+    T = xp.matrix_transpose(W) @ W
+    eye = xp.eye(T.shape[0], dtype=wide, device=device_of(T))
+    T = T - T * eye
+    left = mu * (cols + (scale * rows) @ P)
+    diagonal = left + xp.sum(T, axis=1)
+    dy = None
+    while dy is None:
+        dy = cholesky_solve(diagonal[:, None] * eye - T, q - (scale * p) @ P)
+        # A shift as large as the diagonal itself cannot fail.
+        left = 10.0 * left + 1e-15 * diagonal
+        diagonal = diagonal + left
+    return scale * (p - P @ dy), dy
 
 
 def pcg(operator, rhs, precondition, tol, limit):
@@ -212,7 +245,7 @@ def factorise(plan, mu):
     products = float(np.dot(length, length.astype(np.float64)))
     if products > n * m * m / DENSE_RATE and m <= DENSE_ORDER:
         return _dense_factor(plan.S.toarray(), plan, scale, mu)
-    if products > m * DENSE_ORDER:
+    if products > LARGEST_PRODUCT:
         return _Jacobi(plan, scale, mu)
     half = plan.S.copy()
     half.data = half.data * np.repeat(scale, length)
@@ -239,12 +272,43 @@ def laplacian_factor(weights, left):
     m = left.shape[0]
     columns = np.repeat(np.arange(m), np.diff(weights.indptr))
     weights.data[weights.indices == columns] = 0.0
-    if fill_of(weights) <= SPARSE_RATE * m**3 or m > DENSE_ORDER:
+    fill = fill_of(weights)
+    if fill <= min(SPARSE_RATE * m**3, LARGEST_FILL):
         return _sparse_factor(weights, left)
+    if m > DENSE_ORDER:
+        return None
     # Symmetric: the transpose is in Fortran order without a copy.
     matrix = weights.toarray().T
     np.negative(matrix, out=matrix)
     return _cholesky(matrix, left)
+
+
+def seconds_of_factor(S, n, m):
+    """Return a rough time of one factorisation, for the choice between algorithms.
+
+    Parameters
+    ----------
+    S : sparse array of shape (n, m) or None
+        Large entries of the plan; None for a dense one.
+    n, m : int
+        Numbers of rows and columns.
+
+    Returns
+    -------
+    seconds : float
+    """
+    n, m = max(n, m), min(n, m)
+    dense = DENSE_PRODUCT * n * m * m + DENSE_FACTOR * m**3
+    if S is None:
+        return dense
+    per_row = S.nnz / n
+    products = n * per_row * per_row
+    sparse = SPARSE_FACTOR * THIN_FILL * min(products, m * m)
+    if per_row <= THIN_FILL:
+        sparse = min(sparse, dense)
+    elif m <= DENSE_ORDER:
+        sparse = DENSE_FACTOR * m**3
+    return min(dense, PRODUCT * products + sparse)
 
 
 def fill_of(graph):

@@ -19,7 +19,7 @@ import math
 from dataclasses import dataclass
 
 # Two rates that differ by less, relative to their logarithms, are one asymptotic rate.
-AGREEMENT = 0.3
+AGREEMENT = 0.6
 
 
 @dataclass
@@ -34,6 +34,8 @@ class Relaxation:
         Error at the last measure.
     rate : float, default=1.0
         Factor per sweep between the last two measures.
+    before : float, default=1.0
+        The same between the two measures before.
     age : int, default=0
         Measures since the relaxation changed.
     objective : float, default=-inf
@@ -43,14 +45,39 @@ class Relaxation:
     omega: float = 1.0
     last: float = math.inf
     rate: float = 1.0
+    before: float = 1.0
     age: int = 0
     objective: float = -math.inf
 
-    @property
-    def contraction(self):
-        """Estimate of the best factor per sweep that a relaxation can give."""
-        s = 2.0 / self.omega - 1.0
-        return max(self.rate if self.omega == 1.0 else self.omega - 1.0, 1.0 - 2.0 * s)
+    def remaining(self, tol):
+        """Return how many more sweeps the observed rate promises to take.
+
+        Parameters
+        ----------
+        tol : float
+            Error to reach.
+
+        Returns
+        -------
+        sweeps : float
+            Infinite without a rate.
+        """
+        if self.last <= tol:
+            return 0.0
+        w, p = self.omega, self.rate
+        if tol <= 0.0:
+            return math.inf
+        if w > 1.0 and (self.age == 0 or (self.age == 1 and p >= 1.0)):
+            # The rate is that of the old relaxation, or of the jump to the new one.
+            p = w - 1.0
+        elif w > 1.0 and self.age > 1:
+            p = math.sqrt(p * self.before)
+        if not 0.0 < p < 1.0:
+            return math.inf
+        if w == 1.0:
+            s = math.sqrt(1.0 - p)
+            p = (1.0 - s) / (1.0 + s)
+        return math.log(tol / self.last) / math.log(max(p, w - 1.0, 1e-3))
 
     def update(self, error, objective, sweeps):
         """Adapt to a measure.
@@ -70,32 +97,33 @@ class Relaxation:
             self.rate, self.age = 1.0, 0
             self.objective = objective
             return
-        before, self.rate = self.rate, (error / old) ** (1.0 / sweeps)
-        fell = objective < self.objective - 1e-12 * abs(self.objective)
+        self.before = before = self.rate
+        self.rate = (error / old) ** (1.0 / sweeps)
+        fell = objective < self.objective - 1e-8 * abs(self.objective)
         self.objective = objective
         if self.omega > 1.0 and self.rate >= 1.0:
-            if self.age > 3 or fell:
+            if fell or (self.age > 3 and self.rate * before >= 1.0):
                 self._set(1.0 + 0.5 * (self.omega - 1.0))
         elif self.age >= 2 and self.rate < 1.0:
-            self._grow(before)
+            self._grow()
 
-    def _grow(self, before):
+    def _grow(self):
         """Raise the relaxation if the rate says that it is too small."""
-        w, p = self.omega, self.rate
+        w, p, before = self.omega, self.rate, self.before
         if w == 1.0:
-            settled = 0.0 < before < 1.0 and abs(
+            q, least = p, 0.1
+            if not 0.0 < before < 1.0 or abs(
                 math.log(p) - math.log(before)
-            ) < AGREEMENT * abs(math.log(p))
-            if not settled:
+            ) > AGREEMENT * abs(math.log(p)):
                 return
-            q = p
-        elif p > w - 1.0 + 0.1 * (2.0 - w):
-            q = (p + w - 1.0) ** 2 / (p * w * w)
         else:
-            return
+            # A single slow interval is a beat of the complex modes.
+            p = min(p, math.sqrt(p * before))
+            if p <= w - 1.0 + 0.1 * (2.0 - w):
+                return
+            q, least = (p + w - 1.0) ** 2 / (p * w * w), 0.5 * (2.0 / w - 1.0)
         if 0.0 < q < 1.0:
-            s, now = math.sqrt(1.0 - q), 2.0 / w - 1.0
-            wider = 2.0 / (1.0 + max(s, 0.5 * now if w > 1.0 else 0.1))
+            wider = 2.0 / (1.0 + max(math.sqrt(1.0 - q), least))
             if wider > w:
                 self._set(wider)
 

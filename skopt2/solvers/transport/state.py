@@ -45,6 +45,8 @@ class DualState:
         Logarithms of the scalings since then.
     kernel : array of shape (n, m) or None
         Kernel at f and g; None where it has to be computed.
+    single : ndarray of shape (n, m) or None
+        The kernel in float32, for sweeps far from the solution.
     u, v : array of shape (n,), (m,)
         exp(x) and exp(y).
     rows, cols : array of shape (n,), (m,)
@@ -54,8 +56,6 @@ class DualState:
     exact : bool
         Whether the potentials have been rounded to what is returned, f and g alone,
         since the last step.
-    n_steps : int
-        Sweeps and Newton steps so far.
     error : float
         Marginal error at the last measure.
     memory : dict
@@ -68,12 +68,12 @@ class DualState:
     x: Any = None
     y: Any = None
     kernel: Any = None
+    single: Any = None
     u: Any = None
     v: Any = None
     rows: Any = None
     cols: Any = None
     fresh: bool = False
     exact: bool = False
-    n_steps: int = 0
     error: float = math.inf
     memory: dict = field(default_factory=dict)

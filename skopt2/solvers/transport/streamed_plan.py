@@ -10,8 +10,9 @@ and are computed when something asks for them.
 """
 
 import numpy as np
+import scipy.sparse as sp
 
-from skopt2._core.array import dot64, sum64
+from skopt2._core.array import dot64, sum64, to_numpy
 
 
 class StreamedPlan:
@@ -37,6 +38,12 @@ class StreamedPlan:
         """Forget what belongs to other potentials."""
         self.reset(state)
         state.fresh = False
+
+    def round(self, state):
+        """Do nothing: there is no kernel."""
+
+    def sharpen(self, state):
+        """Do nothing: there is no kernel."""
 
     def reset(self, state):
         """Set the scalings to one, which they remain."""
@@ -64,6 +71,38 @@ class StreamedPlan:
         moved = self.geometry.sweep(state.f, state.g, *masses, state.eps, omega)
         state.f, state.g, _ = moved
         state.fresh = False
+
+    def move(self, state, dx, dy):
+        """Add to the logarithms of the scalings, and compute the sums there."""
+        state.f = state.f + state.eps * dx
+        state.g = state.g + state.eps * dy
+        state.exact = False
+        self.refresh(state)
+
+    def large_entries(self, state, share):
+        """Return the entries P_ij > share min(a) min(b); None if there are too many.
+
+        Parameters
+        ----------
+        state : DualState
+            Of this plan.
+        share : float
+            No row or column loses more than this share of its mass.
+
+        Returns
+        -------
+        S : sparse array of shape (n, m) or None
+            CSR in float64, in host memory.
+        """
+        masses = float(self.xp.min(self.a)) * float(self.xp.min(self.b))
+        where = (state.f, state.g, state.eps)
+        threshold = share * masses
+        if self.geometry.cap_threshold(*where, threshold) > threshold:
+            return None
+        state.rows, state.cols, S = self.geometry.sparsify(*where, threshold)
+        state.fresh = True
+        S = to_numpy(S)
+        return sp.csr_array((S.data.astype(np.float64), S.indices, S.indptr), S.shape)
 
     def error(self, state):
         """Return the marginal error |r - a|_1 + |c - b|_1; waits."""
