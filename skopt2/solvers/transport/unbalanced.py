@@ -1,0 +1,276 @@
+"""Unbalanced transport: marginals of the plan are near given masses, not equal to them.
+
+Problem: min_(P >= 0) <P, C> + eps KL(P | a b') + rho1 KL(P 1 | a) + rho2 KL(P' 1 | b),
+KL(p | q) = sum p log(p / q) - p + q; rho1 = inf or rho2 = inf make P 1 = a or P' 1 = b.
+Symbols: a (n,), b (m,) masses of any totals; f (n,), g (m,) potentials of the plan
+P_ij = a_i b_j exp((f_i + g_j - C_ij) / eps); r = P 1, c = P' 1; their targets
+r* = a exp(-f / rho1), c* = b exp(-g / rho2). The potentials of the protocol of
+geometries, without a and b in the plan, are f + eps log a and g + eps log b.
+
+Dual: max_(f, g) D, D = -rho1 <a, exp(-f / rho1) - 1> - rho2 <b, exp(-g / rho2) - 1>
+- eps sum(P - a b'), where rho = inf has <a, f>. Its gradient is (r* - r, c* - c).
+
+Steps: D hardly changes where t is added to f and subtracted from g, if eps is small
+beside rho1 and rho2, and plain sweeps hardly move in that direction. These maximise
+h(f, g) = max_t D(f + t, g - t) instead, one side at a time, by the closed form of
+:mod:`.relaxed_marginal`. They are block Gauss-Seidel steps on h, over-relaxed by their
+observed rate as those of balanced transport are.
+
+Gap: let P' = P or a plan near it, with marginals r' and c'. Since <P', C> +
+eps KL(P' | a b') = <r', f> + <c', g> + eps KL(P' | P) - eps sum(P - a b'), its primal
+objective exceeds D by eps KL(P' | P) + rho1 KL(r' | r*) + rho2 KL(c' | c*): sums of terms
+that are never negative. P' is P itself; or P with its rows (columns) scaled to a (b)
+where rho1 (rho2) is inf; or P rounded onto r* and c*, which have equal totals where t
+is optimal.
+
+Sources: L. Chizat, G. Peyre, B. Schmitzer and F.-X. Vialard, Scaling algorithms for
+unbalanced optimal transport problems, Math. Comp. 87, 2018; T. Sejourne, F.-X. Vialard
+and G. Peyre, Faster unbalanced optimal transport: translation invariant Sinkhorn and
+1-D Frank-Wolfe, AISTATS 2022, section 3; A. Thibault, L. Chizat, C. Dossal and
+N. Papadakis, Overrelaxed Sinkhorn-Knopp algorithm for regularized optimal transport,
+2017.
+"""
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from skopt2._core.array import (
+    asarray_like,
+    logsumexp,
+    sum64,
+)
+from skopt2._core.result import Measure
+from skopt2.solvers.transport.certificate import bound
+from skopt2.solvers.transport.plan_sums import PlanSums
+from skopt2.solvers.transport.relaxation import Relaxation
+from skopt2.solvers.transport.relaxed_marginal import RelaxedMarginal, divergence
+from skopt2.solvers.transport.state import Potentials
+
+# Sweeps between two measures.
+PERIOD = 10
+# Measures without progress, at the floor of rounding, before the search is given up.
+PATIENCE = 10
+
+
+@dataclass
+class UnbalancedState:
+    """Where the solver stands; it changes it in place.
+
+    Parameters
+    ----------
+    f, g : array of shape (n,), (m,)
+        Potentials relative to the masses.
+    rows : array of shape (n,) or None
+        log(P 1) at these potentials; None where it has to be computed.
+    memory : dict
+        What the solver remembers between steps, numbers only.
+    """
+
+    f: Any
+    g: Any
+    rows: Any = None
+    memory: dict = field(default_factory=dict)
+
+
+class UnbalancedScaling:
+    """Over-relaxed, translation-invariant scaling; a solver for ``iterate``.
+
+    Parameters
+    ----------
+    geometry : object
+        See :mod:`skopt2.solvers.transport.geometry`.
+    a : array of shape (n,)
+        Positive masses of the rows.
+    b : array of shape (m,)
+        Positive masses of the columns, of any sum.
+    eps : float
+        Regularisation.
+    rho : tuple of float
+        Prices (rho1, rho2) of leaving a and b. One of them may be inf: fixed marginals.
+    tol : float, default=1e-6
+        Tolerance of the marginal error.
+    """
+
+    name = "sinkhorn"
+
+    def __init__(self, geometry, a, b, eps, rho, *, tol=1e-6):
+        self.geometry, self.eps, self.tol = geometry, eps, tol
+        self.a, self.b = a, b
+        self.left = RelaxedMarginal(a, rho[0], rho[1], eps)
+        self.right = RelaxedMarginal(b, rho[1], rho[0], eps)
+        self.sums = PlanSums(geometry, eps)
+        unit = float(geometry.xp.finfo(geometry.dtype).eps)
+        self.floor = unit * max(1.0, geometry.scale / eps)
+
+    def start(self, f=None, g=None):
+        """Return the state at given potentials, or after exact updates.
+
+        Parameters
+        ----------
+        f, g : array of shape (n,), (m,), default=None
+            Finite potentials of the protocol, in the units of the cost.
+
+        Returns
+        -------
+        state : UnbalancedState
+        """
+        xp = self.geometry.xp
+        if f is None:
+            f, g = xp.zeros_like(self.a), xp.zeros_like(self.b)
+        else:
+            f, g = self.relative(f, g)
+        state = UnbalancedState(f, g)
+        state.memory = {
+            **asdict(Relaxation()),
+            "sweeps": 0,
+            "idle": 0,
+            "best": math.inf,
+        }
+        # Only after exact updates are the potentials near enough for a kernel there.
+        inside = self.inside(f, g)
+        rows = (inside[0] - self.geometry.row_softmin(inside[1], self.eps)) / self.eps
+        state.f = self.left.update(f, rows, self.right.total(g), 1.0)
+        inside = self.inside(state.f, g)
+        cols = (inside[1] - self.geometry.col_softmin(inside[0], self.eps)) / self.eps
+        state.g = self.right.update(g, cols, self.left.total(state.f), 1.0)
+        self._translate(state)
+        return state
+
+    def inside(self, f, g):
+        """Return the potentials of the protocol, for those relative to the masses."""
+        f, g = f + self.eps * self.left.log_mass, g + self.eps * self.right.log_mass
+        return (
+            self.geometry.inside(f, g) if hasattr(self.geometry, "inside") else (f, g)
+        )
+
+    def relative(self, f, g):
+        """Return the potentials relative to the masses, for those of the protocol."""
+        if hasattr(self.geometry, "outside"):
+            f, g = self.geometry.outside(f, g)
+        return f - self.eps * self.left.log_mass, g - self.eps * self.right.log_mass
+
+    def interval(self, state):
+        """Return the number of sweeps to the next measure."""
+        return PERIOD
+
+    def step(self, state):
+        """Take one sweep."""
+        omega = state.memory["omega"]
+        rows = self._rows(state)
+        state.f = self.left.update(state.f, rows, self.right.total(state.g), omega)
+        cols = self.sums.cols(*self.inside(state.f, state.g))
+        state.g = self.right.update(state.g, cols, self.left.total(state.f), omega)
+        state.rows = None
+        state.memory["sweeps"] += 1
+        return state
+
+    def _rows(self, state):
+        """Return log(P 1), kept until the next sweep."""
+        if state.rows is None:
+            state.rows = self.sums.rows(*self.inside(state.f, state.g))
+        return state.rows
+
+    def _translate(self, state):
+        """Move to the largest D(f + t, g - t), where both targets have one total."""
+        left, right = self.left, self.right
+        t = left.total(state.f) - right.total(state.g)
+        t /= 1.0 / left.rho + 1.0 / right.rho
+        state.f, state.g = state.f + t, state.g - t
+
+    def certificate(self, state):
+        """Measure error and gap, and adapt the relaxation to the rate of the error."""
+        memory = state.memory
+        self._translate(state)
+        found = self._error(state)
+        omega = memory["omega"]
+        names = ("omega", "last", "rate", "age", "objective")
+        relaxation = Relaxation(**{name: memory[name] for name in names})
+        relaxation.update(found.value, found.objective, memory["sweeps"])
+        memory.update(asdict(relaxation), sweeps=0)
+        return replace(
+            found,
+            extra={"reg": self.eps, "omega": omega, "gap": found.gap},
+            stalled=self._stalled(memory, found.value),
+        )
+
+    def _error(self, state):
+        """Return the Measure of a state whose targets have equal totals."""
+        left, right = self.left, self.right
+        rows = self._rows(state)
+        cols = self.sums.cols(*self.inside(state.f, state.g))
+        total = left.total(state.f)
+        error = left.error(state.f, rows, total) + right.error(state.g, cols, total)
+        objective = left.objective(state.f) + right.objective(state.g)
+        plan = _exp(float(logsumexp(rows)))
+        objective -= self.eps * (plan - sum64(self.a) * sum64(self.b))
+        gap = _exp(total) * self._gap(state, rows, cols, total)
+        return Measure(objective, error, gap=gap)
+
+    def _gap(self, state, rows, cols, total):
+        """Return the gap of the plan, or of the plan scaled to a fixed marginal."""
+        left, right, (f, g) = self.left, self.right, (state.f, state.g)
+        if math.isinf(left.rho):
+            f = f + self.eps * (left.log_mass - rows)
+            cols = self.sums.cols(*self.inside(f, g))
+            gap = self.eps * divergence(left.log_mass, rows, total)
+            return gap + right.rho * divergence(cols, right.target(g), total)
+        if math.isinf(right.rho):
+            g = g + self.eps * (right.log_mass - cols)
+            rows = self.sums.rows(*self.inside(f, g))
+            gap = self.eps * divergence(right.log_mass, cols, total)
+            return gap + left.rho * divergence(rows, left.target(f), total)
+        gap = left.rho * divergence(rows, left.target(f), total)
+        return gap + right.rho * divergence(cols, right.target(g), total)
+
+    def _stalled(self, memory, error):
+        """Return True if the error stands at the floor that rounding sets."""
+        if error < 0.9 * memory["best"]:
+            memory["best"], memory["idle"] = error, 0
+            return False
+        memory["idle"] += 1
+        return memory["idle"] >= PATIENCE and error <= 1e3 * self.floor
+
+    def gap(self, f, g):
+        """Return a bound on the error of the dual objective, in the units of the cost.
+
+        The smaller of the gaps of the plan and of the plan rounded onto its targets.
+
+        Parameters
+        ----------
+        f, g : array of shape (n,), (m,)
+            Finite potentials of the protocol.
+
+        Returns
+        -------
+        gap : float
+        """
+        state = UnbalancedState(*self.relative(f, g))
+        self._translate(state)
+        plain = self._error(state).gap
+        xp = self.geometry.xp
+        f, g = self.inside(state.f, state.g)
+        targets = (self.left.target(state.f), self.right.target(state.g))
+        rows, cols = (xp.exp(target) for target in targets)
+        rounded = bound(self.geometry, f, g, self.eps, rows, cols).gap
+        return min(plain, rounded)
+
+    def finalize(self, state):
+        """Return the potentials of the protocol."""
+        return Potentials(*self.inside(state.f, state.g))
+
+    def pack(self, state):
+        """Return the state as arrays and numbers."""
+        return {"f": state.f, "g": state.g, **state.memory}
+
+    def unpack(self, packed):
+        """Return the state of what :meth:`pack` returned."""
+        packed = dict(packed)
+        f = asarray_like(packed.pop("f"), self.a)
+        g = asarray_like(packed.pop("g"), self.b)
+        return UnbalancedState(f, g, memory=packed)
+
+
+def _exp(x):
+    """Return exp(x) of a float, infinite where it overflows."""
+    return math.exp(x) if x < 709.0 else math.inf
