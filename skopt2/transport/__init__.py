@@ -12,6 +12,7 @@ from skopt2.transport.point_cloud import PointCloud
 from skopt2.transport.result import TransportResult
 from skopt2.transport.sinkhorn import sinkhorn
 from skopt2.transport.sliced import SlicedResult, sliced_wasserstein
+from skopt2.transport.unbalanced import UnbalancedResult
 
 __all__ = [
     "GroupLassoObjective",
@@ -23,6 +24,7 @@ __all__ = [
     "QuadraticObjective",
     "SlicedResult",
     "TransportResult",
+    "UnbalancedResult",
     "monge_gap",
     "sinkhorn",
     "sliced_wasserstein",

@@ -1,4 +1,4 @@
-"""Balanced entropic transport between two measures."""
+"""Entropic transport between two measures."""
 
 import math
 import numbers
@@ -13,6 +13,11 @@ from skopt2.solvers.transport.certificate import marginal_error
 from skopt2.solvers.transport.choice import balanced_solver
 from skopt2.transport.problem import check_positive, check_problem
 from skopt2.transport.result import TransportResult
+from skopt2.transport.unbalanced import (
+    check_reg_marginal,
+    keep_masses,
+    solve_unbalanced,
+)
 
 CERTIFICATE = "marginal error"
 MAX_ITER = 10_000
@@ -36,13 +41,19 @@ def sinkhorn(
     """Solve entropic optimal transport between two measures.
 
     Minimises <P, cost> + reg * sum(P (log P - 1)) over plans P >= 0 with row sums a and
-    column sums b. The solution is P_ij = exp((f_i + g_j - cost_ij) / reg).
+    column sums b. With ``reg_marginal`` = (rho1, rho2) the sums are free at a price,
+    and it minimises, over all P >= 0,
+
+    <P, cost> + reg * KL(P | a b') + rho1 * KL(P 1 | a) + rho2 * KL(P' 1 | b),
+
+    where KL(p | q) = sum(p log(p / q) - p + q). The solution of both is P_ij =
+    exp((f_i + g_j - cost_ij) / reg).
 
     Parameters
     ----------
     a, b : array-like of shape (n,), (m,) or None
-        Nonnegative masses of equal totals; None for equal masses of sum 1. They are
-        divided by their totals for the solver, and the plan is scaled back.
+        Nonnegative masses; None for equal masses of sum 1. Their totals have to be
+        equal unless ``reg_marginal`` is set.
     cost : array-like of shape (n, m) or PointCloud
         Finite costs of any scale and sign, in float32 or float64. NumPy, CuPy, and
         other array-API arrays while scikit-learn's array API dispatch is on.
@@ -51,12 +62,17 @@ def sinkhorn(
     solver : {"auto", "sinkhorn", "newton"}, default="auto"
         Over-relaxed scaling, Newton steps along a decreasing regularisation, or scaling
         for as long as its observed rate promises to finish first, then Newton steps.
+        Unbalanced problems are solved by over-relaxed scaling that is invariant to
+        translation of the potentials; they have no Newton steps.
     tol : float, default=1e-6
-        Tolerance of the marginal error, as a share of the total mass.
+        Tolerance of the marginal error, as a share of the total mass of the plan.
     max_iter : int, default=None
         Largest number of sweeps and Newton steps; None for 10000.
-    reg_marginal : None, default=None
-        Balanced transport.
+    reg_marginal : float or (float, float), default=None
+        Prices of row sums that are not a, and of column sums that are not b, in the
+        units of the cost; one number for both. Large ones keep the sums near to the
+        masses, and inf keeps them equal: (inf, rho) fixes the row sums only. None, or
+        inf on both sides, is balanced transport.
     start : tuple of array, default=None
         Potentials ``(f, g)`` to start from, in the units of the cost, of any ``reg``.
     time_limit : float, default=None
@@ -68,6 +84,7 @@ def sinkhorn(
     -------
     result : TransportResult
         Potentials, certificate and history; plan, cost and duality gap when asked for.
+        An :class:`~skopt2.transport.UnbalancedResult` if ``reg_marginal`` is set.
 
     Raises
     ------
@@ -92,21 +109,35 @@ def sinkhorn(
            [0.  , 0.5 ]])
     >>> result.converged
     True
+
+    Masses of unequal totals, at the price 1 for mass that is created or destroyed:
+
+    >>> result = sinkhorn([1.0, 2.0], [2.0, 3.0], cost, reg=0.1, reg_marginal=1.0)
+    >>> result.plan.round(3)
+    array([[1.438, 0.   ],
+           [0.   , 2.556]])
     """
     reg = check_positive(reg, "reg", "It is in the units of the cost.")
     check_options(solver, tol, max_iter, time_limit)
-    problem = check_problem(a, b, cost, device=device)
+    prices = check_reg_marginal(reg_marginal, solver)
+    problem = check_problem(a, b, cost, device=device, balanced=prices is None)
     with problem.target.activate():
-        result, name = solve(
-            problem,
-            reg,
-            solver=solver,
-            tol=tol,
-            max_iter=max_iter,
-            start=start,
-            time_limit=time_limit,
-        )
-        found = describe(problem, reg, result, name)
+        if prices is None:
+            result, name = solve(
+                problem,
+                reg,
+                solver=solver,
+                tol=tol,
+                max_iter=max_iter,
+                start=start,
+                time_limit=time_limit,
+            )
+            found = describe(problem, reg, result, name)
+        else:
+            problem = keep_masses(problem)
+            start = check_start(problem, reg, start)
+            limits = (max_iter or MAX_ITER, time_limit)
+            found = solve_unbalanced(problem, reg, prices, tol, start, limits)
     warn_unless_converged(found)
     return found
 

@@ -31,14 +31,16 @@ class PlanSums:
         See :mod:`skopt2.solvers.transport.geometry`.
     eps : float
         Regularisation.
+    stored : bool, default=True
+        Whether to hold a kernel, where the geometry stores its cost.
     """
 
-    def __init__(self, geometry, eps):
+    def __init__(self, geometry, eps, *, stored=True):
         self.geometry, self.eps, self.xp = geometry, eps, geometry.xp
         single = geometry.dtype == geometry.xp.float32
         name = "float32" if single else "float64"
         self._reach, self._largest = REACH[name], LARGEST[name]
-        self._stored = bool(getattr(geometry, "stored", False))
+        self._stored = stored and geometry.stored
         self._anchor = self._kernel = None
 
     def rows(self, f, g):

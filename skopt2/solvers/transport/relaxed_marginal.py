@@ -1,8 +1,10 @@
 """One side of an unbalanced problem: its masses, and the price of leaving them.
 
-Symbols: a (n,) masses, rho the price of KL(r | a), inf for r = a; f (n,) potentials;
-r (n,) sums of the plan, r* = a exp(-f / rho) their target; B the total of the targets
-of the other side, whose price is sigma; k = rho / (rho + eps).
+Symbols: a (n,) masses, rho the price of KL(r | a), inf for r = a; f (n,) potentials
+relative to the masses; p (n,) terms of the cost that its geometry leaves out, and
+f~ = f - p, which the code works with; r (n,) sums of the plan, r* = a exp(-f / rho)
+their target; B the total of the targets of the other side, whose price is sigma;
+k = rho / (rho + eps).
 
 For fixed potentials of the other side the largest h(f, g) = max_t D(f + t, g - t) of
 :mod:`.unbalanced` is at
@@ -33,20 +35,31 @@ class RelaxedMarginal:
         Price of this side and of the other one; inf for fixed marginals, not both.
     eps : float
         Regularisation.
+    left_out : array of shape (n,)
+        Terms p of the cost.
     """
 
-    def __init__(self, mass, rho, other, eps):
-        self.mass, self.rho, self.eps = mass, rho, eps
+    def __init__(self, mass, rho, other, eps, left_out):
+        self.mass, self.rho, self.eps, self.left_out = mass, rho, eps, left_out
         self.log_mass = namespace(mass).log(mass)
         self.damping = 1.0 if math.isinf(rho) else rho / (rho + eps)
         self.coupling = 1.0 / (1.0 + (rho + eps) / other)
+        self._free = self.log_mass - left_out / rho
+
+    def lift(self, f):
+        """Return the potentials of the geometry, whose plan has no factor a."""
+        return f + self.eps * self.log_mass
+
+    def relative(self, f):
+        """Return the potentials relative to the masses, for those of the geometry."""
+        return f - self.eps * self.log_mass
 
     def target(self, f):
-        """Return log(a exp(-f / rho))."""
-        return self.log_mass - f / self.rho
+        """Return log r*, shape (n,)."""
+        return self._free - f / self.rho
 
     def total(self, f):
-        """Return log <a, exp(-f / rho)>; waits."""
+        """Return the logarithm of the total of the targets; waits."""
         return float(logsumexp(self.target(f)))
 
     def update(self, f, sums, total, omega):
@@ -55,7 +68,7 @@ class RelaxedMarginal:
         Parameters
         ----------
         f : array of shape (n,)
-            Potentials of this side.
+            Potentials f~ of this side.
         sums : array of shape (n,)
             Logarithms of the sums of the plan.
         total : float
@@ -75,6 +88,7 @@ class RelaxedMarginal:
 
     def objective(self, f):
         """Return -rho <a, exp(-f / rho) - 1>, accumulated in float64."""
+        f = f + self.left_out
         if math.isinf(self.rho):
             return dot64(self.mass, f)
         with np.errstate(over="ignore"):

@@ -4,8 +4,9 @@ Problem: min_(P >= 0) <P, C> + eps KL(P | a b') + rho1 KL(P 1 | a) + rho2 KL(P' 
 KL(p | q) = sum p log(p / q) - p + q; rho1 = inf or rho2 = inf make P 1 = a or P' 1 = b.
 Symbols: a (n,), b (m,) masses of any totals; f (n,), g (m,) potentials of the plan
 P_ij = a_i b_j exp((f_i + g_j - C_ij) / eps); r = P 1, c = P' 1; their targets
-r* = a exp(-f / rho1), c* = b exp(-g / rho2). The potentials of the protocol of
-geometries, without a and b in the plan, are f + eps log a and g + eps log b.
+r* = a exp(-f / rho1), c* = b exp(-g / rho2). The potentials of the geometry, without a
+and b in the plan, are f + eps log a and g + eps log b, less what :mod:`.centring` takes
+out of the cost.
 
 Dual: max_(f, g) D, D = -rho1 <a, exp(-f / rho1) - 1> - rho2 <b, exp(-g / rho2) - 1>
 - eps sum(P - a b'), where rho = inf has <a, f>. Its gradient is (r* - r, c* - c).
@@ -18,10 +19,10 @@ observed rate as those of balanced transport are.
 
 Gap: let P' = P or a plan near it, with marginals r' and c'. Since <P', C> +
 eps KL(P' | a b') = <r', f> + <c', g> + eps KL(P' | P) - eps sum(P - a b'), its primal
-objective exceeds D by eps KL(P' | P) + rho1 KL(r' | r*) + rho2 KL(c' | c*): sums of terms
-that are never negative. P' is P itself; or P with its rows (columns) scaled to a (b)
-where rho1 (rho2) is inf; or P rounded onto r* and c*, which have equal totals where t
-is optimal.
+objective exceeds D by eps KL(P' | P) + rho1 KL(r' | r*) + rho2 KL(c' | c*): sums of
+terms that are never negative. P' is P itself; or P with its rows (columns) scaled to
+a (b) where rho1 (rho2) is inf; or P rounded onto r* and c*, which have equal totals
+where t is optimal.
 
 Sources: L. Chizat, G. Peyre, B. Schmitzer and F.-X. Vialard, Scaling algorithms for
 unbalanced optimal transport problems, Math. Comp. 87, 2018; T. Sejourne, F.-X. Vialard
@@ -60,7 +61,7 @@ class UnbalancedState:
     Parameters
     ----------
     f, g : array of shape (n,), (m,)
-        Potentials relative to the masses.
+        Potentials relative to the masses, of the cost that the geometry has.
     rows : array of shape (n,) or None
         log(P 1) at these potentials; None where it has to be computed.
     memory : dict
@@ -97,58 +98,42 @@ class UnbalancedScaling:
     def __init__(self, geometry, a, b, eps, rho, *, tol=1e-6):
         self.geometry, self.eps, self.tol = geometry, eps, tol
         self.a, self.b = a, b
-        self.left = RelaxedMarginal(a, rho[0], rho[1], eps)
-        self.right = RelaxedMarginal(b, rho[1], rho[0], eps)
+        xp = geometry.xp
+        zeros = xp.zeros_like(a), xp.zeros_like(b)
+        shifts = geometry.centring.outside(*zeros)
+        self.left = RelaxedMarginal(a, rho[0], rho[1], eps, shifts[0])
+        self.right = RelaxedMarginal(b, rho[1], rho[0], eps, shifts[1])
         self.sums = PlanSums(geometry, eps)
         unit = float(geometry.xp.finfo(geometry.dtype).eps)
         self.floor = unit * max(1.0, geometry.scale / eps)
 
     def start(self, f=None, g=None):
-        """Return the state at given potentials, or after exact updates.
+        """Return the state at given potentials, or at zeros, after exact updates.
 
         Parameters
         ----------
         f, g : array of shape (n,), (m,), default=None
-            Finite potentials of the protocol, in the units of the cost.
+            Finite potentials of the geometry, in the units of the cost.
 
         Returns
         -------
         state : UnbalancedState
         """
-        xp = self.geometry.xp
+        left, right = self.left, self.right
         if f is None:
-            f, g = xp.zeros_like(self.a), xp.zeros_like(self.b)
+            f, g = -left.left_out, -right.left_out
         else:
-            f, g = self.relative(f, g)
-        state = UnbalancedState(f, g)
-        state.memory = {
-            **asdict(Relaxation()),
-            "sweeps": 0,
-            "idle": 0,
-            "best": math.inf,
-        }
+            f, g = left.relative(f), right.relative(g)
         # Only after exact updates are the potentials near enough for a kernel there.
-        inside = self.inside(f, g)
-        rows = (inside[0] - self.geometry.row_softmin(inside[1], self.eps)) / self.eps
-        state.f = self.left.update(f, rows, self.right.total(g), 1.0)
-        inside = self.inside(state.f, g)
-        cols = (inside[1] - self.geometry.col_softmin(inside[0], self.eps)) / self.eps
-        state.g = self.right.update(g, cols, self.left.total(state.f), 1.0)
+        exact = PlanSums(self.geometry, self.eps, stored=False)
+        rows = exact.rows(left.lift(f), right.lift(g))
+        f = left.update(f, rows, right.total(g), 1.0)
+        cols = exact.cols(left.lift(f), right.lift(g))
+        g = right.update(g, cols, left.total(f), 1.0)
+        memory = {**asdict(Relaxation()), "sweeps": 0, "idle": 0, "best": math.inf}
+        state = UnbalancedState(f, g, memory=memory)
         self._translate(state)
         return state
-
-    def inside(self, f, g):
-        """Return the potentials of the protocol, for those relative to the masses."""
-        f, g = f + self.eps * self.left.log_mass, g + self.eps * self.right.log_mass
-        return (
-            self.geometry.inside(f, g) if hasattr(self.geometry, "inside") else (f, g)
-        )
-
-    def relative(self, f, g):
-        """Return the potentials relative to the masses, for those of the protocol."""
-        if hasattr(self.geometry, "outside"):
-            f, g = self.geometry.outside(f, g)
-        return f - self.eps * self.left.log_mass, g - self.eps * self.right.log_mass
 
     def interval(self, state):
         """Return the number of sweeps to the next measure."""
@@ -159,7 +144,7 @@ class UnbalancedScaling:
         omega = state.memory["omega"]
         rows = self._rows(state)
         state.f = self.left.update(state.f, rows, self.right.total(state.g), omega)
-        cols = self.sums.cols(*self.inside(state.f, state.g))
+        cols = self.sums.cols(*self._lift(state.f, state.g))
         state.g = self.right.update(state.g, cols, self.left.total(state.f), omega)
         state.rows = None
         state.memory["sweeps"] += 1
@@ -168,8 +153,12 @@ class UnbalancedScaling:
     def _rows(self, state):
         """Return log(P 1), kept until the next sweep."""
         if state.rows is None:
-            state.rows = self.sums.rows(*self.inside(state.f, state.g))
+            state.rows = self.sums.rows(*self._lift(state.f, state.g))
         return state.rows
+
+    def _lift(self, f, g):
+        """Return the potentials of the geometry."""
+        return self.left.lift(f), self.right.lift(g)
 
     def _translate(self, state):
         """Move to the largest D(f + t, g - t), where both targets have one total."""
@@ -198,7 +187,7 @@ class UnbalancedScaling:
         """Return the Measure of a state whose targets have equal totals."""
         left, right = self.left, self.right
         rows = self._rows(state)
-        cols = self.sums.cols(*self.inside(state.f, state.g))
+        cols = self.sums.cols(*self._lift(state.f, state.g))
         total = left.total(state.f)
         error = left.error(state.f, rows, total) + right.error(state.g, cols, total)
         objective = left.objective(state.f) + right.objective(state.g)
@@ -212,12 +201,12 @@ class UnbalancedScaling:
         left, right, (f, g) = self.left, self.right, (state.f, state.g)
         if math.isinf(left.rho):
             f = f + self.eps * (left.log_mass - rows)
-            cols = self.sums.cols(*self.inside(f, g))
+            cols = self.sums.cols(*self._lift(f, g))
             gap = self.eps * divergence(left.log_mass, rows, total)
             return gap + right.rho * divergence(cols, right.target(g), total)
         if math.isinf(right.rho):
             g = g + self.eps * (right.log_mass - cols)
-            rows = self.sums.rows(*self.inside(f, g))
+            rows = self.sums.rows(*self._lift(f, g))
             gap = self.eps * divergence(right.log_mass, cols, total)
             return gap + left.rho * divergence(rows, left.target(f), total)
         gap = left.rho * divergence(rows, left.target(f), total)
@@ -239,25 +228,25 @@ class UnbalancedScaling:
         Parameters
         ----------
         f, g : array of shape (n,), (m,)
-            Finite potentials of the protocol.
+            Finite potentials of the geometry.
 
         Returns
         -------
         gap : float
         """
-        state = UnbalancedState(*self.relative(f, g))
+        state = UnbalancedState(self.left.relative(f), self.right.relative(g))
         self._translate(state)
         plain = self._error(state).gap
         xp = self.geometry.xp
-        f, g = self.inside(state.f, state.g)
         targets = (self.left.target(state.f), self.right.target(state.g))
         rows, cols = (xp.exp(target) for target in targets)
+        f, g = self._lift(state.f, state.g)
         rounded = bound(self.geometry, f, g, self.eps, rows, cols).gap
         return min(plain, rounded)
 
     def finalize(self, state):
-        """Return the potentials of the protocol."""
-        return Potentials(*self.inside(state.f, state.g))
+        """Return the potentials."""
+        return Potentials(*self._lift(state.f, state.g))
 
     def pack(self, state):
         """Return the state as arrays and numbers."""
