@@ -1,5 +1,6 @@
 """Optimal transport with entropic regularisation."""
 
+from skopt2.transport.divergence import DivergenceResult, sinkhorn_divergence
 from skopt2.transport.mirror import MirrorSinkhorn
 from skopt2.transport.monge_gap import MongeGap, monge_gap
 from skopt2.transport.monge_gap_map import MongeGapMap
@@ -15,6 +16,7 @@ from skopt2.transport.sliced import SlicedResult, sliced_wasserstein
 from skopt2.transport.unbalanced import UnbalancedResult
 
 __all__ = [
+    "DivergenceResult",
     "GroupLassoObjective",
     "LinearObjective",
     "MirrorSinkhorn",
@@ -27,5 +29,6 @@ __all__ = [
     "UnbalancedResult",
     "monge_gap",
     "sinkhorn",
+    "sinkhorn_divergence",
     "sliced_wasserstein",
 ]

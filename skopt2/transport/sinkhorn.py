@@ -121,25 +121,49 @@ def sinkhorn(
     check_options(solver, tol, max_iter, time_limit)
     prices = check_reg_marginal(reg_marginal, solver)
     problem = check_problem(a, b, cost, device=device, balanced=prices is None)
-    with problem.target.activate():
-        if prices is None:
-            result, name = solve(
-                problem,
-                reg,
-                solver=solver,
-                tol=tol,
-                max_iter=max_iter,
-                start=start,
-                time_limit=time_limit,
-            )
-            found = describe(problem, reg, result, name)
-        else:
-            problem = keep_masses(problem)
-            start = check_start(problem, reg, start)
-            limits = (max_iter or MAX_ITER, time_limit)
-            found = solve_unbalanced(problem, reg, prices, tol, start, limits)
+    found = transport(
+        problem,
+        reg,
+        prices,
+        solver=solver,
+        tol=tol,
+        max_iter=max_iter,
+        start=start,
+        time_limit=time_limit,
+    )
     warn_unless_converged(found)
     return found
+
+
+def transport(
+    problem, reg, prices, *, solver, tol, max_iter=None, start=None, time_limit=None
+):
+    """Solve a checked problem, balanced or not.
+
+    Parameters
+    ----------
+    problem : TransportProblem
+        With masses of sum one.
+    reg : float
+        Regularisation.
+    prices : tuple of float or None
+        Prices of leaving the marginals; None for balanced transport.
+    solver, tol, max_iter, start, time_limit
+        As in :func:`sinkhorn`.
+
+    Returns
+    -------
+    found : TransportResult
+    """
+    options = {"tol": tol, "max_iter": max_iter, "time_limit": time_limit}
+    with problem.target.activate():
+        if prices is None:
+            result, name = solve(problem, reg, solver=solver, start=start, **options)
+            return describe(problem, reg, result, name)
+        problem = keep_masses(problem)
+        start = check_start(problem, reg, start)
+        options["max_iter"] = MAX_ITER if max_iter is None else max_iter
+        return solve_unbalanced(problem, reg, prices, start, **options)
 
 
 def check_options(solver, tol, max_iter, time_limit):

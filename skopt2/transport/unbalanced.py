@@ -123,7 +123,7 @@ def keep_masses(problem):
     return replace(problem, a=a, b=b, masses=(1.0, 1.0))
 
 
-def solve_unbalanced(problem, reg, prices, tol, start, limits):
+def solve_unbalanced(problem, reg, prices, start, *, tol, max_iter, time_limit):
     """Solve an unbalanced problem.
 
     Parameters
@@ -134,12 +134,14 @@ def solve_unbalanced(problem, reg, prices, tol, start, limits):
         Regularisation.
     prices : tuple of float
         From :func:`check_reg_marginal`.
-    tol : float
-        Tolerance of the marginal error.
     start : tuple of array
         Potentials of the geometry, or None twice.
-    limits : tuple
-        Largest number of sweeps, and seconds after which to stop or None.
+    tol : float
+        Tolerance of the marginal error.
+    max_iter : int
+        Largest number of sweeps.
+    time_limit : float or None
+        Seconds after which to stop.
 
     Returns
     -------
@@ -150,9 +152,9 @@ def solve_unbalanced(problem, reg, prices, tol, start, limits):
         method,
         method.start(*start),
         tol=tol,
-        max_iter=limits[0],
+        max_iter=max_iter,
         check_every=method.interval,
-        time_limit=limits[1],
+        time_limit=time_limit,
         name=CERTIFICATE,
     )
     f, g = result.solution.f, result.solution.g

@@ -40,6 +40,8 @@ class Relaxation:
         Measures since the relaxation changed.
     objective : float, default=-inf
         Dual objective at the last measure.
+    patience : int, default=3
+        Measures for which the error may rise after the relaxation changed.
     """
 
     omega: float = 1.0
@@ -48,6 +50,7 @@ class Relaxation:
     before: float = 1.0
     age: int = 0
     objective: float = -math.inf
+    patience: int = 3
 
     def remaining(self, tol):
         """Return how many more sweeps the observed rate promises to take.
@@ -102,7 +105,7 @@ class Relaxation:
         fell = objective < self.objective - 1e-8 * abs(self.objective)
         self.objective = objective
         if self.omega > 1.0 and self.rate >= 1.0:
-            if fell or (self.age > 3 and self.rate * before >= 1.0):
+            if fell or (self.age > self.patience and self.rate * before >= 1.0):
                 self._set(1.0 + 0.5 * (self.omega - 1.0))
         elif self.age >= 2 and self.rate < 1.0:
             self._grow()

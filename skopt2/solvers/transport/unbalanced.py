@@ -42,6 +42,7 @@ from skopt2._core.array import (
     sum64,
 )
 from skopt2._core.result import Measure
+from skopt2.solvers.transport.annealing import LEVEL_TOL, levels
 from skopt2.solvers.transport.certificate import bound
 from skopt2.solvers.transport.plan_sums import PlanSums
 from skopt2.solvers.transport.relaxation import Relaxation
@@ -51,7 +52,14 @@ from skopt2.solvers.transport.state import Potentials
 # Sweeps between two measures.
 PERIOD = 10
 # Measures without progress, at the floor of rounding, before the search is given up.
-PATIENCE = 10
+PATIENCE = 30
+# Sweeps for which an error may rise after the relaxation grew, at most.
+LONGEST_RISE = 100
+# Up to so many levels of regularisation the last one alone is as fast.
+FEW_LEVELS = 5
+# Measures after which a level of regularisation before the last is left at any error.
+LEVEL_MEASURES = 5
+RELAXATION = tuple(asdict(Relaxation()))
 
 
 @dataclass
@@ -97,15 +105,28 @@ class UnbalancedScaling:
 
     def __init__(self, geometry, a, b, eps, rho, *, tol=1e-6):
         self.geometry, self.eps, self.tol = geometry, eps, tol
-        self.a, self.b = a, b
+        self.a, self.b, self.rho = a, b, rho
         xp = geometry.xp
         zeros = xp.zeros_like(a), xp.zeros_like(b)
-        shifts = geometry.centring.outside(*zeros)
-        self.left = RelaxedMarginal(a, rho[0], rho[1], eps, shifts[0])
-        self.right = RelaxedMarginal(b, rho[1], rho[0], eps, shifts[1])
-        self.sums = PlanSums(geometry, eps)
-        unit = float(geometry.xp.finfo(geometry.dtype).eps)
+        self._left_out = geometry.centring.outside(*zeros)
+        # Costs far above the prices play no part, and no step is slow at eps = rho.
+        prices = [price for price in rho if math.isfinite(price)]
+        reach = geometry.scale if len(prices) < 2 else 10.0 * max(prices)
+        found = levels(min(geometry.scale, reach), eps)
+        self.levels = found if len(found) > FEW_LEVELS else [eps]
+        unit = float(xp.finfo(geometry.dtype).eps)
         self.floor = unit * max(1.0, geometry.scale / eps)
+        self._enter(len(self.levels) - 1)
+
+    def _enter(self, level):
+        """Prepare for a level of regularisation."""
+        eps, (p, q), (rho1, rho2) = self.levels[level], self._left_out, self.rho
+        self.left = RelaxedMarginal(self.a, rho1, rho2, eps, p)
+        self.right = RelaxedMarginal(self.b, rho2, rho1, eps, q)
+        self.sums = PlanSums(self.geometry, eps)
+        # The rate of a plain sweep is k1 k2 at most, which bounds the best relaxation.
+        slowest = self.left.damping * self.right.damping
+        self.largest = 2.0 / (1.0 + math.sqrt(1.0 - slowest))
 
     def start(self, f=None, g=None):
         """Return the state at given potentials, or at zeros, after exact updates.
@@ -113,27 +134,37 @@ class UnbalancedScaling:
         Parameters
         ----------
         f, g : array of shape (n,), (m,), default=None
-            Finite potentials of the geometry, in the units of the cost.
+            Finite potentials of the geometry, in the units of the cost. They skip the
+            levels of larger regularisation.
 
         Returns
         -------
         state : UnbalancedState
         """
-        left, right = self.left, self.right
+        level = len(self.levels) - 1
         if f is None:
-            f, g = -left.left_out, -right.left_out
+            f, g = (-p for p in self._left_out)
+            level = 0
         else:
-            f, g = left.relative(f), right.relative(g)
-        # Only after exact updates are the potentials near enough for a kernel there.
-        exact = PlanSums(self.geometry, self.eps, stored=False)
-        rows = exact.rows(left.lift(f), right.lift(g))
-        f = left.update(f, rows, right.total(g), 1.0)
-        cols = exact.cols(left.lift(f), right.lift(g))
-        g = right.update(g, cols, left.total(f), 1.0)
-        memory = {**asdict(Relaxation()), "sweeps": 0, "idle": 0, "best": math.inf}
-        state = UnbalancedState(f, g, memory=memory)
-        self._translate(state)
+            f, g = self.left.relative(f), self.right.relative(g)
+        state = UnbalancedState(f, g)
+        state.memory = {"idle": 0, "best": math.inf}
+        self._descend(state, level)
         return state
+
+    def _descend(self, state, level):
+        """Go to a level of regularisation."""
+        self._enter(level)
+        left, right = self.left, self.right
+        # Only after exact updates are the potentials near enough for a kernel there.
+        exact = PlanSums(self.geometry, left.eps, stored=False)
+        rows = exact.rows(*self._lift(state.f, state.g))
+        state.f = left.update(state.f, rows, right.total(state.g), 1.0)
+        cols = exact.cols(*self._lift(state.f, state.g))
+        state.g = right.update(state.g, cols, left.total(state.f), 1.0)
+        self._translate(state)
+        state.rows = None
+        state.memory.update(asdict(Relaxation()), sweeps=0, level=level, measures=0)
 
     def interval(self, state):
         """Return the number of sweeps to the next measure."""
@@ -171,17 +202,27 @@ class UnbalancedScaling:
         """Measure error and gap, and adapt the relaxation to the rate of the error."""
         memory = state.memory
         self._translate(state)
-        found = self._error(state)
-        omega = memory["omega"]
-        names = ("omega", "last", "rate", "age", "objective")
-        relaxation = Relaxation(**{name: memory[name] for name in names})
+        found, eps = self._error(state), self.left.eps
+        extra = {"reg": eps, "omega": memory["omega"], "gap": found.gap}
+        found = replace(found, extra=extra)
+        memory["measures"] += 1
+        if memory["level"] < len(self.levels) - 1:
+            if found.value <= LEVEL_TOL or memory["measures"] >= LEVEL_MEASURES:
+                self._descend(state, memory["level"] + 1)
+            # A level before the last never ends the loop.
+            return replace(found, value=max(found.value, 2.0 * self.tol))
+        self._relax(memory, found)
+        return replace(found, stalled=self._stalled(memory, found.value))
+
+    def _relax(self, memory, found):
+        """Adapt the relaxation to a measure."""
+        relaxation = Relaxation(**{name: memory[name] for name in RELAXATION})
+        # An error rises at first, for about as many sweeps, where the relaxation grew.
+        rise = min(2.0 / (2.0 - relaxation.omega), LONGEST_RISE)
+        relaxation.patience = max(3, int(rise / PERIOD))
         relaxation.update(found.value, found.objective, memory["sweeps"])
         memory.update(asdict(relaxation), sweeps=0)
-        return replace(
-            found,
-            extra={"reg": self.eps, "omega": omega, "gap": found.gap},
-            stalled=self._stalled(memory, found.value),
-        )
+        memory["omega"] = min(memory["omega"], self.largest)
 
     def _error(self, state):
         """Return the Measure of a state whose targets have equal totals."""
@@ -192,7 +233,7 @@ class UnbalancedScaling:
         error = left.error(state.f, rows, total) + right.error(state.g, cols, total)
         objective = left.objective(state.f) + right.objective(state.g)
         plan = _exp(float(logsumexp(rows)))
-        objective -= self.eps * (plan - sum64(self.a) * sum64(self.b))
+        objective -= self.left.eps * (plan - sum64(self.a) * sum64(self.b))
         gap = _exp(total) * self._gap(state, rows, cols, total)
         return Measure(objective, error, gap=gap)
 
@@ -200,14 +241,14 @@ class UnbalancedScaling:
         """Return the gap of the plan, or of the plan scaled to a fixed marginal."""
         left, right, (f, g) = self.left, self.right, (state.f, state.g)
         if math.isinf(left.rho):
-            f = f + self.eps * (left.log_mass - rows)
+            f = f + left.eps * (left.log_mass - rows)
             cols = self.sums.cols(*self._lift(f, g))
-            gap = self.eps * divergence(left.log_mass, rows, total)
+            gap = left.eps * divergence(left.log_mass, rows, total)
             return gap + right.rho * divergence(cols, right.target(g), total)
         if math.isinf(right.rho):
-            g = g + self.eps * (right.log_mass - cols)
+            g = g + left.eps * (right.log_mass - cols)
             rows = self.sums.rows(*self._lift(f, g))
-            gap = self.eps * divergence(right.log_mass, cols, total)
+            gap = left.eps * divergence(right.log_mass, cols, total)
             return gap + left.rho * divergence(rows, left.target(f), total)
         gap = left.rho * divergence(rows, left.target(f), total)
         return gap + right.rho * divergence(cols, right.target(g), total)
@@ -255,6 +296,7 @@ class UnbalancedScaling:
     def unpack(self, packed):
         """Return the state of what :meth:`pack` returned."""
         packed = dict(packed)
+        self._enter(packed["level"])
         f = asarray_like(packed.pop("f"), self.a)
         g = asarray_like(packed.pop("g"), self.b)
         return UnbalancedState(f, g, memory=packed)
