@@ -30,7 +30,7 @@ from skopt2.solvers.transport.cost import METRICS
 from skopt2.transport.point_cloud import PointCloud
 from skopt2.transport.problem import check_positive, check_problem
 from skopt2.transport.result import TransportResult
-from skopt2.transport.self_transport import transport_to_self
+from skopt2.transport.self_term import solve_self_term
 from skopt2.transport.sinkhorn import (
     CERTIFICATE,
     check_options,
@@ -270,7 +270,7 @@ def sinkhorn_divergence(
         cloud = PointCloud(points, points, metric, streamed=streamed)
         own = check_problem(masses, masses, cloud, device=device)
         own = own if prices is None else keep_masses(own)
-        found = transport_to_self(
+        found = solve_self_term(
             own, reg, rho, first, time_limit=clock.left(), **options
         )
         clouds.append(cloud)

@@ -125,8 +125,9 @@ def check_problem(a, b, cost, *, device=None, balanced=True):
     cols = None if b.all() else np.flatnonzero(b)
     if points:
         geometry = cost.geometry(target, rows, cols)
-    else:
-        rows, cols = _indices(rows, target), _indices(cols, target)
+    # The potentials live on the target, and so do the numbers of those with mass.
+    rows, cols = _indices(rows, target), _indices(cols, target)
+    if not points:
         geometry = DenseGeometry(_select(cost, rows, cols))
     single = geometry.dtype == geometry.xp.float32
     slack = TOTALS["float32" if single else "float64"]

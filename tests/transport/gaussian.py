@@ -5,7 +5,7 @@ With D = (4 A^1/2 B A^1/2 + (eps / 2)^2 I)^1/2 and s = eps / 2 the optimum is
 
     |m1 - m2|^2 + tr A + tr B - tr D + s d (1 - log(2 s)) + s log det(D + s I),
 
-and its plan is Gaussian, with the covariance (A^1/2 D A^-1/2 - s I) / 2 between x and y.
+and its plan is Gaussian, with the covariance (A^1/2 D A^-1/2 - s I) / 2 of x and y.
 
 Source: H. Janati, B. Muzellec, G. Peyre and M. Cuturi, Entropic optimal transport
 between unbalanced Gaussian measures has a closed form, NeurIPS 2020, theorem 1.

@@ -14,7 +14,7 @@ from skopt2.transport.sinkhorn import CERTIFICATE, MAX_ITER, check_start
 
 
 @dataclass(frozen=True, eq=False)
-class SelfTransport:
+class SelfTerm:
     """Solution of a transport problem between a measure and itself.
 
     Parameters
@@ -64,7 +64,7 @@ class SelfTransport:
         return method.gap(f, g)
 
 
-def transport_to_self(problem, reg, rho, start, *, tol, max_iter, time_limit):
+def solve_self_term(problem, reg, rho, start, *, tol, max_iter, time_limit):
     """Solve transport of a measure to itself.
 
     Parameters
@@ -86,7 +86,7 @@ def transport_to_self(problem, reg, rho, start, *, tol, max_iter, time_limit):
 
     Returns
     -------
-    found : SelfTransport
+    found : SelfTerm
 
     Raises
     ------
@@ -108,7 +108,7 @@ def transport_to_self(problem, reg, rho, start, *, tol, max_iter, time_limit):
             time_limit=time_limit,
             name=CERTIFICATE,
         )
-    return SelfTransport(problem, reg, rho, result)
+    return SelfTerm(problem, reg, rho, result)
 
 
 def check_symmetric(geometry, reg, like):
