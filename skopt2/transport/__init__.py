@@ -1,5 +1,7 @@
 """Optimal transport with entropic regularisation."""
 
+from skopt2.transport.barycenter import wasserstein_barycenter
+from skopt2.transport.barycenter_result import BarycenterResult
 from skopt2.transport.divergence import DivergenceResult, sinkhorn_divergence
 from skopt2.transport.mirror import MirrorSinkhorn
 from skopt2.transport.monge_gap import MongeGap, monge_gap
@@ -16,6 +18,7 @@ from skopt2.transport.sliced import SlicedResult, sliced_wasserstein
 from skopt2.transport.unbalanced import UnbalancedResult
 
 __all__ = [
+    "BarycenterResult",
     "DivergenceResult",
     "GroupLassoObjective",
     "LinearObjective",
@@ -31,4 +34,5 @@ __all__ = [
     "sinkhorn",
     "sinkhorn_divergence",
     "sliced_wasserstein",
+    "wasserstein_barycenter",
 ]
