@@ -13,6 +13,7 @@ evaluated once more, all columns, and relative to the largest exponent of each r
 Columns are checked in the same way at the end of the pass, by their sums c.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,12 +142,41 @@ class PlanPass:
         s = Z @ self.weights[block.cols]
         if not self.side.on_host or self._sound(block, s):
             return Evaluated(block.rows, block.cols, Z, s, None, block.lost, E)
+        if self.form == "checked":
+            shifted = self._shifted(block.rows)
+            if shifted is not None:
+                return shifted
         E = self.side.fill(self.exponents, block.rows, slice(None))
         if self.form == "checked":
             return self._relative(block.rows, E)
         kept = E.copy() if self.keep else None
         Z = self.power(E, self.clipped)
         return Evaluated(block.rows, slice(None), Z, Z @ self.weights, E=kept)
+
+    def _shifted(self, rows):
+        """Return Z relative to the sum of one of the rows; None where that is no good.
+
+        After a change of the regularisation all sums are off by about one factor.
+        Without it most tiles can be left out again.
+        """
+        first = rows.start + int(np.argmax(self.rho[rows]))
+        E = self.side.fill(self.exponents, slice(first, first + 1), slice(None))
+        top = float(E.max())
+        total = float((self.power(E - top) @ self.weights)[0])
+        if self.exponents.tops is None or not total > 0.0:
+            return None
+        top += math.log(total) / self.power.log_base
+        cols, lost = self.side.columns(self.exponents, rows, top)
+        if lost is None:
+            return None
+        E = self.side.fill(self.exponents, rows, cols)
+        E -= top
+        kept = E.copy() if self.keep else None
+        Z = self.power(E)
+        s = Z @ self.weights[cols]
+        tops = np.full(s.shape[0], top, dtype=self.wide)
+        block = Evaluated(rows, cols, Z, s, tops, lost, kept)
+        return block if self._sound(block, s) else None
 
     def _relative(self, rows, E):
         """Return Z relative to the largest exponent of each row."""

@@ -276,14 +276,32 @@ class PointBlocks:
                 room = self.step * self.m // max(width, 1)
                 step = min(room, MOST_ROWS, 2 * step)
 
-    def columns(self, exponents, rows):
-        """Return the columns that matter to some rows, and the bounds of the others."""
+    def columns(self, exponents, rows, top=0.0):
+        """Return the columns that matter to some rows, and the bounds of the others.
+
+        Parameters
+        ----------
+        exponents : Exponents
+            Of this pass.
+        rows : slice
+            Which.
+        top : float, default=0.0
+            What will be subtracted from the exponents.
+
+        Returns
+        -------
+        cols : slice or ndarray
+            Columns.
+        lost : ndarray of shape (n_tiles,) or None
+            See :class:`Block`.
+        """
         if exponents.tops is None:
             return slice(None), None
         x = self.X[rows]
         gaps = np.maximum(self.low - x.max(axis=0), x.min(axis=0) - self.high)
         cost = self.cost.of_gaps(np.maximum(gaps, 0.0, out=gaps))
-        bounds = exponents.tops - exponents.k * cost + float(exponents.u[rows].max())
+        bounds = exponents.tops - exponents.k * cost
+        bounds += float(exponents.u[rows].max()) - top
         (tiles,) = np.nonzero(bounds >= exponents.cut)
         if tiles.shape[0] >= NEARLY_ALL * bounds.shape[0]:
             return slice(None), None

@@ -12,10 +12,12 @@ import math
 import numpy as np
 
 from skopt2._core.array import accumulation_dtype, device_of, namespace, put
+from skopt2.solvers.transport import shards
 from skopt2.solvers.transport.centring import centred
 from skopt2.solvers.transport.cost import ground_cost
 from skopt2.solvers.transport.plan_pass import Gather, PlanPass
 from skopt2.solvers.transport.point_blocks import (
+    TILE,
     PointBlocks,
     Power,
     spatial_order,
@@ -183,8 +185,15 @@ class PointPasses:
         xp = self.xp
         u = xp.zeros(side.n, dtype=self.wide, device=device_of(side.X))
         out, exponents = xp.zeros_like(u), side.exponents(u, g, 1.0)
-        for block in side.walk(exponents):
-            out[block.rows] = -xp.astype(xp.max(block.E, axis=1), self.wide)
+
+        def work(start, stop):
+            for block in side.walk(exponents, start, stop):
+                out[block.rows] = -xp.astype(xp.max(block.E, axis=1), self.wide)
+
+        if side.on_host:
+            list(shards.run(work, side.n, side.m, TILE))
+        else:
+            work(0, side.n)
         return out
 
     def some_columns(self, index):

@@ -212,8 +212,8 @@ def test_leaving_out_tiles_changes_nothing(metric, d, monkeypatch):
     eps, kept = 1e-5 * geometry.scale, []
     columns = PointBlocks.columns
 
-    def counted(self, exponents, rows):
-        found = columns(self, exponents, rows)
+    def counted(self, exponents, rows, top=0.0):
+        found = columns(self, exponents, rows, top)
         width = self.m if found[1] is None else found[0].shape[0]
         kept.append((rows.stop - rows.start) * width)
         return found
@@ -251,6 +251,26 @@ def test_masses_far_from_the_plan_are_noticed_where_tiles_are_left_out():
     expected = whole.sweep(u, far, a, b)
     close(moved[0], expected[0], 1e-12)
     close(moved[1], expected[1], 1e-12)
+
+
+def test_change_of_the_regularisation_leaves_out_tiles_at_once(monkeypatch):
+    X, Y, a, b = clouds(1500, 1200)
+    geometry, whole = PointCloudGeometry(X, Y), Whole(cdist(X, Y, "sqeuclidean"), 2e-5)
+    f, g = solved(geometry, a, b, 2e-4, 20)
+    kept, fill = [], PointBlocks.fill
+
+    def counted(self, *arguments):
+        E = fill(self, *arguments)
+        kept.append(E.size)
+        return E
+
+    monkeypatch.setattr(PointBlocks, "fill", counted)
+    found = geometry.outside(*geometry.sweep(f, g, np.log(a), np.log(b), 2e-5)[:2])
+    # What was far off is evaluated twice.
+    assert sum(kept) < 1500 * 1200
+    expected = whole.sweep(*geometry.outside(f, g), a, b)
+    close(found[0], expected[0], 1e-12)
+    close(found[1], expected[1], 1e-12)
 
 
 def test_masses_that_span_twelve_orders():
