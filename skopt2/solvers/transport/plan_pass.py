@@ -193,21 +193,21 @@ class PlanPass:
         """Return True if the row sums are right to rounding."""
         ok = s >= 0.0
         if block.lost is not None:
-            ok = s * self.negligible >= self._bases(block.lost) @ self.tile_mass
+            ok = s * self.negligible >= self.bases(block.lost) @ self.tile_mass
         if self.form == "checked":
             ok &= (s > 1.0 / self.large) & (s < self.large)
         return bool(np.all(ok | (self.rho[block.rows] == 0.0)))
 
-    def _bases(self, lost):
+    def bases(self, lost):
         """Return base**lost for the bounds of what was left out."""
         return self.power(np.minimum(lost, 0.0))
 
-    def columns(self, weigh):
-        """Return s, top, c, and which columns c is in doubt for.
+    def columns(self, *weighs):
+        """Return s, top, and for each choice of weights c and where it is in doubt.
 
         Parameters
         ----------
-        weigh : callable
+        *weighs : callable
             Given an :class:`Evaluated` returns the weights of its rows, such that
             c = sum_i w_i base**(E - top)_ij.
 
@@ -215,53 +215,70 @@ class PlanPass:
         -------
         s, top : array of shape (n,)
             Row sums relative to base**top.
-        c : array of shape (m,)
-            Column sums, in the widest float.
-        doubt : array of bool of shape (m,)
-            Columns of positive kappa whose sum is out of range or incomplete.
+        *sums : tuple of array of shape (m,)
+            Column sums c in the widest float, and which columns of positive kappa have
+            one that is incomplete or, for the first of several forms of weights and
+            unless the pass is plain, out of range.
         """
         xp, n = self.xp, self.side.n
         place = {"dtype": self.wide, "device": device_of(self.side.X)}
         s, top = xp.zeros(n, **place), xp.zeros(n, **place)
 
         def new():
-            return _Columns(self, weigh, s, top, xp.zeros(self.side.m, **place))
+            zeros = [xp.zeros(self.side.m, **place) for _ in weighs]
+            return _Columns(self, weighs, s, top, zeros)
 
-        c, missed = None, None
+        total = None
         for part in self.run(new):
-            c = part.c if c is None else c + part.c
-            if part.missed is not None:
-                missed = part.missed if missed is None else missed + part.missed
-        ok = c >= 0.0
-        if self.form != "plain":
-            ok = (c > 1.0 / self.large) & (c < self.large)
-        if missed is not None:
-            ok &= np.repeat(missed, TILE)[: self.side.m] <= self.negligible * c
-        return s, top, c, (self.kappa > 0.0) & ~ok
+            total = part if total is None else total.plus(part)
+        found = []
+        for k, (c, missed) in enumerate(zip(total.c, total.missed, strict=True)):
+            ok = c >= 0.0
+            if self.form != "plain" and k == 0:
+                ok = (c > 1.0 / self.large) & (c < self.large)
+            if missed is not None:
+                ok &= np.repeat(missed, TILE)[: self.side.m] <= self.negligible * c
+            found.append((c, (self.kappa > 0.0) & ~ok))
+        return s, top, *found
 
 
 class _Columns:
     """Accumulates column sums of a range of rows, and stores the row sums."""
 
-    def __init__(self, parent, weigh, s, top, c):
-        self.parent, self.weigh = parent, weigh
+    def __init__(self, parent, weighs, s, top, c):
+        self.parent, self.weighs = parent, weighs
         self.s, self.top, self.c = s, top, c
-        self.missed = None
+        self.missed = [None] * len(weighs)
 
     def add(self, block):
         parent, xp = self.parent, self.parent.xp
         self.s[block.rows] = xp.astype(block.s, parent.wide)
         if block.top is not None:
             self.top[block.rows] = block.top
-        w = self.weigh(block)
-        part = xp.astype(xp.astype(w, parent.dtype) @ block.Z, parent.wide)
-        if isinstance(block.cols, slice):
-            self.c += part
-        else:
-            self.c[block.cols] += part
-        if block.lost is not None:
-            bound = float(np.sum(w)) * parent._bases(block.lost)
-            self.missed = bound if self.missed is None else self.missed + bound
+        for k, weigh in enumerate(self.weighs):
+            w = weigh(block)
+            part = xp.astype(xp.astype(w, parent.dtype) @ block.Z, parent.wide)
+            if isinstance(block.cols, slice):
+                self.c[k] += part
+            else:
+                self.c[k][block.cols] += part
+            if block.lost is not None:
+                bound = float(np.sum(w)) * parent.bases(block.lost)
+                self.missed[k] = _plus(self.missed[k], bound)
+
+    def plus(self, other):
+        """Add the sums of later rows."""
+        for k in range(len(self.weighs)):
+            self.c[k] += other.c[k]
+            self.missed[k] = _plus(self.missed[k], other.missed[k])
+        return self
+
+
+def _plus(x, y):
+    """Return x + y, where None is zero."""
+    if x is None or y is None:
+        return y if x is None else x
+    return x + y
 
 
 @dataclass

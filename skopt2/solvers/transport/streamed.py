@@ -4,41 +4,29 @@ Symbols: x_i (n, d) and y_j (m, d) points, C_ij = c(x_i, y_j) (n, m) their costs
 eps > 0 the regularisation, f (n,) and g (m,) potentials in the units of C, a (n,) and
 b (m,) masses, P_ij = exp((f_i + g_j - C_ij) / eps) the plan.
 
-Memory is O(n + m): the plan exists one block of rows at a time. While a block is in the
-cache one evaluation of the exponential function serves both sides of a sweep. With
-Z_ij = P_ij / (a_i b_j) and s = Z b,
-
-    f_i <- f_i - w eps log s_i,
-    g_j <- g_j - w eps log sum_i a_i s_i^-w Z_ij,
-
-is a sweep that is over-relaxed by w: the second sum is over the plan of the new f.
+Memory is O(n + m): the plan exists one block of rows at a time, see
+:mod:`.point_blocks` and :mod:`.plan_pass`.
 
 The potentials of all methods belong to the cost between *centred* points, from which
 the original cost differs by terms p_i + q_j; see :mod:`.centring`. ``inside`` and
 ``outside`` translate the potentials, and <a, f> + <b, g> of the original ones is larger
 by ``offset(a, b)``. Costs that methods return are original.
 
-Sources: J. Feydy, Geometric data analysis beyond convolutions, 2020, chapter 3
-(streamed reductions); A. Thibault, L. Chizat, C. Dossal and N. Papadakis, Overrelaxed
-Sinkhorn-Knopp algorithm for regularized optimal transport, 2017 (relaxation);
-J. Altschuler, J. Weed and P. Rigollet, Near-linear time approximation algorithms for
-optimal transport via Sinkhorn iteration, NIPS 2017, algorithm 2 (rounding).
+Source: J. Feydy, Geometric data analysis beyond convolutions, 2020, chapter 3
+(streamed reductions).
 """
 
 import functools
-import math
 
 import numpy as np
 
-from skopt2._core.array import device_of, dot64, max_abs, namespace, sum64, to_numpy
+from skopt2._core.array import device_of, dot64, max_abs, sum64, to_numpy
 from skopt2.solvers.transport.plan_pass import Collect, Gather
 from skopt2.solvers.transport.point_passes import PointPasses
 from skopt2.solvers.transport.sparse_plan import LargeEntries
 from skopt2.solvers.transport.streamed_rounding import StreamedRounding
+from skopt2.solvers.transport.streamed_sweep import take_sweep
 
-# Rows and columns whose sums are further than exp(FAR) from their masses are not
-# over-relaxed.
-FAR = 20.0
 # Rows from which the number of large entries of a plan is estimated.
 SAMPLE = 64
 
@@ -131,32 +119,29 @@ class PointCloudGeometry(PointPasses):
         row_error : float
             L1 error of the row sums before the sweep.
         """
-        xp, base = self.xp, self.power.log_base
-        f0, g0 = self.enter(f, 0), self.enter(g, 1)
-        log_a, log_b = self.enter(log_a, 0), self.enter(log_b, 1)
-        f0 = xp.where(xp.isfinite(f0), f0, xp.zeros_like(f0))
-        one = self.first_sweep(f0, g0, log_a, log_b, eps)
+        f, g, row_error, _ = take_sweep(self, f, g, log_a, log_b, eps, omega)
+        return f, g, row_error
 
-        def weigh(block):
-            top = 0.0 if block.top is None else base * block.top
-            t = xp.log(xp.astype(block.s, self.wide)) + top
-            return one.rho[block.rows] * xp.exp(top - _relax(t, omega) * t)
+    def sweep_and_sums(self, f, g, log_a, log_b, eps, omega=1.0):
+        """Take a sweep, and return the sums of the plan before it as well.
 
-        s, top, c, doubt = one.columns(weigh)
-        with np.errstate(all="ignore"):
-            t = xp.log(s) + base * top
-            t = xp.where(one.rho > 0, t, xp.zeros_like(t))
-            row_error = sum64(one.rho * xp.abs(xp.expm1(t)))
-            f1 = f0 - eps * _relax(t, omega) * t
-            t = xp.log(c)
-            g1 = g0 - eps * _relax(t, omega) * t
-        f1 = xp.where(one.rho > 0, f1, xp.zeros_like(f1) - math.inf)
-        if bool(xp.any(doubt)):
-            (index,) = xp.nonzero(doubt)
-            exact = self.softmin(self.some_columns(index), f1, eps)
-            g1[index] = eps * xp.take(log_b, index) + exact
-        g1 = xp.where(one.kappa > 0, g1, xp.zeros_like(g1) - math.inf)
-        return self.leave(f1, 0), self.leave(g1, 1), row_error
+        Costs little more than the sweep, and as much as the sums alone.
+
+        Parameters
+        ----------
+        f, g, log_a, log_b, eps, omega
+            As in :meth:`sweep`.
+
+        Returns
+        -------
+        f, g : array of shape (n,), (m,)
+            Potentials after the sweep.
+        rows, cols : array of shape (n,), (m,)
+            Sums of the plan before it.
+        """
+        arguments = (self, f, g, log_a, log_b, eps, omega)
+        f, g, _, sums = take_sweep(*arguments, sums=True)
+        return f, g, *sums
 
     def marginals(self, f, g, eps, log_a=None, log_b=None):
         """Return the sums of the plan over rows (n,) and columns (m,).
@@ -177,7 +162,7 @@ class PointCloudGeometry(PointPasses):
         """
         masses = None if log_a is None else (log_a, log_b)
         one = self.over_plan(f, g, eps, masses)
-        s, _, c, doubt = one.columns(lambda block: one.rho[block.rows])
+        s, _, (c, doubt) = one.columns(lambda block: one.rho[block.rows])
         c = self.complete(c, doubt, one, one.rho)
         return self.leave(one.rho * s, 0), self.leave(one.kappa * c, 1)
 
@@ -213,7 +198,7 @@ class PointCloudGeometry(PointPasses):
             entries.add(block)
             return one.rho[block.rows]
 
-        s, _, c, doubt = one.columns(weigh)
+        s, _, (c, doubt) = one.columns(weigh)
         c = self.complete(c, doubt, one, one.rho)
         S = entries.matrix(*self.orders)
         return self.leave(one.rho * s, 0), self.leave(one.kappa * c, 1), S
@@ -294,7 +279,7 @@ class PointCloudGeometry(PointPasses):
             drop[block.rows] = xp.astype(E @ one.weights[block.cols], self.wide)
             return one.rho[block.rows]
 
-        s, _, c, _ = one.columns(weigh)
+        s, _, (c, _) = one.columns(weigh)
         rows, cols = one.rho * s, one.kappa * c
         # C_ij = eps (u_i + v_j - log P_ij): the costs need not be evaluated.
         lifted = dot64(rows, one.u) + dot64(cols, one.v) - dot64(one.rho, drop)
@@ -381,11 +366,3 @@ class PointCloudGeometry(PointPasses):
 
         one.run(lambda: Gather(out, gradient))
         return self.leave(out, 0)
-
-
-def _relax(t, omega):
-    """Return the relaxation of rows whose sums are exp(t) times their masses."""
-    if omega == 1.0:
-        return 1.0
-    xp = namespace(t)
-    return xp.where(xp.abs(t) < FAR, xp.full_like(t, omega), xp.ones_like(t))

@@ -58,7 +58,7 @@ class StreamedRounding:
             s = xp.astype(block.s, one.wide)
             return one.rho[block.rows] * _share(s)
 
-        s, _, c, doubt = one.columns(weigh)
+        s, _, (c, doubt) = one.columns(weigh)
         self.x = _share(s)
         self.c = self.passes.complete(c, doubt, one, one.rho * self.x)
         self.y = _share(self.c)

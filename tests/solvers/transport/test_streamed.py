@@ -141,6 +141,23 @@ def test_sweeps_are_those_of_the_log_domain(metric, reg, omega):
     close(found[1], v)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("reg", [0.1, 1e-4])
+def test_sums_of_a_sweep_are_those_before_it(metric, reg):
+    X, Y, a, b = clouds(1500, 1200)
+    geometry = PointCloudGeometry(X, Y, metric)
+    eps, masses = reg * geometry.scale, (np.log(a), np.log(b))
+    # Near the masses, and far from them.
+    for f, g in (solved(geometry, a, b, eps, 3), solved(geometry, a, b, 8 * eps, 3)):
+        *moved, rows, cols = geometry.sweep_and_sums(f, g, *masses, eps, 1.3)
+        expected = geometry.sweep(f, g, *masses, eps, 1.3)
+        assert np.array_equal(moved[0], expected[0])
+        assert np.array_equal(moved[1], expected[1])
+        sums = geometry.marginals(f, g, eps, *masses)
+        np.testing.assert_allclose(rows, sums[0], rtol=1e-10)
+        np.testing.assert_allclose(cols, sums[1], rtol=1e-10)
+
+
 def test_first_sweep_is_safe_from_any_start():
     X, Y, a, b = clouds(300, 200)
     C = ground_cost("sqeuclidean").block(X, Y)
@@ -155,21 +172,22 @@ def test_first_sweep_is_safe_from_any_start():
     close(found[1], expected[1])
 
 
-def test_column_that_no_row_reaches_gets_an_exact_update():
+def test_column_that_no_row_reaches_gets_an_exact_update(device_backend):
     X, Y, a, b = clouds(300, 200)
     Y[7] = 40.0
     C = ground_cost("sqeuclidean").block(X, Y)
-    eps = 1e-3
-    geometry, whole = PointCloudGeometry(X, Y), Whole(C, eps)
-    f, g = np.zeros(300), np.zeros(200)
-    u, v = geometry.outside(f, g)
+    up, down = device_backend.asarray, device_backend.to_numpy
+    eps, masses = 1e-3, (up(np.log(a)), up(np.log(b)))
+    geometry, whole = PointCloudGeometry(up(X), up(Y)), Whole(C, eps)
+    f, g = up(np.zeros(300)), up(np.zeros(200))
+    u, v = (down(z) for z in geometry.outside(f, g))
     for _ in range(3):
-        f, g, _ = geometry.sweep(f, g, np.log(a), np.log(b), eps)
+        f, g, _ = geometry.sweep(f, g, *masses, eps)
         u, v, _ = whole.sweep(u, v, a, b)
-    found = geometry.outside(f, g)
+    found = [down(z) for z in geometry.outside(f, g)]
     close(found[0], u, 1e-12)
     close(found[1], v, 1e-12)
-    rows, cols = geometry.marginals(f, g, eps)
+    cols = down(geometry.marginals(f, g, eps)[1])
     np.testing.assert_allclose(cols, b, rtol=1e-9)
 
 
