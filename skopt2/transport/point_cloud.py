@@ -112,15 +112,28 @@ class PointCloud:
         -------
         geometry : object
             See :mod:`skopt2.solvers.transport.geometry`.
+
+        Raises
+        ------
+        ValueError
+            If costs overflow, or a callable metric returns something else than finite
+            costs of the right shape.
         """
         target = cuda.target_of(self.X) if target is None else target
         points = [move(z, target) for z in (self.X, self.Y)]
         for k, index in enumerate((rows, cols)):
             if index is not None:
                 points[k] = take(points[k], move(index, target))
-        if self._streams(target):
-            return PointCloudGeometry(*points, self.metric)
-        return StoredPointGeometry(*points, self.metric)
+        kind = PointCloudGeometry if self._streams(target) else StoredPointGeometry
+        with np.errstate(over="ignore", invalid="ignore"):
+            geometry = kind(*points, self.metric)
+            largest = geometry.scale
+        if not largest <= float(geometry.xp.finfo(geometry.dtype).max):
+            raise ValueError(
+                f"Costs between X and Y overflow {geometry.dtype}. Divide X and Y by a "
+                "common factor, or pass them in float64."
+            )
+        return geometry
 
     def _streams(self, target):
         """Return whether the costs are computed when needed."""
