@@ -21,7 +21,13 @@ import numpy as np
 
 from skopt2._core.array import accumulation_dtype, device_of
 from skopt2.solvers.transport import shards
-from skopt2.solvers.transport.point_blocks import TILE, Exponents, PointBlocks, Power
+from skopt2.solvers.transport.point_blocks import (
+    TILE,
+    Block,
+    Exponents,
+    PointBlocks,
+    Power,
+)
 
 # What may be left out of a sum, relative to it.
 NEGLIGIBLE = {"float64": 2.0**-54, "float32": 2.0**-26}
@@ -77,7 +83,7 @@ class PlanPass:
         Z as it is, however small or large; rows out of range evaluated relative to
         their largest exponent; all rows evaluated so.
     keep : bool, default=False
-        Whether the exponents are kept beside Z.
+        Whether the exponents are kept beside Z; for the plain form.
     """
 
     def __init__(
@@ -120,12 +126,14 @@ class PlanPass:
         -------
         accumulators : list
         """
+        tiled = self.exponents.tops is not None
+        top_of = self._top if self.form == "relative" and tiled else None
 
         def work(start, stop):
             accumulator = new()
             # The state of floating-point warnings belongs to the thread.
             with np.errstate(all="ignore"):
-                for block in self.side.walk(self.exponents, start, stop):
+                for block in self.side.walk(self.exponents, start, stop, top_of):
                     accumulator.add(self.evaluate(block))
             return accumulator
 
@@ -135,66 +143,62 @@ class PlanPass:
 
     def evaluate(self, block):
         """Return Z of a block, and its row sums."""
-        if self.form == "relative":
-            return self._relative(block.rows, block.E)
+        rows, tiled = block.rows, self.exponents.tops is not None
+        if self.form == "relative" and not tiled:
+            return self._relative(rows, block.E)
+        found = self._plain(block)
+        if not self.side.on_host or self._sound(found):
+            return found
+        if self.form == "checked" and tiled:
+            top = self._top(rows)
+            cols, lost = self.side.columns(self.exponents, rows, top)
+            E = self.side.fill(self.exponents, rows, cols, top)
+            found = self._plain(Block(rows, cols, E, lost, top))
+            if self._sound(found):
+                return found
+        whole = slice(None)
+        E = self.side.fill(self.exponents, rows, whole)
+        if self.form == "plain":
+            return self._plain(Block(rows, whole, E))
+        return self._relative(rows, E)
+
+    def _plain(self, block):
+        """Return Z as the exponents of a block say."""
         E = block.E + 0.0 if self.keep else None
-        Z = self.power(block.E, self.clipped)
-        s = Z @ self.weights[block.cols]
-        if not self.side.on_host or self._sound(block, s):
-            return Evaluated(block.rows, block.cols, Z, s, None, block.lost, E)
-        if self.form == "checked":
-            shifted = self._shifted(block.rows)
-            if shifted is not None:
-                return shifted
-        E = self.side.fill(self.exponents, block.rows, slice(None))
-        if self.form == "checked":
-            return self._relative(block.rows, E)
-        kept = E.copy() if self.keep else None
-        Z = self.power(E, self.clipped)
-        return Evaluated(block.rows, slice(None), Z, Z @ self.weights, E=kept)
+        Z = self.power(block.E, self.clipped or block.top != 0.0)
+        s, top = Z @ self.weights[block.cols], None
+        if block.top != 0.0:
+            top = self.xp.full_like(self.rho[block.rows], block.top)
+        return Evaluated(block.rows, block.cols, Z, s, top, block.lost, E)
 
-    def _shifted(self, rows):
-        """Return Z relative to the sum of one of the rows; None where that is no good.
+    def _top(self, rows):
+        """Return the logarithm of the sum of one of the rows.
 
-        After a change of the regularisation all sums are off by about one factor.
-        Without it most tiles can be left out again.
+        Rows that are close have about the same sum. Relative to it tiles can be left
+        out, whatever the potentials are: after a change of the regularisation, or in
+        the search for a sum that nothing is known of.
         """
         first = rows.start + int(np.argmax(self.rho[rows]))
         E = self.side.fill(self.exponents, slice(first, first + 1), slice(None))
         top = float(E.max())
         total = float((self.power(E - top) @ self.weights)[0])
-        if self.exponents.tops is None or not total > 0.0:
-            return None
-        top += math.log(total) / self.power.log_base
-        cols, lost = self.side.columns(self.exponents, rows, top)
-        if lost is None:
-            return None
-        E = self.side.fill(self.exponents, rows, cols)
-        E -= top
-        kept = E.copy() if self.keep else None
-        Z = self.power(E)
-        s = Z @ self.weights[cols]
-        tops = np.full(s.shape[0], top, dtype=self.wide)
-        block = Evaluated(rows, cols, Z, s, tops, lost, kept)
-        return block if self._sound(block, s) else None
+        return top + math.log(total) / self.power.log_base if total > 0.0 else top
 
     def _relative(self, rows, E):
         """Return Z relative to the largest exponent of each row."""
-        kept = E + 0.0 if self.keep else None
         top = self.xp.max(E, axis=1)
         E -= top[:, None]
         Z = self.power(E)
-        s = Z @ self.weights
-        return Evaluated(
-            rows, slice(None), Z, s, self.xp.astype(top, self.wide), E=kept
-        )
+        s, top = Z @ self.weights, self.xp.astype(top, self.wide)
+        return Evaluated(rows, slice(None), Z, s, top)
 
-    def _sound(self, block, s):
+    def _sound(self, block):
         """Return True if the row sums are right to rounding."""
+        s = block.s
         ok = s >= 0.0
         if block.lost is not None:
             ok = s * self.negligible >= self.bases(block.lost) @ self.tile_mass
-        if self.form == "checked":
+        if self.form != "plain":
             ok &= (s > 1.0 / self.large) & (s < self.large)
         return bool(np.all(ok | (self.rho[block.rows] == 0.0)))
 

@@ -146,12 +146,15 @@ class Block:
     lost : ndarray of shape (n_tiles,) or None
         For each tile that was left out a bound of its exponents, -inf for the others;
         None if nothing was left out.
+    top : float
+        What was subtracted from the exponents and the bounds.
     """
 
     rows: slice
     cols: Any
     E: Any
     lost: Any = None
+    top: float = 0.0
 
 
 class PointBlocks:
@@ -244,7 +247,7 @@ class PointBlocks:
         right = xp.concat([2.0 * factor * y.T, xp.ones_like(v)[None, :], v[None, :]])
         return xp.astype(left, dtype), xp.astype(right, dtype)
 
-    def walk(self, exponents, start=0, stop=None):
+    def walk(self, exponents, start=0, stop=None, top_of=None):
         """Yield the blocks of a range of rows.
 
         Parameters
@@ -253,6 +256,9 @@ class PointBlocks:
             Of this pass.
         start, stop : int
             Range of rows; all by default.
+        top_of : callable, default=None
+            Given a slice of rows returns what to subtract from their exponents before
+            tiles are left out.
 
         Yields
         ------
@@ -263,13 +269,15 @@ class PointBlocks:
         memory, step = None, self.step
         while start < stop:
             rows = slice(start, min(start + step, stop))
-            cols, lost = self.columns(exponents, rows)
+            top = 0.0 if top_of is None else top_of(rows)
+            cols, lost = self.columns(exponents, rows, top)
             width = self.m if lost is None else cols.shape[0]
             if self.on_host:
                 size = (rows.stop - rows.start) * width
                 if memory is None or memory.shape[0] < size:
                     memory = np.empty(size, dtype=self.X.dtype)
-            yield Block(rows, cols, self.fill(exponents, rows, cols, memory), lost)
+            E = self.fill(exponents, rows, cols, top, memory)
+            yield Block(rows, cols, E, lost, top)
             start = rows.stop
             if exponents.tops is not None and not self.fixed:
                 # The fewer columns remain, the more rows have room in the cache.
@@ -311,7 +319,7 @@ class PointBlocks:
             cols = cols[cols < self.m]
         return cols, bounds
 
-    def fill(self, exponents, rows, cols, memory=None):
+    def fill(self, exponents, rows, cols, top=0.0, memory=None):
         """Return the exponents of some rows and columns.
 
         Parameters
@@ -320,6 +328,8 @@ class PointBlocks:
             Of this pass.
         rows, cols : slice or array
             Which.
+        top : float, default=0.0
+            What to subtract.
         memory : ndarray, default=None
             Vector that is large enough, to be overwritten; host only.
 
@@ -329,6 +339,9 @@ class PointBlocks:
         """
         if self.product:
             left, right = exponents.left[rows, :], exponents.right
+            if top != 0.0:
+                left = left.copy()
+                left[:, -2] -= top
             if not isinstance(cols, slice):
                 right = right.take(cols, axis=1)
             if memory is None:
@@ -336,7 +349,7 @@ class PointBlocks:
             shape = (left.shape[0], right.shape[1])
             E = memory[: shape[0] * shape[1]].reshape(shape)
             return np.matmul(left, right, out=E)
-        u, v = exponents.u[rows], exponents.v[cols]
+        u, v = exponents.u[rows] - top, exponents.v[cols]
         C = self.cost.block(self.X[rows, :], self.Y[cols, :])
         if not self.on_host:
             return (u[:, None] - exponents.k * C) + v[None, :]

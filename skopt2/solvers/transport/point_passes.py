@@ -170,12 +170,13 @@ class PointPasses:
         """Return -eps * log sum_j exp((g_j - C_ij) / eps) of a side, in its order."""
         xp, base = self.xp, self.power.log_base
         zeros = xp.zeros(side.n, dtype=self.wide, device=device_of(side.X))
-        one = self.make(zeros, g, eps, side=side, form="relative")
+        cut = self._cut - math.log(max(side.m, 1))
+        one = self.make(zeros, g, eps, side=side, cut=cut, form="relative")
         out = xp.zeros_like(zeros)
 
         def value(block):
             log_s = xp.log(xp.astype(block.s, self.wide))
-            return -eps * (log_s + base * block.top)
+            return -eps * (log_s + base * (0.0 if block.top is None else block.top))
 
         one.run(lambda: Gather(out, value))
         return out

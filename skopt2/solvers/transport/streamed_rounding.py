@@ -16,6 +16,8 @@ Source: J. Altschuler, J. Weed and P. Rigollet, Near-linear time approximation
 algorithms for optimal transport via Sinkhorn iteration, NIPS 2017, algorithm 2.
 """
 
+import math
+
 import numpy as np
 
 from skopt2._core.array import dot64, namespace
@@ -88,27 +90,28 @@ class StreamedRounding:
         one = self._make(keep=True, complete=True)
         x, e = (xp.astype(z, one.dtype)[:, None] for z in (self.x, self.e))
         y, d = (xp.astype(z, one.dtype)[None, :] for z in (self.y, self.d))
-        least = float(xp.finfo(one.dtype).smallest_normal)
+        # Below it are no numbers whose logarithm is fast; one a column, as NumPy's
+        # maximum with a scalar is slow.
+        least = xp.full_like(y, float(xp.finfo(one.dtype).smallest_normal))
+        lacking = bool(xp.any(self.d > 0)) and bool(xp.any(self.e > 0))
 
         def sums(block):
-            rho, Z, E = one.rho[block.rows], block.Z, block.E
-            N = x[block.rows, :] * Z
+            rho, weights, before = one.rho[block.rows], one.weights, block.s
+            N, E = block.Z, block.E
+            N *= x[block.rows, :]
             N *= y
-            N += e[block.rows, :] * d
-            log_n = xp.log(xp.clip(N, least, None))
-            rows = N @ one.weights
-            parts = (
-                dot64(rho, rows),
-                dot64(rho, (N * E) @ one.weights),
-                dot64(rho, (N * log_n) @ one.weights),
-                dot64(rho, block.s),
-            )
-            return np.asarray(parts)
+            if lacking:
+                N += e[block.rows, :] * d
+            N = xp.maximum(N, least) if xp is not np else np.maximum(N, least, out=N)
+            mass, log_n = N @ weights, xp.log(N)
+            E *= N
+            log_n *= N
+            parts = (mass, E @ weights, log_n @ weights, before)
+            return np.asarray([dot64(rho, part) for part in parts])
 
         found = one.run(lambda: Collect(sums))
-        mass, drop, entropy, before = sum(
-            part for shard in found for part in shard.parts
-        )
+        parts = [part for shard in found for part in shard.parts]
+        mass, drop, entropy, before = (math.fsum(z) for z in zip(*parts, strict=True))
         return self._collect(one, mass, base * drop, entropy, before, base)
 
     def _collect(self, one, mass, drop, entropy, before, base):
