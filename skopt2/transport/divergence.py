@@ -24,7 +24,7 @@ import math
 import time
 from dataclasses import dataclass, field
 
-from skopt2._core.array import device_of, dot64, move, namespace, sum64
+from skopt2._core.array import device_of, dot64, move, namespace, sum64, take
 from skopt2._core.result import Certificate
 from skopt2.solvers.transport.cost import METRICS
 from skopt2.transport.point_cloud import PointCloud
@@ -131,8 +131,8 @@ class DivergenceResult:
         """
         own, rho = self._selves[0], self._selves[0].rho
         problem = self.transport._problem
-        f = self._extended(self._clouds[0], problem, self.transport._inner)
-        p = self._extended(self._clouds[1], own.problem, own.inner)
+        f = self._extended(self._clouds[0], problem, self.potentials[1])
+        p = self._extended(self._clouds[1], own.problem, self.potentials[2])
         if not math.isinf(rho):
             xp, damping = namespace(f), rho / (rho + self.reg)
             f, p = damping * f, damping * p
@@ -141,19 +141,18 @@ class DivergenceResult:
         change = f - p
         kept = change
         if problem.rows is not None:
-            kept = namespace(change).take(change, problem.rows)
+            kept = take(change, problem.rows)
         mean = dot64(problem.a, kept) / sum64(problem.a)
         return move(change - mean, problem.source)
 
-    def _extended(self, cloud, problem, inner):
+    def _extended(self, cloud, problem, g):
         """Return the potential of all rows that the potential of the columns implies.
 
         Relative to the masses, of the original cost.
         """
         with problem.target.activate():
-            whole = _streamed(cloud, problem, None)
-            _, g = problem.geometry.centring.outside(*inner)
-            # The centre of all rows is not that of the rows with mass.
+            whole, g = _streamed(cloud, problem, None), move(g, problem.target)
+            g = g if problem.cols is None else take(g, problem.cols)
             unused = whole.xp.zeros(whole.shape[0], dtype=g.dtype, device=device_of(g))
             _, g = whole.centring.inside(unused, g)
             f, _ = whole.centring.outside(whole.row_softmin(g, self.reg), g)

@@ -158,10 +158,9 @@ def solve_unbalanced(problem, reg, prices, start, *, tol, max_iter, time_limit):
         name=CERTIFICATE,
     )
     f, g = result.solution.f, result.solution.g
+    potentials = problem.extend(*method.translated(f, g))
     return UnbalancedResult(
-        potentials=tuple(
-            move(values, problem.source) for values in problem.extend(f, g)
-        ),
+        potentials=tuple(move(values, problem.source) for values in potentials),
         objective=result.objective,
         marginal_error=result.certificate.value,
         converged=result.certificate.holds,

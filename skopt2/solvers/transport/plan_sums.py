@@ -13,7 +13,7 @@ Source: B. Schmitzer, Stabilized sparse scaling algorithms for entropy regulariz
 transport problems, SIAM J. Sci. Comput. 41, 2019, section 3.1.
 """
 
-from skopt2._core.array import max_abs
+import numpy as np
 
 # Largest change of f / eps and g / eps from the anchor.
 REACH = {"float64": 40.0, "float32": 8.0}
@@ -45,39 +45,49 @@ class PlanSums:
 
     def rows(self, f, g):
         """Return log sum_j P_ij, shape (n,), finite for finite potentials."""
-        near = self._near(f, g)
-        if near is not None:
-            x, y = near
-            sums = x + self.xp.log(self._kernel @ self.xp.exp(y))
-            if self._safe(sums):
-                return sums
-        return (f - self.geometry.row_softmin(g, self.eps)) / self.eps
+        sums = self._near(f, g, self._row_product)
+        if sums is None:
+            sums = (f - self.geometry.row_softmin(g, self.eps)) / self.eps
+        return sums
 
     def cols(self, f, g):
         """Return log sum_i P_ij, shape (m,), finite for finite potentials."""
-        near = self._near(f, g)
-        if near is not None:
-            x, y = near
-            sums = y + self.xp.log(self.xp.exp(x) @ self._kernel)
-            if self._safe(sums):
-                return sums
-        return (g - self.geometry.col_softmin(f, self.eps)) / self.eps
+        sums = self._near(f, g, self._col_product)
+        if sums is None:
+            sums = (g - self.geometry.col_softmin(f, self.eps)) / self.eps
+        return sums
 
-    def _safe(self, sums):
-        """Return whether sums are in the range of the kernel; if not, leave it."""
-        self._stored = max_abs(sums) < self._largest
-        return self._stored
+    def _row_product(self, x, y):
+        return x + self.xp.log(self._kernel @ self.xp.exp(y))
 
-    def _near(self, f, g):
-        """Return the changes from the anchor, which moves if they are large."""
+    def _col_product(self, x, y):
+        return y + self.xp.log(self.xp.exp(x) @ self._kernel)
+
+    def _near(self, f, g, product):
+        """Return logarithms of sums by a product with the kernel; None if unsafe."""
         if not self._stored:
-            self._anchor = self._kernel = None
             return None
         if self._anchor is not None:
             f0, g0 = self._anchor
-            x, y = (f - f0) / self.eps, (g - g0) / self.eps
-            if max(max_abs(x), max_abs(y)) <= self._reach:
-                return x, y
-        self._kernel = self.geometry.kernel(f, g, self.eps, self._kernel)
+            sums = self._checked((f - f0) / self.eps, (g - g0) / self.eps, product)
+            if sums is not None:
+                return sums
+        with np.errstate(over="ignore"):
+            self._kernel = self.geometry.kernel(f, g, self.eps, self._kernel)
         self._anchor = f, g
-        return self.xp.zeros_like(f), self.xp.zeros_like(g)
+        zeros = self.xp.zeros_like(f), self.xp.zeros_like(g)
+        sums = self._checked(*zeros, product)
+        if sums is None:
+            # No anchor would do better: what is left is the log domain.
+            self._stored, self._anchor, self._kernel = False, None, None
+        return sums
+
+    def _checked(self, x, y, product):
+        """Return a product, None if it is not to be trusted; waits once."""
+        xp = self.xp
+        with np.errstate(all="ignore"):
+            sums = product(x, y)
+            reach = xp.maximum(xp.max(xp.abs(x)), xp.max(xp.abs(y))) / self._reach
+            worst = xp.maximum(reach, xp.max(xp.abs(sums)) / self._largest)
+        # False for NaN, which is what a product beyond the range of the floats leaves.
+        return sums if float(worst) <= 1.0 else None

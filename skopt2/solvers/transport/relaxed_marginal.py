@@ -59,8 +59,8 @@ class RelaxedMarginal:
         return self._free - f / self.rho
 
     def total(self, f):
-        """Return the logarithm of the total of the targets; waits."""
-        return float(logsumexp(self.target(f)))
+        """Return the logarithm of the total of the targets, an array of shape ()."""
+        return logsumexp(self.target(f))
 
     def update(self, f, sums, total, omega):
         """Return the potentials that an over-relaxed step leads to.
@@ -71,7 +71,7 @@ class RelaxedMarginal:
             Potentials f~ of this side.
         sums : array of shape (n,)
             Logarithms of the sums of the plan.
-        total : float
+        total : array of shape ()
             Logarithm of the total of the targets of the other side.
         omega : float
             Relaxation.

@@ -147,6 +147,9 @@ class UnbalancedScaling:
             level = 0
         else:
             f, g = self.left.relative(f), self.right.relative(g)
+            # A large shift between both sides would cost digits that the plan needs.
+            shift = 0.5 * (self.geometry.xp.mean(f) - self.geometry.xp.mean(g))
+            f, g = f - shift, g + shift
         state = UnbalancedState(f, g)
         state.memory = {"idle": 0, "best": math.inf}
         self._descend(state, level)
@@ -162,7 +165,6 @@ class UnbalancedScaling:
         state.f = left.update(state.f, rows, right.total(state.g), 1.0)
         cols = exact.cols(*self._lift(state.f, state.g))
         state.g = right.update(state.g, cols, left.total(state.f), 1.0)
-        self._translate(state)
         state.rows = None
         state.memory.update(asdict(Relaxation()), sweeps=0, level=level, measures=0)
 
@@ -191,17 +193,35 @@ class UnbalancedScaling:
         """Return the potentials of the geometry."""
         return self.left.lift(f), self.right.lift(g)
 
-    def _translate(self, state):
-        """Move to the largest D(f + t, g - t), where both targets have one total."""
+    def _shift(self, f, g):
+        """Return the best t of D(f + t, g - t), where both targets have one total.
+
+        The plan does not depend on t, which may be far larger than what the plan
+        resolves: the potentials of the state are without it.
+        """
         left, right = self.left, self.right
-        t = left.total(state.f) - right.total(state.g)
-        t /= 1.0 / left.rho + 1.0 / right.rho
-        state.f, state.g = state.f + t, state.g - t
+        t = float(left.total(f)) - float(right.total(g))
+        return t / (1.0 / left.rho + 1.0 / right.rho)
+
+    def translated(self, f, g):
+        """Return the potentials of the geometry with the largest dual objective.
+
+        Parameters
+        ----------
+        f, g : array of shape (n,), (m,)
+            Finite potentials of the geometry.
+
+        Returns
+        -------
+        f, g : array of shape (n,), (m,)
+            The same, shifted against each other.
+        """
+        t = self._shift(self.left.relative(f), self.right.relative(g))
+        return f + t, g - t
 
     def certificate(self, state):
         """Measure error and gap, and adapt the relaxation to the rate of the error."""
         memory = state.memory
-        self._translate(state)
         found, eps = self._error(state), self.left.eps
         extra = {"reg": eps, "omega": memory["omega"], "gap": found.gap}
         found = replace(found, extra=extra)
@@ -225,33 +245,40 @@ class UnbalancedScaling:
         memory["omega"] = min(memory["omega"], self.largest)
 
     def _error(self, state):
-        """Return the Measure of a state whose targets have equal totals."""
-        left, right = self.left, self.right
+        """Return the Measure of a state."""
+        left, right, eps = self.left, self.right, self.left.eps
         rows = self._rows(state)
         cols = self.sums.cols(*self._lift(state.f, state.g))
-        total = left.total(state.f)
-        error = left.error(state.f, rows, total) + right.error(state.g, cols, total)
-        objective = left.objective(state.f) + right.objective(state.g)
+        t = self._shift(state.f, state.g)
+        f, g = state.f + t, state.g - t
+        total = float(left.total(f))
+        error = left.error(f, rows, total) + right.error(g, cols, total)
+        objective = left.objective(f) + right.objective(g)
         plan = _exp(float(logsumexp(rows)))
-        objective -= self.left.eps * (plan - sum64(self.a) * sum64(self.b))
-        gap = _exp(total) * self._gap(state, rows, cols, total)
+        objective -= eps * (plan - sum64(self.a) * sum64(self.b))
+        targets = left.target(f), right.target(g)
+        gap = _exp(total) * self._relative_gap(state, (rows, cols), targets, total)
         return Measure(objective, error, gap=gap)
 
-    def _gap(self, state, rows, cols, total):
-        """Return the gap of the plan, or of the plan scaled to a fixed marginal."""
-        left, right, (f, g) = self.left, self.right, (state.f, state.g)
+    def _relative_gap(self, state, sums, targets, total):
+        """Return the gap of the plan, or of the plan scaled to a fixed marginal.
+
+        All vectors are logarithms, and the gap is a share of the total.
+        """
+        left, right, eps = self.left, self.right, self.left.eps
+        (rows, cols), (r, c) = sums, targets
         if math.isinf(left.rho):
-            f = f + left.eps * (left.log_mass - rows)
-            cols = self.sums.cols(*self._lift(f, g))
-            gap = left.eps * divergence(left.log_mass, rows, total)
-            return gap + right.rho * divergence(cols, right.target(g), total)
+            f = state.f + eps * (r - rows)
+            moved = self.sums.cols(*self._lift(f, state.g))
+            gap = eps * divergence(r, rows, total)
+            return gap + right.rho * divergence(moved, c, total)
         if math.isinf(right.rho):
-            g = g + left.eps * (right.log_mass - cols)
-            rows = self.sums.rows(*self._lift(f, g))
-            gap = left.eps * divergence(right.log_mass, cols, total)
-            return gap + left.rho * divergence(rows, left.target(f), total)
-        gap = left.rho * divergence(rows, left.target(f), total)
-        return gap + right.rho * divergence(cols, right.target(g), total)
+            g = state.g + eps * (c - cols)
+            moved = self.sums.rows(*self._lift(state.f, g))
+            gap = eps * divergence(c, cols, total)
+            return gap + left.rho * divergence(moved, r, total)
+        gap = left.rho * divergence(rows, r, total)
+        return gap + right.rho * divergence(cols, c, total)
 
     def _stalled(self, memory, error):
         """Return True if the error stands at the floor that rounding sets."""
@@ -276,17 +303,15 @@ class UnbalancedScaling:
         gap : float
         """
         state = UnbalancedState(self.left.relative(f), self.right.relative(g))
-        self._translate(state)
         plain = self._error(state).gap
-        xp = self.geometry.xp
-        targets = (self.left.target(state.f), self.right.target(state.g))
-        rows, cols = (xp.exp(target) for target in targets)
-        f, g = self._lift(state.f, state.g)
+        xp, t = self.geometry.xp, self._shift(state.f, state.g)
+        rows = xp.exp(self.left.target(state.f + t))
+        cols = xp.exp(self.right.target(state.g - t))
         rounded = bound(self.geometry, f, g, self.eps, rows, cols).gap
         return min(plain, rounded)
 
     def finalize(self, state):
-        """Return the potentials."""
+        """Return the potentials of the plan, without a shift between both sides."""
         return Potentials(*self._lift(state.f, state.g))
 
     def pack(self, state):
