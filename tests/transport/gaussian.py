@@ -85,3 +85,74 @@ def _root_of_product(cov_x, cov_y, s):
     """Return D of the module's docstring."""
     half = root(cov_x)
     return root(4.0 * half @ cov_y @ half + s * s * np.eye(len(half)))
+
+
+def unbalanced_plan(total_x, mean_x, cov_x, total_y, mean_y, cov_y, reg, rho):
+    """Return total and mean of the optimal unbalanced plan, and the optimal value.
+
+    Of <P, |x - y|^2> + reg KL(P | a x b) + rho KL(P_1 | a) + rho KL(P_2 | b) between
+    Gaussian measures a and b. The potentials are quadratic, f(x) = -x'Fx / 2 + u'x + c
+    with f(x) = -reg rho / (rho + reg) log int exp((g(y) - |x - y|^2) / reg) db(y): a
+    Gaussian integral, which is iterated to its fixed point.
+
+    Parameters
+    ----------
+    total_x, total_y : float
+        Total masses.
+    mean_x, mean_y : array-like of shape (d,)
+        Means.
+    cov_x, cov_y : array-like of shape (d, d)
+        Covariances.
+    reg, rho : float
+        Regularisation, and price of leaving the marginals.
+
+    Returns
+    -------
+    total : float
+        Mass of the plan.
+    mean : ndarray of shape (d,)
+        Mean of its first marginal.
+    value : float
+        Optimal value.
+    """
+    d = len(mean_x)
+    sides = (
+        (total_x, np.asarray(mean_x), np.linalg.inv(cov_x)),
+        (total_y, np.asarray(mean_y), np.linalg.inv(cov_y)),
+    )
+    potentials = [(np.zeros((d, d)), np.zeros(d), 0.0)] * 2
+    damping = rho / (rho + reg)
+    for step in range(1000):
+        side = step % 2
+        F, u, c = (part / reg for part in potentials[1 - side])
+        F = F + 2.0 / reg * np.eye(d)
+        constant, mean, cov = _integral(sides[1 - side], (F, u, c))
+        # x multiplies 2 y / reg in the exponent.
+        cov, mean = 4.0 / reg**2 * cov, 2.0 / reg * mean
+        integral = (2.0 / reg * np.eye(d) - cov, mean, constant)
+        potentials[side] = tuple(-damping * reg * part for part in integral)
+        # Marginals a exp(-f / rho), b exp(-g / rho), shifted to the same total.
+        (total, mean), (other, _) = (
+            _integral(one, tuple(-part / rho for part in potential))[:2]
+            for one, potential in zip(sides, potentials, strict=True)
+        )
+        shift = 0.5 * rho * (total - other)
+        potentials = [
+            (F, u, c + sign * shift)
+            for (F, u, c), sign in zip(potentials, (1, -1), strict=True)
+        ]
+    total, other = np.exp(total), np.exp(other)
+    assert abs(total - other) < 1e-10 * total
+    value = rho * (total_x + total_y - 2.0 * total) + reg * (total_x * total_y - total)
+    return float(total), mean, float(value)
+
+
+def _integral(side, quadratic):
+    """Return log int exp(-y'Fy / 2 + u'y + c) db(y), and mean and covariance there."""
+    total, mean, precision = side
+    F, u, c = quadratic
+    cov = np.linalg.inv(F + precision)
+    w = u + precision @ mean
+    value = c + np.log(total) + 0.5 * (w @ cov @ w - mean @ precision @ mean)
+    value += 0.5 * (np.linalg.slogdet(precision)[1] + np.linalg.slogdet(cov)[1])
+    return value, cov @ w, cov

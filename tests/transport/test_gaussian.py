@@ -10,6 +10,7 @@ from tests.transport.gaussian import (
     entropic_cost,
     entropic_map,
     on_grid,
+    unbalanced_plan,
     wasserstein,
 )
 
@@ -36,9 +37,7 @@ def test_cost_equals_transport_on_a_grid(reg):
     slope, offset = entropic_map(*line, reg)
     middle = np.arange(190, 270)
     means = (result.plan @ points / a)[middle]
-    np.testing.assert_allclose(
-        means, slope[0, 0] * points[middle] + offset, atol=1e-6
-    )
+    np.testing.assert_allclose(means, slope[0, 0] * points[middle] + offset, atol=1e-6)
 
 
 def test_limits_of_the_regularisation():
@@ -73,3 +72,26 @@ def test_plan_is_one_of_the_marginals():
     # -2 / reg between x and y.
     precision = np.linalg.inv(joint)[:2, 2:]
     np.testing.assert_allclose(precision, -2.0 / 0.4 * np.eye(2), atol=1e-10)
+
+
+@pytest.mark.parametrize("reg", [0.1, 2.0])
+@pytest.mark.parametrize("rho", [0.5, 20.0])
+def test_unbalanced_plan_equals_that_on_a_grid(reg, rho):
+    points = np.linspace(-9.0, 10.0, 450)
+    a, b = 2.0 * on_grid(-0.4, 0.8, points), 0.7 * on_grid(0.5, 1.1, points)
+    cost = (points[:, None] - points) ** 2
+    result = sinkhorn(a, b, cost, reg, reg_marginal=rho, tol=1e-11)
+    total, mean, value = unbalanced_plan(
+        2.0, [-0.4], [[0.64]], 0.7, [0.5], [[1.21]], reg, rho
+    )
+    plan = result.plan
+    assert plan.sum() == pytest.approx(total, rel=1e-9)
+    assert points @ plan.sum(axis=1) / plan.sum() == pytest.approx(mean[0], abs=1e-9)
+    assert result.objective == pytest.approx(value, rel=1e-10)
+
+
+def test_unbalanced_plan_at_a_high_price_is_balanced():
+    total, mean, value = unbalanced_plan(1.0, *PAIR[:2], 1.0, *PAIR[2:], 0.5, 1e3)
+    assert total == pytest.approx(1.0, abs=5e-3)
+    np.testing.assert_allclose(mean, MEANS[0], atol=5e-3)
+    assert value == pytest.approx(entropic_cost(*PAIR, 0.5), rel=5e-3)
