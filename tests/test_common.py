@@ -6,7 +6,7 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skopt2 import linear_model
+from skopt2 import linear_model, transport
 from skopt2.linear_model import (
     SparseClassifier,
     SparseClassifierCV,
@@ -15,6 +15,7 @@ from skopt2.linear_model import (
 )
 from skopt2.losses import Huber
 from skopt2.penalties import MCP, Box, ElasticNet, LogSum
+from skopt2.transport import SinkhornDistance
 
 # One estimator for each branch of fit; the empty dictionary of expected failures of
 # ``parametrize_with_checks`` is a promise of this package.
@@ -52,6 +53,8 @@ CONFIGURATIONS = [
     SparseClassifierCV(alphas=4, eps=0.01, cv=3, tol=1e-10),
     SparseClassifierCV("multinomial", alphas=4, criterion="ebic", tol=1e-10),
     SparseClassifierCV("squared_hinge", alphas=4, cv=3, scoring="accuracy", tol=1e-10),
+    SinkhornDistance(),
+    SinkhornDistance(0.1, debiased=True, normalize_cost="median", device="cpu"),
 ]
 
 
@@ -65,8 +68,9 @@ def test_scikit_learn_accepts(estimator, check):
 def test_every_public_estimator_is_checked():
     public = {
         value
-        for name in linear_model.__all__
-        if inspect.isclass(value := getattr(linear_model, name))
+        for package in (linear_model, transport)
+        for name in package.__all__
+        if inspect.isclass(value := getattr(package, name))
         and issubclass(value, BaseEstimator)
     }
     assert public == {type(estimator) for estimator in CONFIGURATIONS}

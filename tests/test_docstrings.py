@@ -11,6 +11,7 @@ import pytest
 from numpydoc.docscrape import ClassDoc
 from numpydoc.validate import validate
 from sklearn.base import BaseEstimator, is_classifier
+from sklearn.utils import get_tags
 
 import skopt2
 
@@ -137,6 +138,8 @@ def test_fitted_attributes_are_documented(path, cls):
     X = rng.standard_normal((40, 5))
     y = X @ np.array([1.0, -2.0, 0.0, 0.0, 0.5]) + 0.1 * rng.standard_normal(40)
     model = cls()
+    if get_tags(model).input_tags.positive_only:
+        X = np.abs(X)
     model.fit(X, (y > 0).astype(int) if is_classifier(model) else y)
     documented = {item.name for item in ClassDoc(cls)["Attributes"]}
     fitted = {

@@ -68,6 +68,13 @@ class IterativeEstimator(CallbackSupportMixin, BaseEstimator):
     and get tags, callbacks, checkpoints and the fitted attributes of a result.
     """
 
+    # What to do, beside more iterations, about a fit that stopped short of its
+    # tolerance, and about one that diverged.
+    _remedies = (
+        "bring the features to one scale",
+        "bring the features to one scale, or increase alpha",
+    )
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.array_api_support = True
@@ -203,23 +210,24 @@ class IterativeEstimator(CallbackSupportMixin, BaseEstimator):
         """
         if result.reason in (StopReason.CONVERGED, StopReason.CALLBACK):
             return
+        remedy, cure = self._remedies
         causes = {
             StopReason.MAX_ITER: (
                 f"after max_iter={result.n_iter} iterations",
-                "Increase max_iter, loosen tol, or bring the features to one scale",
+                f"Increase max_iter, loosen tol, or {remedy}",
             ),
             StopReason.TIME_LIMIT: (
                 f"at its time_limit, after {result.n_iter} iterations",
-                "Increase time_limit, loosen tol, or bring the features to one scale",
+                f"Increase time_limit, loosen tol, or {remedy}",
             ),
             StopReason.STALLED: (
                 f"without further progress, after {result.n_iter} iterations",
                 "Loosen tol to what the precision of the data allows (float64 allows "
-                "less than float32), or bring the features to one scale",
+                f"less than float32), or {remedy}",
             ),
             StopReason.DIVERGED: (
                 f"because the objective diverged, after {result.n_iter} iterations",
-                "Bring the features to one scale, or increase alpha",
+                cure[0].upper() + cure[1:],
             ),
         }
         how, advice = causes[result.reason]

@@ -14,6 +14,7 @@ from skopt2.transport.objectives import (
 from skopt2.transport.point_cloud import PointCloud
 from skopt2.transport.result import TransportResult
 from skopt2.transport.sinkhorn import sinkhorn
+from skopt2.transport.sinkhorn_distance import SinkhornDistance
 from skopt2.transport.sliced import SlicedResult, sliced_wasserstein
 from skopt2.transport.unbalanced import UnbalancedResult
 
@@ -27,6 +28,7 @@ __all__ = [
     "MongeGapMap",
     "PointCloud",
     "QuadraticObjective",
+    "SinkhornDistance",
     "SlicedResult",
     "TransportResult",
     "UnbalancedResult",
