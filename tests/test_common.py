@@ -15,7 +15,7 @@ from skopt2.linear_model import (
 )
 from skopt2.losses import Huber
 from skopt2.penalties import MCP, Box, ElasticNet, LogSum
-from skopt2.transport import SinkhornDistance
+from skopt2.transport import MongeGapMap, SinkhornDistance, SinkhornTransport
 
 # One estimator for each branch of fit; the empty dictionary of expected failures of
 # ``parametrize_with_checks`` is a promise of this package.
@@ -53,8 +53,14 @@ CONFIGURATIONS = [
     SparseClassifierCV(alphas=4, eps=0.01, cv=3, tol=1e-10),
     SparseClassifierCV("multinomial", alphas=4, criterion="ebic", tol=1e-10),
     SparseClassifierCV("squared_hinge", alphas=4, cv=3, scoring="accuracy", tol=1e-10),
+    MongeGapMap(),
     SinkhornDistance(),
     SinkhornDistance(0.1, debiased=True, normalize_cost="median", device="cpu"),
+    SinkhornTransport(),
+    SinkhornTransport(map="debiased", warm_start=True, device="cpu"),
+    SinkhornTransport(1.0, map="progressive", n_steps=2, tol=1e-11),
+    SinkhornTransport(1.0, metric="euclidean", label_reg=0.1, tol=1e-11),
+    SinkhornTransport(metric="cosine", normalize_cost="max", solver="newton"),
 ]
 
 

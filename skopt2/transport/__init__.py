@@ -15,6 +15,7 @@ from skopt2.transport.point_cloud import PointCloud
 from skopt2.transport.result import TransportResult
 from skopt2.transport.sinkhorn import sinkhorn
 from skopt2.transport.sinkhorn_distance import SinkhornDistance
+from skopt2.transport.sinkhorn_transport import SinkhornTransport
 from skopt2.transport.sliced import SlicedResult, sliced_wasserstein
 from skopt2.transport.unbalanced import UnbalancedResult
 
@@ -29,6 +30,7 @@ __all__ = [
     "PointCloud",
     "QuadraticObjective",
     "SinkhornDistance",
+    "SinkhornTransport",
     "SlicedResult",
     "TransportResult",
     "UnbalancedResult",

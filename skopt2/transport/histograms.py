@@ -12,13 +12,11 @@ from skopt2._core.array import (
     asarray_like,
     move,
     namespace,
-    sum64,
 )
 from skopt2._core.checks import check_real
 
 # Bins above which products with a kernel are faster axis by axis.
 LARGE = 200
-NORMALISATIONS = (None, "mean", "max", "median")
 
 
 def normalise(X, name):
@@ -107,44 +105,6 @@ def ground_cost(cost, X, target):
             "above the others instead of infinity."
         )
     return asarray_like(move(cost, target), X)
-
-
-def cost_scale(C, normalize_cost):
-    """Return the unit of the regularisation: mean, maximum or median of the costs.
-
-    Parameters
-    ----------
-    C : array of shape (n, m)
-        Costs.
-    normalize_cost : {None, "mean", "max", "median"}
-        Which; None for 1.
-
-    Returns
-    -------
-    scale : float
-        1.0 where it would be zero.
-    """
-    check_normalisation(normalize_cost)
-    if normalize_cost is None:
-        return 1.0
-    xp = namespace(C)
-    if normalize_cost == "mean":
-        scale = sum64(C) / math.prod(C.shape)
-    elif normalize_cost == "max":
-        scale = float(xp.max(C))
-    else:
-        flat = xp.sort(xp.reshape(C, (-1,)))
-        k = flat.shape[0]
-        scale = 0.5 * (float(flat[(k - 1) // 2]) + float(flat[k // 2]))
-    return scale if scale > 0.0 else 1.0
-
-
-def check_normalisation(value):
-    """Raise ValueError unless the unit of the regularisation has a known name."""
-    if value not in NORMALISATIONS:
-        raise ValueError(
-            f"normalize_cost must be one of {NORMALISATIONS}; got {value!r}."
-        )
 
 
 def _grid_shape(cost, n):

@@ -13,9 +13,8 @@ from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.solvers.transport.batch import CERTIFICATE, BatchProblem, solve_batch
+from skopt2.transport.cost_scale import check_normalisation, cost_scale
 from skopt2.transport.histograms import (
-    check_normalisation,
-    cost_scale,
     grid_axes,
     ground_cost,
     normalise,

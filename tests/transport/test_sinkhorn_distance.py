@@ -130,8 +130,12 @@ def test_oblong_images(rng):
     assert C[3, 4] == 10.0
 
 
+def lower_median(C):
+    return np.sort(C, axis=None)[(C.size - 1) // 2]
+
+
 @pytest.mark.parametrize(
-    ("name", "figure"), [("mean", np.mean), ("max", np.max), ("median", np.median)]
+    ("name", "figure"), [("mean", np.mean), ("max", np.max), ("median", lower_median)]
 )
 def test_unit_of_the_regularisation(rng, X, name, figure):
     C = rng.random((12, 12))

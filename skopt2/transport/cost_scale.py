@@ -1,0 +1,142 @@
+"""The unit of the regularisation: one figure of all costs."""
+
+import math
+
+import numpy as np
+
+from skopt2._core.array import (
+    accumulation_dtype,
+    asarray_like,
+    dot64,
+    flatnonzero,
+    namespace,
+    sum64,
+    take,
+    to_numpy,
+    weighted_quantile,
+)
+from skopt2.solvers.transport.cost import ground_cost
+from skopt2.solvers.transport.geometry import DEVICE_BLOCK, HOST_BLOCK
+
+NORMALISATIONS = (None, "mean", "max", "median")
+# Points of each cloud whose costs enter a median.
+MEDIAN = 2000
+
+
+def check_normalisation(value):
+    """Raise ValueError unless the unit of the regularisation has a known name."""
+    if value not in NORMALISATIONS:
+        raise ValueError(
+            f"normalize_cost must be one of {NORMALISATIONS}; got {value!r}."
+        )
+
+
+def cost_scale(C, normalize_cost):
+    """Return the unit of the regularisation: mean, maximum or median of the costs.
+
+    Parameters
+    ----------
+    C : array of shape (n, m)
+        Costs.
+    normalize_cost : {None, "mean", "max", "median"}
+        Which, the lower one of two medians; None for 1.
+
+    Returns
+    -------
+    scale : float
+        1.0 where it would be zero.
+    """
+    check_normalisation(normalize_cost)
+    if normalize_cost is None:
+        return 1.0
+    xp = namespace(C)
+    if normalize_cost == "mean":
+        scale = sum64(C) / math.prod(C.shape)
+    elif normalize_cost == "max":
+        scale = float(xp.max(C))
+    else:
+        scale = weighted_quantile(xp.reshape(C, (-1,)), 0.5)
+    return scale if scale > 0.0 else 1.0
+
+
+def cloud_scale(X, Y, a, b, metric, normalize_cost):
+    """Return the unit of the regularisation for costs between points.
+
+    For ``metric="sqeuclidean"`` the points are expected to have their means at zero.
+
+    Parameters
+    ----------
+    X, Y : array of shape (n, d), (m, d)
+        Points.
+    a, b : array of shape (n,), (m,) or None
+        Masses of sum one; None for equal ones. Points of no mass count for nothing.
+    metric : str or callable
+        See :func:`skopt2.solvers.transport.cost.ground_cost`.
+    normalize_cost : {None, "mean", "max", "median"}
+        Which; None for 1. The median is that of the pairs of at most 2000 evenly
+        spaced points of each cloud, the lower one of two.
+
+    Returns
+    -------
+    scale : float
+        1.0 where it would be zero.
+    """
+    check_normalisation(normalize_cost)
+    if normalize_cost is None:
+        return 1.0
+    if normalize_cost == "mean" and metric == "sqeuclidean":
+        scale = _spread(X, a) + _spread(Y, b)
+    elif normalize_cost == "median":
+        scale = _median(X, Y, a, b, metric)
+    else:
+        X, a = _with_mass(X, a)
+        Y, b = _with_mass(Y, b)
+        scale = _over_blocks(X, Y, a, b, metric, normalize_cost)
+    return scale if scale > 0.0 else 1.0
+
+
+def _spread(X, a):
+    """Return the mean of |x|^2."""
+    xp, wide = namespace(X), accumulation_dtype(X)
+    X = xp.astype(X, wide)
+    square = xp.sum(X * X, axis=1)
+    return float(xp.mean(square)) if a is None else dot64(a, square)
+
+
+def _with_mass(X, a):
+    """Return points and masses without those of no mass."""
+    if a is None or bool(namespace(a).all(a > 0)):
+        return X, a
+    index = flatnonzero(a > 0)
+    return take(X, index), take(a, index)
+
+
+def _over_blocks(X, Y, a, b, metric, name):
+    """Return the weighted mean or the maximum of the costs, block by block."""
+    xp, cost = namespace(X), ground_cost(metric)
+    size = HOST_BLOCK if xp is np else DEVICE_BLOCK
+    n, step, total = int(X.shape[0]), max(1, size // int(Y.shape[0])), 0.0
+    for i in range(0, n, step):
+        block = slice(i, min(i + step, n))
+        C = cost.block(X[block, :], Y)
+        if name == "max":
+            total = max(total, float(xp.max(C)))
+            continue
+        rows = xp.mean(C, axis=1) if b is None else C @ b
+        total += sum64(rows) / n if a is None else dot64(rows, a[block])
+    return total
+
+
+def _median(X, Y, a, b, metric):
+    """Return the weighted median of the costs of evenly spaced points."""
+    parts = []
+    for points, mass in ((X, a), (Y, b)):
+        n = int(points.shape[0])
+        mass = np.full(n, 1.0 / n) if mass is None else to_numpy(mass)
+        kept = np.flatnonzero(mass)
+        kept = kept[np.arange(0, kept.size, max(1, -(-kept.size // MEDIAN)))]
+        index = asarray_like(kept, points, namespace(points).int64)
+        parts.append((take(points, index), mass[kept]))
+    (X, a), (Y, b) = parts
+    C = to_numpy(ground_cost(metric).block(X, Y))
+    return weighted_quantile(C.ravel(), 0.5, np.outer(a, b).ravel())
