@@ -24,11 +24,30 @@ class UnbalancedResult(TransportResult):
 
     Attributes
     ----------
+    potentials : tuple of array
+        ``(f, g)`` of shapes (n,) and (m,), in the units of the cost; -inf where there
+        is no mass.
+    objective : float
+        Dual objective of the unbalanced problem, in units of cost times mass.
     marginal_error : float
         What the sums of the plan and their targets a exp(-f' / rho1), b exp(-g' / rho2)
         differ by in the L1 norm, divided by the mass of the plan. The potentials f' =
         f - reg log a and g' = g - reg log b are those relative to the masses. It is the
         gradient of the dual objective, zero at the solution only.
+    converged : bool
+        Whether the marginal error reached the tolerance.
+    stop_reason : str
+        As for :class:`TransportResult`.
+    n_iter : int
+        Sweeps.
+    history : dict of ndarray
+        One row per measure, as for :class:`TransportResult`.
+    certificate : Certificate
+        Marginal error beside its tolerance.
+    solver : str
+        Algorithm that ran.
+    reg : float
+        Regularisation, in the units of the cost.
     reg_marginal : tuple of float
         Prices (rho1, rho2) of leaving a and b.
     """

@@ -116,15 +116,22 @@ class StoredPlan:
 
     def _times(self, state, v):
         """Return K v."""
-        if state.single is None:
-            return state.kernel @ v
-        return state.single @ v.astype(np.float32)
+        if state.single is not None:
+            sums = state.single @ v.astype(np.float32)
+            if sums.min() > 0.0:
+                return sums
+            state.single = None
+        return state.kernel @ v
 
     def _times_t(self, state, u):
         """Return K' u."""
-        if state.single is None:
-            return u @ state.kernel
-        return u.astype(np.float32) @ state.single
+        if state.single is not None:
+            sums = u.astype(np.float32) @ state.single
+            # Of masses of 1e-40 float32 has nothing left.
+            if sums.min() > 0.0:
+                return sums
+            state.single = None
+        return u @ state.kernel
 
     def move(self, state, dx, dy):
         """Add to the logarithms of the scalings, and compute the sums there."""
