@@ -15,7 +15,12 @@ from skopt2.linear_model import (
 )
 from skopt2.losses import Huber
 from skopt2.penalties import MCP, Box, ElasticNet, LogSum
-from skopt2.transport import MongeGapMap, SinkhornDistance, SinkhornTransport
+from skopt2.transport import (
+    MongeGapMap,
+    ReferenceTransport,
+    SinkhornDistance,
+    SinkhornTransport,
+)
 
 # One estimator for each branch of fit; the empty dictionary of expected failures of
 # ``parametrize_with_checks`` is a promise of this package.
@@ -54,6 +59,8 @@ CONFIGURATIONS = [
     SparseClassifierCV("multinomial", alphas=4, criterion="ebic", tol=1e-10),
     SparseClassifierCV("squared_hinge", alphas=4, cv=3, scoring="accuracy", tol=1e-10),
     MongeGapMap(),
+    ReferenceTransport(),
+    ReferenceTransport(map="entropic", n_reference=10, device="cpu"),
     SinkhornDistance(),
     SinkhornDistance(0.1, debiased=True, normalize_cost="median", device="cpu"),
     SinkhornTransport(),

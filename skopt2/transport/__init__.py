@@ -12,6 +12,7 @@ from skopt2.transport.objectives import (
     QuadraticObjective,
 )
 from skopt2.transport.point_cloud import PointCloud
+from skopt2.transport.reference_transport import ReferenceTransport
 from skopt2.transport.result import TransportResult
 from skopt2.transport.sinkhorn import sinkhorn
 from skopt2.transport.sinkhorn_distance import SinkhornDistance
@@ -29,6 +30,7 @@ __all__ = [
     "MongeGapMap",
     "PointCloud",
     "QuadraticObjective",
+    "ReferenceTransport",
     "SinkhornDistance",
     "SinkhornTransport",
     "SlicedResult",

@@ -135,6 +135,22 @@ class MapFit:
             found = self._rounds(found, monitor)
         return self._conclude(found)
 
+    def forward(self):
+        """Solve one problem, and return the map to the second cloud alone.
+
+        Returns
+        -------
+        one : EntropicMap or DebiasedMap
+            The map.
+        found : TransportResult
+            The solution.
+        """
+        found = self._solve()
+        one = self._forward(found)
+        if self.settings.map == "debiased":
+            one = DebiasedMap(one, self._own_map(self.clouds))
+        return one, found
+
     def _inside(self, start):
         """Return potentials for the centred points."""
         if start is None:
