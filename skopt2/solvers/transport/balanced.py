@@ -1,7 +1,10 @@
 """What the solvers of balanced transport share: start, measure, end, checkpoint."""
 
 import math
-from skopt2._core.array import asarray_like, namespace
+
+import numpy as np
+
+from skopt2._core.array import asarray_like
 from skopt2._core.result import Measure
 from skopt2.solvers.transport.state import DualState, Potentials
 from skopt2.solvers.transport.stored import StoredPlan
@@ -10,7 +13,7 @@ from skopt2.solvers.transport.streamed_plan import StreamedPlan
 # Sweeps between two measures.
 PERIOD = 10
 # Measures without progress, at the floor of rounding, before the search is given up.
-PATIENCE = 10
+PATIENCE, NEAR_FLOOR = 10, 3.0
 # Marginal error down to which sums in float32 will do.
 SINGLE = 1e-5
 # Relative rounding error of the plan above which the error is measured anew for the
@@ -41,7 +44,7 @@ class BalancedSolver:
         kind = StoredPlan if geometry.stored else StreamedPlan
         self.plan = kind(geometry, a, b)
         unit = float(geometry.xp.finfo(geometry.dtype).eps)
-        self.floor = unit * max(1.0, geometry.scale / eps)
+        self.floor = unit * (10.0 + geometry.scale / eps)
 
     def start(self, f=None, g=None):
         """Return the state at given potentials, or at those of the reduced cost.
@@ -58,33 +61,43 @@ class BalancedSolver:
         """
         geometry, xp = self.geometry, self.plan.xp
         warm = f is not None
+        eps = self._first_level(warm)
+        log_a, log_b = eps * xp.log(self.a), eps * xp.log(self.b)
         if warm:
-            f = self.eps * xp.log(self.a) + geometry.row_softmin(g, self.eps)
-            g = self.eps * xp.log(self.b) + geometry.col_softmin(f, self.eps)
+            f = log_a + geometry.row_softmin(g, eps)
+            g = log_b + geometry.col_softmin(f, eps)
         else:
             f, g = geometry.reduction()
-            f, g = f + self.eps * xp.log(self.a), g + self.eps * xp.log(self.b)
-        state = DualState(f, g, self.eps)
+            f, g = f + log_a, g + log_b
+        state = DualState(f, g, eps)
         state.memory = self._memory(warm)
         self.plan.renew(state)
+        state.last = (state.x, state.y)
         return state
+
+    def _first_level(self, warm):
+        """Return the regularisation to start with."""
+        return self.eps
 
     def _memory(self, warm):
         """Return what a solver remembers, at its start."""
-        return {"sweeps": 0, "idle": 0, "best": math.inf}
+        careful = self.plan.xp is np or not self.geometry.stored
+        return {"sweeps": 0, "idle": 0, "best": math.inf, "careful": careful}
 
     def sweep(self, state, omega=1.0):
         """Take one sweep."""
         self.plan.sweep(state, omega)
         state.memory["sweeps"] += 1
         state.exact = False
-        if self.plan.far(state):
+        if state.memory["careful"] and self.plan.far(state):
             self.plan.absorb(state)
 
     def measure(self, state, omega):
         """Return the Measure of a state, for the potentials as they are returned."""
         plan = self.plan
         error = plan.error(state)
+        if not state.memory["careful"]:
+            error = self._watch(state, error)
         if state.single is not None and error <= max(self.tol, SINGLE):
             plan.sharpen(state)
             error = plan.error(state)
@@ -100,6 +113,24 @@ class BalancedSolver:
             stalled=self._stalled(state),
         )
 
+    def _watch(self, state, error):
+        """Keep the scalings in range where the sweeps do not; return the error.
+
+        Looking at every sweep would make a device wait. Scalings grow little between
+        two measures; should they overflow nevertheless, those of the last measure are
+        taken up again, and every sweep is looked at from there on.
+        """
+        plan = self.plan
+        if not math.isfinite(error):
+            state.x, state.y = state.last
+            state.memory["careful"] = True
+            plan.absorb(state)
+            error = plan.error(state)
+        elif plan.far(state):
+            plan.absorb(state)
+        state.last = (state.x, state.y)
+        return error
+
     def _stalled(self, state):
         """Return True if the error stands at the floor that rounding sets."""
         memory = state.memory
@@ -107,7 +138,7 @@ class BalancedSolver:
             memory["best"], memory["idle"] = state.error, 0
             return False
         memory["idle"] += 1
-        return memory["idle"] >= PATIENCE and state.error <= 1e3 * self.floor
+        return memory["idle"] >= PATIENCE and state.error <= NEAR_FLOOR * self.floor
 
     def finalize(self, state):
         """Return the potentials."""
@@ -126,4 +157,5 @@ class BalancedSolver:
         state = DualState(f, g, packed.pop("eps"))
         state.memory = packed
         self.plan.renew(state)
+        state.last = (state.x, state.y)
         return state

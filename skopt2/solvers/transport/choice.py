@@ -1,10 +1,11 @@
 """Which algorithm runs: sweeps, Newton steps, or sweeps until Newton steps pay.
 
-Sweeps cost little and win wherever their rate is good; Newton steps do not depend on the
-rate, but each costs as much as some dozens of sweeps. Over-relaxed sweeps come first. At
-every measure their observed rate (:mod:`skopt2.solvers.transport.relaxation`) promises a
-number of further sweeps. From the ``FIRST``-th measure on this is compared with the cost
-of a Newton finish, in sweeps:
+Sweeps cost little and win wherever their rate is good; Newton steps do not depend on
+the rate, but each costs as much as some dozens of sweeps. Over-relaxed sweeps come
+first. At every measure their observed rate
+(:mod:`skopt2.solvers.transport.relaxation`) promises a number of further sweeps. From
+the ``FIRST``-th measure on this is compared with the cost of a Newton finish, in
+sweeps:
 
     steps * (time of a Newton step) / (time of a sweep),
 
@@ -13,8 +14,8 @@ entries of the plan, counted once. With an error of at most ``NEAR`` the finish 
 where the sweeps stand, and needs about ``NEAR_STEPS`` steps. Farther away, where Newton
 steps would be lost, it starts anew along the levels of regularisation, whose sweeps and
 steps are counted as well. Two comparisons in a row that Newton's method wins end the
-sweeps; that is not taken back. Where the error is large and the regularisation tiny, the
-rate does not mean anything yet, and Newton's method begins at once.
+sweeps; that is not taken back. Where the error is large and the regularisation tiny,
+the rate does not mean anything yet, and Newton's method begins at once.
 """
 
 import functools
@@ -22,8 +23,8 @@ import math
 from dataclasses import replace
 
 from skopt2.solvers.transport.annealing import LEVEL_TOL
+from skopt2.solvers.transport.laplacian import seconds_of_factor
 from skopt2.solvers.transport.newton import SinkhornNewton
-from skopt2.solvers.transport.newton_system import seconds_of_factor
 from skopt2.solvers.transport.scaling import Scaling
 
 # Measures before the first comparison, and comparisons in a row that decide.
@@ -34,8 +35,8 @@ STEEP = 4000.0
 NEAR, NEAR_STEPS = 0.1, 4.0
 # Newton steps of one level on the way, its sweeps, and those that its kernel costs.
 LEVEL_STEPS, LEVEL_SWEEPS = 1.5, 25.0
-# Seconds per entry of a sweep: with a kernel that fits the cache, with a larger one, and
-# without one; of its arithmetic on vectors.
+# Seconds per entry of a sweep: with a kernel that fits the cache, with a larger one,
+# and without one; of its arithmetic on vectors.
 CACHED, LARGE, STREAMED, SWEEP = 1.6e-10, 3.2e-10, 2.5e-9, 2e-5
 CACHE = 2_000_000
 # What float32 makes of that time.
@@ -48,8 +49,8 @@ STEP_ENTRY, STEP_SWEEPS, STEP = 3e-9, 3.0, 1e-3
 class Auto(Scaling):
     """Sweeps, then Newton steps where these are predicted to finish first.
 
-    Parameters and methods are those of BalancedSolver; ``name`` is the algorithm that is
-    running.
+    Parameters and methods are those of BalancedSolver; ``name`` is the algorithm that
+    is running.
     """
 
     def __init__(self, geometry, a, b, eps, *, tol=1e-6):
@@ -64,9 +65,7 @@ class Auto(Scaling):
         return found
 
     def _memory(self, warm):
-        return {
-            **super()._memory(warm), "phase": self.name, "measures": 0, "votes": 0
-        }
+        return {**super()._memory(warm), "phase": self.name, "measures": 0, "votes": 0}
 
     def unpack(self, packed):
         """Return the state of what ``pack`` returned."""

@@ -6,12 +6,13 @@ small beside the marginal error; A_k, B_k (K,) the masses of the rows and the co
 a piece; M_kl (K, K) the flow from the rows of piece k to the columns of piece l; t (K,)
 shifts: +t_k on the log scaling of the rows of piece k, -t_k on that of its columns.
 
-A shift changes nothing within a piece, and the flows between pieces exponentially. These
-flows are what remains of the marginal error near the end, at small regularisation: each
-Newton step of the whole problem changes their logarithms by about one, as Newton steps
-do that come from the steep side of an exponential. The problem in t has the same
-exponentials, but costs next to nothing: its Newton steps are taken here, until the flows
-balance. The dual objective does not fall, since this is its restriction to a subspace.
+A shift changes nothing within a piece, and the flows between pieces exponentially.
+These flows are what remains of the marginal error near the end, at small
+regularisation: each Newton step of the whole problem changes their logarithms by about
+one, as Newton steps do that come from the steep side of an exponential. The problem in
+t has the same exponentials, but costs next to nothing: its Newton steps are taken here,
+until the flows balance. The dual objective does not fall, since this is its restriction
+to a subspace.
 
 It is the coarse correction of a two-level method, with the pieces as aggregates. For
 matrices with A = B it is the balancing of T. Osborne, On pre-conditioning of matrices,
@@ -24,7 +25,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-from skopt2.solvers.transport.newton_system import fill_of, laplacian_factor
+from skopt2.solvers.transport.laplacian import fill_of, laplacian_factor
 
 # Newton steps, and the largest change of a shift in one of them.
 STEPS, LARGEST = 30, 3.0

@@ -38,6 +38,7 @@ from skopt2._core.array import (
     to_numpy,
 )
 from skopt2.solvers.transport.centring import UNMOVED
+from skopt2.solvers.transport.rounding import Rounding
 
 # Elements of the temporary arrays of one block of rows: a few MB on the host, enough to
 # fill a GPU elsewhere.
@@ -308,43 +309,6 @@ class DenseGeometry:
         return xp.exp(z - top[:, None]), top
 
 
-class Rounding:
-    """The plan moved onto given marginals, block by block.
-
-    P' = diag(x) P diag(y) + e d' / sum(e), with x = min(1, a / P 1), then
-    y = min(1, b / P' x), and e, d what the rows and columns still lack.
-
-    Parameters
-    ----------
-    geometry : object
-        With ``marginals``, ``apply`` and ``apply_t``.
-    f, g : array of shape (n,), (m,)
-        Potentials of the plan.
-    eps : float
-        Regularisation.
-    a, b : array of shape (n,), (m,)
-        Marginals of equal sums.
-    """
-
-    def __init__(self, geometry, f, g, eps, a, b):
-        xp = geometry.xp
-        rows = geometry.apply(f, g, eps, xp.ones_like(b))
-        self.x = _share(a, rows)
-        cols = geometry.apply_t(f, g, eps, self.x)
-        self.y = _share(b, cols)
-        lack = a - self.x * geometry.apply(f, g, eps, self.y)
-        self.e = xp.maximum(lack, xp.zeros_like(lack))
-        lack = b - self.y * cols
-        d = xp.maximum(lack, xp.zeros_like(lack))
-        total = sum64(d)
-        self.d = d / total if total > 0.0 else d
-
-    def rows(self, rows, p):
-        """Return the rows of P' that a block ``p`` of P becomes."""
-        moved = self.x[rows, None] * p * self.y[None, :]
-        return moved + self.e[rows, None] * self.d[None, :]
-
-
 def large_entries(p, threshold):
     """Return the entries of a block above a threshold as a CSR matrix.
 
@@ -398,10 +362,3 @@ def _expm1(x):
     """Return exp(x) - 1, infinite where it overflows, silently."""
     with np.errstate(over="ignore"):
         return namespace(x).expm1(x)
-
-
-def _share(mass, total):
-    """Return min(1, mass / total), and 1 where there is nothing to share."""
-    xp = namespace(mass)
-    one = xp.ones_like(mass)
-    return xp.minimum(mass / xp.where(total > 0, total, one), one)

@@ -44,6 +44,8 @@ LEVEL_STEPS = 30
 # Largest change of the log scalings in one step, and the change beyond which the
 # exponentials are far from linear.
 LARGEST, LINEAR = 50.0, 0.5
+# Marginal error beyond which a given start is refined level by level.
+FAR = 0.1
 # Shift of the system, relative to the error.
 SHIFT = 0.01
 # Halvings of a step; share of the predicted increase that it has to bring; prediction
@@ -71,22 +73,17 @@ class SinkhornNewton(BalancedSolver):
         """Levels of regularisation."""
         return levels(self.spread, self.eps)
 
-    def start(self, f=None, g=None):
-        """Return the state at the first level, or at the last one with potentials."""
-        state = super().start(f, g)
-        if f is None and len(self.levels) > 1:
-            state.eps = self.levels[0]
-            self.plan.renew(state)
-        return state
+    def _first_level(self, warm):
+        return self.eps if warm else self.levels[0]
 
     def _memory(self, warm):
-        level = len(self.levels) - 1 if warm else 0
         return {
             **super()._memory(warm),
-            "level": level,
+            "level": len(self.levels) - 1 if warm else 0,
             "left": PERIOD,
             "newton": 0,
             "curved": False,
+            "warm": warm,
         }
 
     def take_over(self, state, near):
@@ -101,7 +98,7 @@ class SinkhornNewton(BalancedSolver):
             level on.
         """
         memory = state.memory
-        memory.update(self._memory(True), left=0)
+        memory.update(self._memory(True), left=0, warm=False)
         self.system.forget()
         if state.single is not None:
             self.plan.sharpen(state)
@@ -129,6 +126,11 @@ class SinkhornNewton(BalancedSolver):
         memory = state.memory
         last = memory["level"] == len(self.levels) - 1
         measure = self.measure(state, 0.0)
+        if memory["warm"] and measure.value > FAR:
+            # The start is none for Newton steps at this regularisation.
+            self.take_over(state, near=False)
+            return replace(measure, stalled=False)
+        memory["warm"] = False
         if last:
             return measure
         if measure.value <= LEVEL_TOL or memory["newton"] >= LEVEL_STEPS:

@@ -1,29 +1,26 @@
 """The linear system of a Newton step, solved by a factorised Schur complement.
 
-Problem: [[diag(r (1 + mu)), P], [P', diag(c (1 + mu))]] (dx, dy) = (p, q), with P (n, m)
-the plan, r (n,), c (m,) its sums, p = a - r, q = b - c, and a relative shift mu > 0.
+Problem: [[diag(r (1 + mu)), P], [P', diag(c (1 + mu))]] (dx, dy) = (p, q), with P
+(n, m) the plan, r (n,), c (m,) its sums, p = a - r, q = b - c, and a relative shift
+mu > 0.
 Symbols: T = diag(c (1 + mu)) - P' diag(r (1 + mu))^-1 P (m, m) the Schur complement; S
 the entries of P above a threshold, in a sparse matrix.
 
 Changing the sign of one block makes the matrix the Laplacian of the bipartite graph of
-the plan, plus mu. Where the plan falls apart into pieces that are nearly unconnected its
-smallest eigenvalues are tiny, and conjugate gradients alone stall; a factorisation does
-not mind them. T is a Laplacian as well: its entries off the diagonal are sums of
-positive terms, exact to rounding even in float32, and its diagonal is theirs plus what
-mu leaves over. Computed in this way, rather than as the difference above, the tiny
-eigenvalues survive.
+the plan, plus mu. Where the plan falls apart into pieces that are nearly unconnected
+its smallest eigenvalues are tiny, and conjugate gradients alone stall; a factorisation
+does not mind them. T is a Laplacian as well, and is given to the factorisation as one,
+see :mod:`skopt2.solvers.transport.laplacian`: its entries off the diagonal are sums of
+positive terms, right to rounding even in float32.
 
 T is formed by a sparse product where S is sparse enough, otherwise by one symmetric
-product in float32, and factorised by sparse LU or by dense Cholesky, whichever is
-cheaper. The factor preconditions conjugate gradients on the system itself, and serves
-later Newton steps for as long as these need few iterations.
+product in float32. The factor preconditions conjugate gradients on the system itself,
+and serves later Newton steps for as long as these need few iterations.
 
 Sources: X. Tang, M. Shavlovsky, H. Rahmanian et al., Accelerating Sinkhorn algorithm
 with sparse Newton iterations, ICLR 2024, section 3 (sparse Hessian); C. Brauer,
 C. Clason, D. Lorenz and B. Wirth, A Sinkhorn-Newton method for entropic optimal
-transport, 2017, section 2 (the system); A. Alfa, J. Xue and Q. Ye, Accurate computation
-of the smallest eigenvalue of a diagonally dominant M-matrix, Mathematics of Computation
-71, 2002 (accuracy of Laplacians given by their off-diagonal entries).
+transport, 2017, section 2 (the system).
 """
 
 import math
@@ -31,9 +28,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.linalg import blas, lapack
-from scipy.sparse.linalg import splu
+from scipy.linalg import blas
 
 from skopt2._core.array import (
     accumulation_dtype,
@@ -41,21 +36,15 @@ from skopt2._core.array import (
     device_of,
     namespace,
 )
+from skopt2.solvers.transport.laplacian import (
+    DENSE_ORDER,
+    dense_laplacian_factor,
+    laplacian_factor,
+)
 
-# Products of a sparse Schur complement that cost as much as n m^2 / DENSE_RATE of a
-# dense one.
-DENSE_RATE = 250.0
-# Entries of a sparse factor, as a share of m^3, that cost as much as a dense one.
-SPARSE_RATE = 7e-5
-# Growth of neighbourhoods up to which a graph is one of few dimensions, and entries of
-# the factor per entry of the matrix there, in thin graphs, and in others.
-FLAT_GROWTH, FLAT_FILL, THIN_FILL, FILL = 5.0, 2.0, 4.0, 9.0
-# Largest order of a dense factorisation, fill of a sparse one, and number of products in
-# a sparse matrix product.
-DENSE_ORDER, LARGEST_FILL, LARGEST_PRODUCT = 5000, 3e7, 3e8
-# Seconds per product of a sparse and of a dense matrix product, per m^3 of a dense
-# factorisation and per entry of the factor of a sparse one. Only ratios matter.
-PRODUCT, DENSE_PRODUCT, DENSE_FACTOR, SPARSE_FACTOR = 2e-9, 8e-12, 7e-12, 9e-8
+# Products of a sparse matrix product that cost as much as n m^2 / DENSE_RATE of a dense
+# one, and largest number of them.
+DENSE_RATE, LARGEST_PRODUCT = 250.0, 3e8
 # Iterations of a solve with a fresh factor, and with none.
 FRESH_LIMIT, PLAIN_LIMIT = 60, 250
 # Smallest entry of the float32 product: its square is not subnormal.
@@ -253,90 +242,6 @@ def factorise(plan, mu):
     return _Jacobi(plan, scale, mu) if factor is None else factor
 
 
-def laplacian_factor(weights, left):
-    """Factorise diag(left + weights 1) - weights.
-
-    Parameters
-    ----------
-    weights : sparse array of shape (m, m)
-        Symmetric and nonnegative, in CSC; its diagonal is ignored, and its values are
-        overwritten.
-    left : ndarray of shape (m,)
-        Positive.
-
-    Returns
-    -------
-    factor : callable or None
-        ``factor(r)`` solves; None where the factorisation fails.
-    """
-    m = left.shape[0]
-    columns = np.repeat(np.arange(m), np.diff(weights.indptr))
-    weights.data[weights.indices == columns] = 0.0
-    fill = fill_of(weights)
-    if fill <= min(SPARSE_RATE * m**3, LARGEST_FILL):
-        return _sparse_factor(weights, left)
-    if m > DENSE_ORDER:
-        return None
-    # Symmetric: the transpose is in Fortran order without a copy.
-    matrix = weights.toarray().T
-    np.negative(matrix, out=matrix)
-    return _cholesky(matrix, left)
-
-
-def seconds_of_factor(S, n, m):
-    """Return a rough time of one factorisation, for the choice between algorithms.
-
-    Parameters
-    ----------
-    S : sparse array of shape (n, m) or None
-        Large entries of the plan; None for a dense one.
-    n, m : int
-        Numbers of rows and columns.
-
-    Returns
-    -------
-    seconds : float
-    """
-    n, m = max(n, m), min(n, m)
-    dense = DENSE_PRODUCT * n * m * m + DENSE_FACTOR * m**3
-    if S is None:
-        return dense
-    per_row = S.nnz / n
-    products = n * per_row * per_row
-    sparse = SPARSE_FACTOR * THIN_FILL * min(products, m * m)
-    if per_row <= THIN_FILL:
-        sparse = min(sparse, dense)
-    elif m <= DENSE_ORDER:
-        sparse = DENSE_FACTOR * m**3
-    return min(dense, PRODUCT * products + sparse)
-
-
-def fill_of(graph):
-    """Return an estimate of the number of entries of a sparse factor.
-
-    Graphs of few dimensions have small separators and little fill. They are told from
-    others by how fast the neighbourhoods of a few of their vertices grow.
-
-    Parameters
-    ----------
-    graph : sparse array of shape (m, m)
-        Symmetric, in CSC.
-
-    Returns
-    -------
-    fill : float
-    """
-    m = graph.shape[0]
-    mean = graph.nnz / m
-    if mean * FLAT_FILL * m > SPARSE_RATE * m**3:
-        return math.inf
-    if mean <= THIN_FILL:
-        return THIN_FILL * graph.nnz
-    sample = graph[:, :: max(1, m // 16)]
-    growth = (graph @ sample).nnz / max(sample.nnz, 1)
-    return graph.nnz * (FLAT_FILL if growth <= FLAT_GROWTH else FILL)
-
-
 def _left_over(plan, scale, mu):
     """Return the row sums of the Schur complement, free of cancellation.
 
@@ -357,58 +262,8 @@ def _dense_factor(P, plan, scale, mu):
     np.maximum(W, TINY, out=W)
     # The lower triangle of -W' W; W' is in Fortran order, so nothing is copied.
     matrix = blas.ssyrk(-1.0, W.T, lower=1).astype(np.float64, order="F")
-    np.einsum("ii->i", matrix)[:] = 0.0
-    factor = _cholesky(matrix, _left_over(plan, scale, mu))
+    factor = dense_laplacian_factor(matrix, _left_over(plan, scale, mu))
     return _Jacobi(plan, scale, mu) if factor is None else factor
-
-
-def _cholesky(matrix, left):
-    """Factorise a matrix given by what is off its diagonal; it is overwritten."""
-    diagonal = left - blas.dsymv(1.0, matrix, np.ones_like(left), lower=1)
-    np.einsum("ii->i", matrix)[:] = diagonal
-    factor, info = lapack.dpotrf(matrix, lower=1, overwrite_a=1, clean=0)
-    if info != 0 or not math.isfinite(factor[-1, -1]):
-        return None
-    return _Cholesky(factor)
-
-
-def _sparse_factor(weights, left):
-    """Factorise a sparse Laplacian; None where that fails."""
-    matrix = (sp.diags_array(left + weights.sum(axis=0)) - weights).tocsc()
-    # SuperLU takes 32-bit indices only.
-    matrix.indices = matrix.indices.astype(np.intc, copy=False)
-    matrix.indptr = matrix.indptr.astype(np.intc, copy=False)
-    try:
-        factor = splu(
-            matrix,
-            permc_spec="MMD_AT_PLUS_A",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
-        )
-    except RuntimeError:
-        return None
-    return _Sparse(factor)
-
-
-class _Cholesky:
-    exact = True
-
-    def __init__(self, factor):
-        self.factor = factor
-
-    def __call__(self, r):
-        half = blas.dtrsv(self.factor, r, lower=1)
-        return blas.dtrsv(self.factor, half, lower=1, trans=1)
-
-
-class _Sparse:
-    exact = True
-
-    def __init__(self, factor):
-        self.factor = factor
-
-    def __call__(self, r):
-        return self.factor.solve(r)
 
 
 class _Jacobi:

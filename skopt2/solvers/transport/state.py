@@ -56,6 +56,8 @@ class DualState:
     exact : bool
         Whether the potentials have been rounded to what is returned, f and g alone,
         since the last step.
+    last : tuple of array or None
+        The scalings ``x`` and ``y`` at the last measure.
     error : float
         Marginal error at the last measure.
     memory : dict
@@ -75,5 +77,6 @@ class DualState:
     cols: Any = None
     fresh: bool = False
     exact: bool = False
+    last: Any = None
     error: float = math.inf
     memory: dict = field(default_factory=dict)

@@ -14,6 +14,9 @@ import scipy.sparse as sp
 
 from skopt2._core.array import dot64, sum64, to_numpy
 
+# Entries of a row, on average, up to which a sparse plan is held.
+PER_ROW = 256
+
 
 class StreamedPlan:
     """Sweeps over the plan of a state, and its sums when asked for.
@@ -80,7 +83,7 @@ class StreamedPlan:
         self.refresh(state)
 
     def large_entries(self, state, share):
-        """Return the entries P_ij > share min(a) min(b); None if there are too many.
+        """Return the entries P_ij > share a_i b_j; None if there are too many.
 
         Parameters
         ----------
@@ -94,13 +97,12 @@ class StreamedPlan:
         S : sparse array of shape (n, m) or None
             CSR in float64, in host memory.
         """
-        masses = float(self.xp.min(self.a)) * float(self.xp.min(self.b))
-        where = (state.f, state.g, state.eps)
-        threshold = share * masses
-        if self.geometry.cap_threshold(*where, threshold) > threshold:
-            return None
-        state.rows, state.cols, S = self.geometry.sparsify(*where, threshold)
+        where = (state.f, state.g, state.eps, share, self.log_a, self.log_b)
+        most = PER_ROW * max(self.geometry.shape)
+        state.rows, state.cols, S = self.geometry.sparsify(*where, most)
         state.fresh = True
+        if S is None:
+            return None
         S = to_numpy(S)
         return sp.csr_array((S.data.astype(np.float64), S.indices, S.indptr), S.shape)
 
