@@ -5,9 +5,13 @@ r = P 1 and c = P' 1 its sums, a (n,) and b (m,) masses.
 
 The counterpart of :mod:`skopt2.solvers.transport.stored` for geometries with
 ``stored = False``. A sweep moves the potentials themselves, in the log domain, so that
-there are no scalings to absorb. The sums of the present plan cost a pass of their own,
-and are computed when something asks for them.
+there are no scalings to absorb. The sums of the present plan are computed when
+something asks for them. That takes a pass, which gives the next sweep as well: the sums
+are free where the sweep follows.
 """
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,6 +20,34 @@ from skopt2._core.array import dot64, sum64, to_numpy
 
 # Entries of a row, on average, up to which a sparse plan is held.
 PER_ROW = 256
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A sweep that was taken before it was asked for.
+
+    Parameters
+    ----------
+    f, g : array of shape (n,), (m,)
+        Potentials before it.
+    eps : float
+        Regularisation.
+    omega : float
+        Relaxation.
+    moved : tuple of array
+        Potentials after it.
+    """
+
+    f: Any
+    g: Any
+    eps: float
+    omega: float
+    moved: tuple
+
+    def starts_at(self, state, omega):
+        """Return True if it is the sweep that a state needs."""
+        same = self.f is state.f and self.g is state.g
+        return same and self.eps == state.eps and self.omega == omega
 
 
 class StreamedPlan:
@@ -36,6 +68,8 @@ class StreamedPlan:
         self.xp = geometry.xp
         with np.errstate(divide="ignore"):
             self.log_a, self.log_b = self.xp.log(a), self.xp.log(b)
+        # Relaxation of the last sweep, and the sweep that came with the last sums.
+        self.omega, self.ahead = 1.0, None
 
     def renew(self, state):
         """Forget what belongs to other potentials."""
@@ -55,10 +89,11 @@ class StreamedPlan:
         state.u, state.v = xp.ones_like(self.a), xp.ones_like(self.b)
 
     def refresh(self, state):
-        """Compute the sums of the plan over rows and columns."""
-        masses = (self.log_a, self.log_b)
-        sums = self.geometry.marginals(state.f, state.g, state.eps, *masses)
-        state.rows, state.cols = sums
+        """Compute the sums of the plan, and the sweep that is likely to follow."""
+        where = (state.f, state.g, self.log_a, self.log_b, state.eps)
+        found = self.geometry.sweep_and_sums(*where, self.omega)
+        *moved, state.rows, state.cols = found
+        self.ahead = Ahead(state.f, state.g, state.eps, self.omega, tuple(moved))
         state.fresh = True
 
     def absorb(self, state):
@@ -70,9 +105,12 @@ class StreamedPlan:
 
     def sweep(self, state, omega=1.0):
         """Update the rows, then the columns, over-relaxed by ``omega``."""
-        masses = (self.log_a, self.log_b)
-        moved = self.geometry.sweep(state.f, state.g, *masses, state.eps, omega)
-        state.f, state.g, _ = moved
+        if self.ahead is not None and self.ahead.starts_at(state, omega):
+            state.f, state.g = self.ahead.moved
+        else:
+            where = (state.f, state.g, self.log_a, self.log_b, state.eps)
+            state.f, state.g, _ = self.geometry.sweep(*where, omega)
+        self.omega, self.ahead = omega, None
         state.fresh = False
 
     def move(self, state, dx, dy):
