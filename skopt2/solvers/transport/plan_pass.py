@@ -21,13 +21,9 @@ import numpy as np
 
 from skopt2._core.array import accumulation_dtype, device_of
 from skopt2.solvers.transport import shards
-from skopt2.solvers.transport.point_blocks import (
-    TILE,
-    Block,
-    Exponents,
-    PointBlocks,
-    Power,
-)
+from skopt2.solvers.transport.point_blocks import Block, Exponents, PointBlocks
+from skopt2.solvers.transport.power import Power
+from skopt2.solvers.transport.spatial import TILE
 
 # What may be left out of a sum, relative to it.
 NEGLIGIBLE = {"float64": 2.0**-54, "float32": 2.0**-26}

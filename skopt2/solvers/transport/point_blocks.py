@@ -30,11 +30,10 @@ from typing import Any
 import numpy as np
 
 from skopt2._core import cuda
-from skopt2._core.array import accumulation_dtype, device_of, namespace, to_numpy
+from skopt2._core.array import accumulation_dtype, namespace
 from skopt2.solvers.transport.cost import CallableCost, SquaredEuclidean
+from skopt2.solvers.transport.spatial import TILE, cost_reach
 
-# Points in a tile, the unit that is left out or not.
-TILE = 32
 # Bytes of a block on the host: it has to stay in the cache of one core's share.
 HOST_BLOCK = 6 * 2**20
 # Elements of a block elsewhere: enough to fill a GPU.
@@ -42,63 +41,10 @@ DEVICE_BLOCK = 2**25
 # Arrays of the size of a block that are alive at a time where nothing is in place.
 TEMPORARIES = 4
 MOST_ROWS, FEWEST_ROWS = 128, 16
-# Boxes of many features are never far apart relative to their size.
-MOST_FEATURES = 16
 # Share of the columns above which leaving out the rest costs more than it saves.
 NEARLY_ALL = 0.75
 # Stands for an offset of minus infinity, which a matrix product would turn into NaN.
 NOTHING = {"float64": -1e200, "float32": -1e30}
-
-
-class Power:
-    """The exponential function in place, and the base that is fastest here.
-
-    Exponents far below rounding are raised to ``floor``: an underflow takes ten to
-    fifty times as long as an ordinary exponent, and means the same.
-    """
-
-    def __init__(self, xp, dtype):
-        self.xp = xp
-        name = "float32" if dtype == xp.float32 else "float64"
-        self.function, self.log_base = np.exp, 1.0
-        if xp is np and _has_fast_exp2(np.dtype(name).char):
-            self.function, self.log_base = np.exp2, math.log(2.0)
-        lowest = -80.0 if name == "float32" else -690.0
-        self.floor, self.smallest = lowest / self.log_base, math.exp(lowest)
-        self.dtype, self.floors = dtype, None
-
-    def __call__(self, E, clipped=True):
-        """Return base**E, in place on the host.
-
-        Parameters
-        ----------
-        E : array of shape (n_cols,) or (n_rows, n_cols)
-            Exponents.
-        clipped : bool, default=True
-            False where all are above the floor anyway.
-
-        Returns
-        -------
-        Z : array
-        """
-        if self.xp is not np:
-            return self.xp.exp(E)
-        if clipped:
-            width, floors = E.shape[-1], self.floors
-            if floors is None or floors.shape[0] < width:
-                # With a scalar NumPy's maximum takes four times as long.
-                floors = self.floors = np.full(width, self.floor, dtype=self.dtype)
-            np.maximum(E, floors[:width], out=E)
-        return self.function(E, out=E)
-
-
-def _has_fast_exp2(char):
-    """Return True where NumPy computes exp2 of a dtype with vector instructions."""
-    if not hasattr(np.lib, "introspect"):
-        return False
-    found = np.lib.introspect.opt_func_info(func_name="^exp2$")
-    target = found.get("exp2", {}).get(2 * char, {}).get("current", "baseline")
-    return not target.startswith("baseline")
 
 
 @dataclass(frozen=True)
@@ -357,67 +303,3 @@ class PointBlocks:
         C += v
         C += u[:, None]
         return C
-
-
-def cost_reach(cost, X, Y):
-    """Return a bound of the cost between any two points; None if boxes bound none.
-
-    Parameters
-    ----------
-    cost : GroundCost
-        Cost.
-    X, Y : array of shape (n, d), (m, d)
-        Points.
-
-    Returns
-    -------
-    reach : float or None
-        The cost between the corners of the two boxes that are furthest apart.
-    """
-    if not cost.bounded:
-        return None
-    xp = namespace(X)
-    gaps = xp.maximum(
-        xp.abs(xp.max(X, axis=0) - xp.min(Y, axis=0)),
-        xp.abs(xp.max(Y, axis=0) - xp.min(X, axis=0)),
-    )
-    return float(cost.of_gaps(to_numpy(gaps).astype(np.float64)))
-
-
-def spatial_order(X, leaf=TILE):
-    """Return an order of points in which consecutive ones are close.
-
-    The leaves of a k-d tree that halves the widest feature at its median; every leaf
-    but the last has ``leaf`` points.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-        Points.
-    leaf : int
-        Points of a leaf.
-
-    Returns
-    -------
-    order : ndarray of shape (n,)
-        Indices.
-    """
-    order = np.arange(X.shape[0])
-    pending = [(0, X.shape[0])]
-    while pending:
-        start, stop = pending.pop()
-        if stop - start <= leaf:
-            continue
-        points = X[order[start:stop]]
-        axis = int(np.argmax(points.max(axis=0) - points.min(axis=0)))
-        half = max((stop - start) // 2 // leaf, 1) * leaf
-        part = np.argpartition(points[:, axis], half)
-        order[start:stop] = order[start:stop][part]
-        pending += [(start, start + half), (start + half, stop)]
-    return order
-
-
-def worth_ordering(X, Y):
-    """Return True where the order of the points can save work."""
-    d, pairs = int(X.shape[1]), int(X.shape[0]) * int(Y.shape[0])
-    return d <= MOST_FEATURES and pairs >= 2**18 and device_of(X) == "cpu"

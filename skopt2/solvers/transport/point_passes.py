@@ -16,13 +16,9 @@ from skopt2.solvers.transport import shards
 from skopt2.solvers.transport.centring import centred
 from skopt2.solvers.transport.cost import ground_cost
 from skopt2.solvers.transport.plan_pass import Gather, PlanPass
-from skopt2.solvers.transport.point_blocks import (
-    TILE,
-    PointBlocks,
-    Power,
-    spatial_order,
-    worth_ordering,
-)
+from skopt2.solvers.transport.point_blocks import PointBlocks
+from skopt2.solvers.transport.power import Power
+from skopt2.solvers.transport.spatial import TILE, spatial_order, worth_ordering
 
 # Entries left out of a sum are smaller than exp(CUT), relative to the product of their
 # masses: together they are less than rounding, and a factor of 60 is kept in hand.

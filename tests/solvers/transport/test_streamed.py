@@ -11,14 +11,11 @@ from scipy.special import logsumexp
 from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
-from skopt2.solvers.transport import point_blocks
+from skopt2.solvers.transport import point_blocks, power
 from skopt2.solvers.transport.cost import METRICS, ground_cost
-from skopt2.solvers.transport.point_blocks import (
-    TILE,
-    PointBlocks,
-    Power,
-    spatial_order,
-)
+from skopt2.solvers.transport.point_blocks import PointBlocks
+from skopt2.solvers.transport.power import Power
+from skopt2.solvers.transport.spatial import TILE, spatial_order
 from skopt2.solvers.transport.stored_points import StoredPointGeometry
 from skopt2.solvers.transport.streamed import PointCloudGeometry
 
@@ -559,15 +556,15 @@ def test_size_of_blocks_follows_the_budget(size, device_backend):
 @pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_power_in_either_base(fast, dtype, monkeypatch):
-    monkeypatch.setattr(point_blocks, "_has_fast_exp2", lambda char: fast)
-    power = Power(np, np.dtype(dtype))
+    monkeypatch.setattr(power, "_has_fast_exp2", lambda char: fast)
+    exponential = Power(np, np.dtype(dtype))
     z = np.array([0.0, -1.0, 3.5, -30.0], dtype=dtype)
-    found = power((z / power.log_base).astype(dtype))
+    found = exponential((z / exponential.log_base).astype(dtype))
     np.testing.assert_allclose(found, np.exp(z), rtol=100 * np.finfo(dtype).eps)
-    lowest = power(np.array([-1e30, -np.inf], dtype=dtype))
+    lowest = exponential(np.array([-1e30, -np.inf], dtype=dtype))
     assert np.all(lowest == lowest[0])
     assert np.finfo(dtype).tiny < lowest[0] < 1e-30
-    assert lowest[0] == pytest.approx(power.smallest, rel=1e-4)
+    assert lowest[0] == pytest.approx(exponential.smallest, rel=1e-4)
 
 
 @pytest.mark.parametrize("d", [1, 2, 5])
