@@ -18,38 +18,40 @@ CERTIFICATE = "marginal error"
 class UnbalancedResult(TransportResult):
     """Solution of an unbalanced transport problem.
 
-    What differs from :class:`TransportResult`: the masses are those that were passed,
-    ``objective`` is the dual objective of the unbalanced problem, which
-    :func:`sinkhorn` states, and nothing is rounded onto the marginals.
+    The plan P_ij = exp((f_i + g_j - cost_ij) / reg) is that of the masses as they were
+    passed. It has no given marginals, and nothing is rounded onto them.
 
     Attributes
     ----------
     potentials : tuple of array
         ``(f, g)`` of shapes (n,) and (m,), in the units of the cost; -inf where there
-        is no mass.
+        is no mass. A shift between both, which the plan does not depend on, is that of
+        the largest dual objective.
     objective : float
-        Dual objective of the unbalanced problem, in units of cost times mass.
+        Dual objective of the unbalanced problem, which :func:`sinkhorn` states: a lower
+        bound on its minimum.
     marginal_error : float
-        What the sums of the plan and their targets a exp(-f' / rho1), b exp(-g' / rho2)
-        differ by in the L1 norm, divided by the mass of the plan. The potentials f' =
-        f - reg log a and g' = g - reg log b are those relative to the masses. It is the
-        gradient of the dual objective, zero at the solution only.
+        L1 distance of the sums of the plan to a exp(-f' / rho1) and b exp(-g' / rho2),
+        divided by the mass of the plan, with the potentials relative to the masses
+        f' = f - reg log a and g' = g - reg log b. It is the norm of the gradient of the
+        dual objective, zero at the solution only.
     converged : bool
         Whether the marginal error reached the tolerance.
     stop_reason : str
-        As for :class:`TransportResult`.
+        As in :class:`TransportResult`.
     n_iter : int
         Sweeps.
     history : dict of ndarray
-        One row per measure, as for :class:`TransportResult`.
+        As in :class:`TransportResult`, and ``gap``, a bound on the error of the
+        objective.
     certificate : Certificate
         Marginal error beside its tolerance.
     solver : str
-        Algorithm that ran.
+        ``"sinkhorn"``.
     reg : float
         Regularisation, in the units of the cost.
     reg_marginal : tuple of float
-        Prices (rho1, rho2) of leaving a and b.
+        Prices (rho1, rho2) of leaving a and b, in the units of the cost.
     """
 
     reg_marginal: tuple

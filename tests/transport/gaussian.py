@@ -76,8 +76,12 @@ def entropic_map(mean_x, cov_x, mean_y, cov_y, reg):
 
 
 def on_grid(mean, deviation, points):
-    """Return masses of a Gaussian on equidistant points of a line, of sum one."""
+    """Return masses of a Gaussian on equidistant points of a line, of sum one.
+
+    Masses of points that hardly matter are zero.
+    """
     masses = np.exp(-0.5 * ((points - mean) / deviation) ** 2)
+    masses[masses < 1e-13] = 0.0
     return masses / masses.sum()
 
 
