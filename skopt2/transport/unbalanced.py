@@ -144,7 +144,18 @@ def keep_masses(problem):
     return replace(problem, a=a, b=b, masses=(1.0, 1.0))
 
 
-def solve_unbalanced(problem, reg, prices, start, *, tol, max_iter, time_limit):
+def solve_unbalanced(
+    problem,
+    reg,
+    prices,
+    start,
+    *,
+    tol,
+    max_iter,
+    time_limit=None,
+    monitor=None,
+    resume=None,
+):
     """Solve an unbalanced problem.
 
     Parameters
@@ -161,21 +172,26 @@ def solve_unbalanced(problem, reg, prices, start, *, tol, max_iter, time_limit):
         Tolerance of the marginal error.
     max_iter : int
         Largest number of sweeps.
-    time_limit : float or None
+    time_limit : float, default=None
         Seconds after which to stop.
+    monitor, resume : object, default=None
+        As in :func:`skopt2._core.iterate.iterate`.
 
     Returns
     -------
     found : UnbalancedResult
     """
     method = _solver(problem, reg, prices, tol)
+    kept = resume is not None and "state" in resume
     result = iterate(
         method,
-        method.start(*start),
+        None if kept else method.start(*start),
         tol=tol,
         max_iter=max_iter,
         check_every=method.interval,
         time_limit=time_limit,
+        monitor=monitor,
+        resume=resume,
         name=CERTIFICATE,
     )
     f, g = result.solution.f, result.solution.g
