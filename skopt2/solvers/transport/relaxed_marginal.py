@@ -62,6 +62,16 @@ class RelaxedMarginal:
         """Return the logarithm of the total of the targets, an array of shape ()."""
         return logsumexp(self.target(f))
 
+    def change(self, f, sums):
+        """Return -eps k log(r / r*), for the logarithms of the sums of the plan."""
+        return -self.eps * self.damping * (sums - self.target(f))
+
+    def shift(self, f, total):
+        """Return s for potentials before it is added, and log B; of shape (), or 0."""
+        if math.isinf(self.rho):
+            return 0.0
+        return -self.eps * self.coupling * (self.total(f) - total)
+
     def update(self, f, sums, total, omega):
         """Return the potentials that an over-relaxed step leads to.
 
@@ -80,11 +90,8 @@ class RelaxedMarginal:
         -------
         f : array of shape (n,)
         """
-        change = -self.eps * self.damping * (sums - self.target(f))
-        if math.isinf(self.rho):
-            return f + omega * change
-        shift = -self.eps * self.coupling * (self.total(f + change) - total)
-        return f + omega * (change + shift)
+        change = self.change(f, sums)
+        return f + omega * (change + self.shift(f + change, total))
 
     def objective(self, f):
         """Return -rho <a, exp(-f / rho) - 1>, accumulated in float64."""

@@ -108,9 +108,9 @@ class PointCloudGeometry(PointPasses):
             Logarithms of the masses, minus infinity where there is none.
         eps : float
             Regularisation.
-        omega : float, default=1.0
-            Relaxation, between 0 and 2. Rows and columns that are far from their mass
-            move as if it were 1.
+        omega : float or (float, float), default=1.0
+            Relaxation, between 0 and 2, of the rows and of the columns. Those that are
+            far from their mass are not over-relaxed.
 
         Returns
         -------

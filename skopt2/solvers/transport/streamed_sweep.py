@@ -7,7 +7,9 @@ plan, s = Z b its row sums relative to a, w the relaxation. With
     g_j <- g_j - w eps log sum_i a_i s_i^-w Z_ij
 
 the second sum is over the plan of the new f. It is taken block by block, while the
-block of Z that gave s is in the cache. Sinkhorn's own sweep has w = 1.
+block of Z that gave s is in the cache. Sinkhorn's own sweep has w = 1. A sweep of
+unbalanced transport is one with w < 1 towards its targets in place of a and b, see
+:mod:`.relaxed_marginal`.
 
 Source: A. Thibault, L. Chizat, C. Dossal and N. Papadakis, Overrelaxed Sinkhorn-Knopp
 algorithm for regularized optimal transport, 2017, section 3.
@@ -37,8 +39,8 @@ def take_sweep(passes, f, g, log_a, log_b, eps, omega, sums=False):
         Logarithms of the masses.
     eps : float
         Regularisation.
-    omega : float
-        Relaxation.
+    omega : float or (float, float)
+        Relaxation, of the rows and of the columns.
     sums : bool, default=False
         Whether the sums of the plan are wanted, too.
 
@@ -52,6 +54,7 @@ def take_sweep(passes, f, g, log_a, log_b, eps, omega, sums=False):
         Row sums (n,) and column sums (m,) of the plan before it.
     """
     xp, base = passes.xp, passes.power.log_base
+    left, right = omega if isinstance(omega, tuple) else (omega, omega)
     f0, g0 = passes.enter(f, 0), passes.enter(g, 1)
     log_a, log_b = passes.enter(log_a, 0), passes.enter(log_b, 1)
     f0 = xp.where(xp.isfinite(f0), f0, xp.zeros_like(f0))
@@ -60,7 +63,7 @@ def take_sweep(passes, f, g, log_a, log_b, eps, omega, sums=False):
     def moved(block):
         top = 0.0 if block.top is None else base * block.top
         t = xp.log(xp.astype(block.s, passes.wide)) + top
-        return one.rho[block.rows] * xp.exp(top - relax(t, omega) * t)
+        return one.rho[block.rows] * xp.exp(top - relax(t, left) * t)
 
     def present(block):
         rho = one.rho[block.rows]
@@ -72,15 +75,16 @@ def take_sweep(passes, f, g, log_a, log_b, eps, omega, sums=False):
         t = xp.log(s) + base * top
         t = xp.where(one.rho > 0, t, xp.zeros_like(t))
         row_error = sum64(one.rho * xp.abs(xp.expm1(t)))
-        f1 = f0 - eps * relax(t, omega) * t
+        f1 = f0 - eps * relax(t, left) * t
         rows = one.rho * (s * xp.exp(base * top))
         t = xp.log(c)
-        g1 = g0 - eps * relax(t, omega) * t
+        g1 = g0 - eps * relax(t, right) * t
     f1 = xp.where(one.rho > 0, f1, xp.zeros_like(f1) - math.inf)
     if bool(xp.any(doubt)):
         (index,) = xp.nonzero(doubt)
         exact = passes.softmin(passes.some_columns(index), f1, eps)
-        g1 = put(g1, index, eps * xp.take(log_b, index) + exact)
+        change = eps * xp.take(log_b, index) + exact - xp.take(g0, index)
+        g1 = put(g1, index, xp.take(g0, index) + min(right, 1.0) * change)
     g1 = xp.where(one.kappa > 0, g1, xp.zeros_like(g1) - math.inf)
     found = None
     if sums:
@@ -91,7 +95,7 @@ def take_sweep(passes, f, g, log_a, log_b, eps, omega, sums=False):
 
 def relax(t, omega):
     """Return the relaxation of rows whose sums are exp(t) times their masses."""
-    if omega == 1.0:
-        return 1.0
+    if omega <= 1.0:
+        return omega
     xp = namespace(t)
     return xp.where(xp.abs(t) < FAR, xp.full_like(t, omega), xp.ones_like(t))

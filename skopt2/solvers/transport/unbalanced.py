@@ -39,12 +39,13 @@ from typing import Any
 from skopt2._core.array import (
     asarray_like,
     logsumexp,
+    max_abs,
     sum64,
 )
 from skopt2._core.result import Measure
 from skopt2.solvers.transport.annealing import LEVEL_TOL, levels
 from skopt2.solvers.transport.certificate import bound
-from skopt2.solvers.transport.plan_sums import PlanSums
+from skopt2.solvers.transport.plan_sums import LARGEST, PlanSums
 from skopt2.solvers.transport.relaxation import Relaxation
 from skopt2.solvers.transport.relaxed_marginal import RelaxedMarginal, divergence
 from skopt2.solvers.transport.state import Potentials
@@ -57,6 +58,8 @@ PATIENCE = 30
 LONGEST_RISE = 100
 # Up to so many levels of regularisation the last one alone is as fast.
 FEW_LEVELS = 5
+# Largest logarithm of a sum over its target for sweeps with one evaluation of the plan.
+CALM = 10.0
 # Measures after which a level of regularisation before the last is left at any error.
 LEVEL_MEASURES = 5
 RELAXATION = tuple(asdict(Relaxation()))
@@ -167,6 +170,7 @@ class UnbalancedScaling:
         state.g = right.update(state.g, cols, left.total(state.f), 1.0)
         state.rows = None
         state.memory.update(asdict(Relaxation()), sweeps=0, level=level, measures=0)
+        state.memory["calm"] = False
 
     def interval(self, state):
         """Return the number of sweeps to the next measure."""
@@ -175,13 +179,34 @@ class UnbalancedScaling:
     def step(self, state):
         """Take one sweep."""
         omega = state.memory["omega"]
+        state.memory["sweeps"] += 1
+        if state.memory["calm"] and not self.geometry.stored:
+            state.f, state.g = self._streamed_sweep(state.f, state.g, omega)
+            state.rows = None
+            return state
         rows = self._rows(state)
         state.f = self.left.update(state.f, rows, self.right.total(state.g), omega)
         cols = self.sums.cols(*self._lift(state.f, state.g))
         state.g = self.right.update(state.g, cols, self.left.total(state.f), omega)
         state.rows = None
-        state.memory["sweeps"] += 1
         return state
+
+    def _streamed_sweep(self, f, g, omega):
+        """Return the potentials after a sweep with one evaluation of the exponentials.
+
+        That of the geometry towards the present targets leaves out the shift of the
+        rows, which multiplies all column sums by one factor, and that of the columns.
+        """
+        left, right = self.left, self.right
+        relaxations = (omega * left.damping, omega * right.damping)
+        lifted = self._lift(f, g)
+        targets = left.target(f), right.target(g)
+        moved = self.geometry.sweep(*lifted, *targets, left.eps, relaxations)
+        change = (moved[0] - lifted[0]) / omega
+        shift = left.shift(f + change, right.total(g))
+        f = f + omega * (change + shift)
+        change = (moved[1] - lifted[1]) / omega - right.damping * omega * shift
+        return f, g + omega * (change + right.shift(g + change, left.total(f)))
 
     def _rows(self, state):
         """Return log(P 1), kept until the next sweep."""
@@ -253,12 +278,24 @@ class UnbalancedScaling:
         f, g = state.f + t, state.g - t
         total = float(left.total(f))
         error = left.error(f, rows, total) + right.error(g, cols, total)
+        state.memory["calm"] = self._calm(state, rows, cols)
         objective = left.objective(f) + right.objective(g)
         plan = _exp(float(logsumexp(rows)))
         objective -= eps * (plan - sum64(self.a) * sum64(self.b))
         targets = left.target(f), right.target(g)
         gap = _exp(total) * self._relative_gap(state, (rows, cols), targets, total)
         return Measure(objective, error, gap=gap)
+
+    def _calm(self, state, rows, cols):
+        """Return whether all sums are near their targets, and these in the floats."""
+        if self.geometry.stored:
+            return False
+        worst = 0.0
+        targets = self.left.target(state.f), self.right.target(state.g)
+        for sums, target in zip((rows, cols), targets, strict=True):
+            apart = max_abs(sums - target) / CALM
+            worst = max(worst, apart, max_abs(target) / LARGEST["float32"])
+        return worst <= 1.0
 
     def _relative_gap(self, state, sums, targets, total):
         """Return the gap of the plan, or of the plan scaled to a fixed marginal.

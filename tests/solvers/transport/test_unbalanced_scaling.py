@@ -205,3 +205,45 @@ def test_error_where_sums_underflow():
     assert side.error(f, np.array([np.log(1.5), -3000.0]), 0.0) == pytest.approx(0.5)
     # Relative to a total that underflows as well, it counts.
     assert side.error(np.array([2.0, 2.0]), np.full(2, -3000.0), -2000.0) == 2.0
+
+
+@pytest.mark.parametrize("rho", [(10.0, 4.0), (0.05, 3.0), (math.inf, 2.0)])
+@pytest.mark.parametrize("omega", [1.0, 1.6])
+def test_streamed_sweep_equals_two_products(rho, omega, rng):
+    X, Y = rng.random((30, 3)), rng.random((20, 3)) + 0.5
+    a, b = rng.random(30), rng.random(20)
+    cost = ((X[:, None] - Y) ** 2).sum(axis=2)
+    dense = UnbalancedScaling(DenseGeometry(cost), a, b, 0.05, rho)
+    streamed = UnbalancedScaling(PointCloudGeometry(X, Y), a, b, 0.05, rho)
+    one, two = dense.start(), streamed.start()
+    two.memory["calm"] = True
+    for state in (one, two):
+        state.memory["omega"] = omega
+    for _ in range(5):
+        one, two = dense.step(one), streamed.step(two)
+        assert two.rows is None
+        np.testing.assert_allclose(
+            streamed.sums.rows(*streamed._lift(two.f, two.g)),
+            dense.sums.rows(*dense._lift(one.f, one.g)),
+            atol=1e-11,
+        )
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_streamed_sweeps_are_as_many(far, rng):
+    X, Y = rng.random((60, 2)), rng.random((50, 2))
+    a, b = rng.random(60), rng.random(50)
+    if far:
+        X[0] += 5.0
+    cost = ((X[:, None] - Y) ** 2).sum(axis=2)
+    for eps, rho in ((0.01, (0.05, 0.03)), (1e-3, (0.05, 0.05))):
+        counts, calm = [], []
+        for geometry in (DenseGeometry(cost), PointCloudGeometry(X, Y)):
+            method = UnbalancedScaling(geometry, a, b, eps, rho)
+            state = method.start()
+            counts.append(run(method, state).n_iter)
+            calm.append(state.memory["calm"])
+        # The relaxation follows figures that differ by rounding.
+        assert abs(counts[0] - counts[1]) <= 0.05 * counts[0]
+        # The row of the point far away has a target below the range of the floats.
+        assert calm == [False, not far]
