@@ -67,6 +67,7 @@ CONFIGURATIONS = [
     SinkhornTransport(map="debiased", warm_start=True, device="cpu"),
     SinkhornTransport(1.0, map="progressive", n_steps=2, tol=1e-11),
     SinkhornTransport(1.0, metric="euclidean", label_reg=0.1, tol=1e-11),
+    SinkhornTransport(1.0, reg_marginal=2.0, tol=1e-11),
     SinkhornTransport(metric="cosine", normalize_cost="max", solver="newton"),
 ]
 

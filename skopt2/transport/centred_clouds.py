@@ -42,10 +42,28 @@ class Clouds:
     metric: Any
 
     @classmethod
-    def of(cls, X, Y, a, b, metric):
-        """Return the clouds of points where they are."""
-        X, mean_x = _centre(X, a, metric)
-        Y, mean_y = _centre(Y, b, metric)
+    def of(cls, X, Y, a, b, metric, balanced=True):
+        """Return the clouds of points where they are.
+
+        Parameters
+        ----------
+        X, Y : array of shape (n, d), (m, d)
+            Points.
+        a, b : array of shape (n,), (m,) or None
+            Masses of sum one; None for equal ones.
+        metric : str or callable
+            Ground cost.
+        balanced : bool, default=True
+            Whether all plans have the same sums. Otherwise p and q do not cost the same
+            for all plans, and the points stay where they are.
+
+        Returns
+        -------
+        clouds : Clouds
+        """
+        move = balanced and metric == "sqeuclidean"
+        X, mean_x = _centre(X, a, move)
+        Y, mean_y = _centre(Y, b, move)
         return cls(X, Y, mean_x, mean_y, a, b, metric)
 
     def swapped(self):
@@ -104,10 +122,10 @@ class Clouds:
         return 2.0 * (x @ delta), xp.sum(delta * delta) - 2.0 * (y @ delta)
 
 
-def _centre(X, mass, metric):
-    """Return points less their mean, and the mean; unmoved for other metrics."""
+def _centre(X, mass, move):
+    """Return points less their mean, and the mean; or the points, and zero."""
     xp = namespace(X)
-    if metric != "sqeuclidean":
+    if not move:
         return X, xp.zeros_like(X[0, :])
     wide = xp.astype(X, accumulation_dtype(X))
     if mass is None:

@@ -62,8 +62,6 @@ def cost_scale(C, normalize_cost):
 def cloud_scale(X, Y, a, b, metric, normalize_cost):
     """Return the unit of the regularisation for costs between points.
 
-    For ``metric="sqeuclidean"`` the points are expected to have their means at zero.
-
     Parameters
     ----------
     X, Y : array of shape (n, d), (m, d)
@@ -85,7 +83,7 @@ def cloud_scale(X, Y, a, b, metric, normalize_cost):
     if normalize_cost is None:
         return 1.0
     if normalize_cost == "mean" and metric == "sqeuclidean":
-        scale = _spread(X, a) + _spread(Y, b)
+        scale = _mean_square(X, Y, a, b)
     elif normalize_cost == "median":
         scale = _median(X, Y, a, b, metric)
     else:
@@ -95,12 +93,20 @@ def cloud_scale(X, Y, a, b, metric, normalize_cost):
     return scale if scale > 0.0 else 1.0
 
 
-def _spread(X, a):
-    """Return the mean of |x|^2."""
+def _mean_square(X, Y, a, b):
+    """Return the mean of |x - y|^2, in the time of the means of both clouds."""
     xp, wide = namespace(X), accumulation_dtype(X)
-    X = xp.astype(X, wide)
-    square = xp.sum(X * X, axis=1)
-    return float(xp.mean(square)) if a is None else dot64(a, square)
+    centre = xp.astype(X[0, :], wide)
+    total, means = 0.0, []
+    for points, mass in ((X, a), (Y, b)):
+        n = int(points.shape[0])
+        points = xp.astype(points, wide) - centre
+        share = xp.zeros_like(points[:, 0]) + 1.0 / n
+        share = share if mass is None else xp.astype(mass, wide)
+        mean = share @ points
+        total += dot64(share, xp.sum((points - mean) ** 2, axis=1))
+        means.append(mean)
+    return total + sum64((means[0] - means[1]) ** 2)
 
 
 def _with_mass(X, a):

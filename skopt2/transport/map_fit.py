@@ -7,8 +7,10 @@ depend on how far apart the clouds are, and a shift of one cloud shifts its imag
 changes nothing else.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from skopt2._core.array import namespace
 from skopt2._core.result import Certificate, History, Result, StopReason
@@ -25,7 +27,7 @@ from skopt2.transport.entropic_map import (
 from skopt2.transport.label_cost import LabelCost
 from skopt2.transport.point_cloud import PointCloud
 from skopt2.transport.problem import check_problem
-from skopt2.transport.sinkhorn import CERTIFICATE, describe, solve
+from skopt2.transport.sinkhorn import CERTIFICATE, describe, solve, transport
 
 # Factor on the tolerance of a measure to itself: each factor of two is one cheap step.
 TIGHTER = 1e-4
@@ -56,6 +58,8 @@ class Settings:
         classes in units of the largest cost.
     n_rounds : int
         Rounds of the group penalty.
+    reg_marginal : tuple of float or None
+        Prices of leaving the masses, in that unit; None for balanced transport.
     tol : float
         Tolerance of the marginal error.
     options : dict
@@ -70,6 +74,7 @@ class Settings:
     label_reg: float = 0.0
     label_limit: float = 10.0
     n_rounds: int = 10
+    reg_marginal: Any = None
     tol: float = 1e-6
     options: dict = field(default_factory=dict)
 
@@ -93,12 +98,13 @@ class MapFit:
 
     def __init__(self, settings, X, Y, a, b, labels=None, same=False):
         self.settings, self.X, self.Y = settings, X, Y
-        self.first = self.clouds = Clouds.of(X, Y, a, b, settings.metric)
+        self.balanced = settings.reg_marginal is None
+        self.first = self.clouds = self._clouds(X, a, b)
         c = self.clouds
         parts = (c.X, c.Y, c.a, c.b, c.metric)
         self.scale = cloud_scale(*parts, settings.normalize_cost)
         self.eps = settings.reg * self.scale
-        self.symmetric = same and isinstance(settings.metric, str)
+        self.symmetric = same and isinstance(settings.metric, str) and self.balanced
         self.own = self.labels = self.problem = None
         self.own_error = 0.0
         self.passed, self.shares = [], []
@@ -107,6 +113,10 @@ class MapFit:
             limit = settings.label_limit * float(namespace(X).max(self.C))
             eta = settings.label_reg * self.scale
             self.labels = LabelCost(labels, limit, eta, self.C)
+
+    def _clouds(self, X, a, b):
+        """Return the clouds of points of the source, and those of the target."""
+        return Clouds.of(X, self.Y, a, b, self.settings.metric, self.balanced)
 
     def run(self, start=None, monitor=None, resume=None):
         """Solve all problems.
@@ -167,6 +177,8 @@ class MapFit:
         else:
             cost = self.labels.add_to(self.C)
         self.problem = problem = check_problem(clouds.a, clouds.b, cost)
+        if not self.balanced:
+            return self._solve_unbalanced(problem, start, resume)
         if self.symmetric:
             result, name = self._solve_self(problem), "symmetric"
         else:
@@ -174,6 +186,26 @@ class MapFit:
             limits |= settings.options
             result, name = solve(problem, self.eps, tol=settings.tol, **limits)
         return describe(problem, self.eps, result, name)
+
+    def _solve_unbalanced(self, problem, start, past):
+        """Return the solution of an unbalanced problem, counted on from the past."""
+        settings, limits = self.settings, dict(self.settings.options)
+        prices = tuple(self.scale * price for price in settings.reg_marginal)
+        if past is not None and limits["time_limit"] is not None:
+            limits["time_limit"] = max(
+                limits["time_limit"] - past["history"]["time"][-1], 1e-3
+            )
+        limits |= {"tol": settings.tol, "start": start}
+        found = transport(problem, self.eps, prices, **limits)
+        if past is None:
+            return found
+        history = {}
+        for name, values in found.history.items():
+            before = past["history"][name]
+            ahead = before[-1] if name in ("iteration", "time") else 0.0
+            history[name] = np.concatenate([before, values + ahead])
+        n_iter = found.n_iter + past["n_iter"]
+        return replace(found, n_iter=n_iter, history=history)
 
     def _solve_self(self, problem):
         """Return the result of a measure to itself."""
@@ -222,7 +254,7 @@ class MapFit:
             self.passed.append(one)
             self.shares.append(share)
             first = self.first
-            self.clouds = Clouds.of(X, self.Y, first.a, first.b, first.metric)
+            self.clouds = self._clouds(X, first.a, first.b)
             self.eps = self.settings.reg * self.scale * (steps - k - 1) / steps
             found = self._next(found, monitor)
         return found
@@ -243,6 +275,7 @@ class MapFit:
 
     def _next(self, found, monitor):
         """Solve a further problem from the solution of the last, and go on counting."""
+        # Without "state": from the potentials, not from a checkpoint.
         past = {"n_iter": found.n_iter, "history": found.history}
         return self._solve(found.potentials, monitor, past)
 

@@ -15,6 +15,7 @@ from skopt2.transport.cost_scale import check_normalisation
 from skopt2.transport.map_fit import Settings
 from skopt2.transport.problem import check_positive
 from skopt2.transport.sinkhorn import check_options
+from skopt2.transport.unbalanced import check_reg_marginal
 
 MAPS = ("entropic", "debiased", "progressive")
 
@@ -60,7 +61,11 @@ def check_settings(estimator, maps=MAPS):
             raise ValueError(f"{name} must be a finite number >= 0; got {value!r}.")
     check_positive(given["reg"], "reg", "normalize_cost sets its unit.")
     names = {field for field in Settings.__dataclass_fields__ if field in given}
-    return Settings(**{name: given[name] for name in names}, options=options)
+    found = {name: given[name] for name in names}
+    if "reg_marginal" in given:
+        prices = check_reg_marginal(given["reg_marginal"], options["solver"])
+        found["reg_marginal"] = prices
+    return Settings(**found, options=options)
 
 
 def check_target(estimator, target, target_weight, data):

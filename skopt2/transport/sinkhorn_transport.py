@@ -41,9 +41,9 @@ class SinkhornTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstimat
         (n, n_features) and (m, n_features) and returns their costs, shape (n, m).
     normalize_cost : {None, "mean", "max", "median"}, default="mean"
         Unit of ``reg``, ``label_reg`` and ``reg_marginal``: this figure of all costs,
-        weighted by the masses, or None for 1. For squared distances it is that of the
-        samples moved to their means, so that it does not depend on how far apart they
-        are.
+        weighted by the masses, or None for 1. For squared distances, unless
+        ``reg_marginal`` is set, it is that of the samples moved to their means, so that
+        it does not depend on how far apart they are.
     map : {"entropic", "debiased", "progressive"}, default="entropic"
         ``"debiased"`` is :math:`x + T(x) - T_{\mathrm{self}}(x)`, less the blur that
         the map of a sample to itself has. ``"progressive"`` takes ``n_steps`` shorter
@@ -52,6 +52,10 @@ class SinkhornTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstimat
         distances only.
     n_steps : int, default=4
         Steps of the progressive map.
+    reg_marginal : None, float or pair of float, default=None
+        Prices of leaving the masses of the source and of the target, in that unit; inf
+        keeps them, None keeps both. Points with no counterpart then lose their mass
+        instead of pulling on others. The shift between the samples counts as a cost.
     label_reg : float, default=0.0
         Weight of the penalty :math:`\sum_j b_j \sum_k \sqrt{q_{kj}}` on the shares
         :math:`q_{kj}` of the classes ``y`` in the mass that a target point receives: it
@@ -86,7 +90,8 @@ class SinkhornTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstimat
         ``(f, g)`` of shapes (n_samples,) and (n_target,), in the unit of the cost; -inf
         where a point has no mass. Those of the last step of a progressive map.
     plan_ : ndarray of shape (n_samples, n_target)
-        Transport plan, of sum one; computed when asked for.
+        Transport plan, of sum one unless ``reg_marginal`` is set; computed when asked
+        for.
     cost_ : float
         Transport cost :math:`\langle P, C \rangle`, without what labels add.
     objective_ : float
@@ -112,7 +117,8 @@ class SinkhornTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstimat
     certificate_ : Certificate
         Marginal error of the last problem, with the tolerance.
     marginal_error_ : float
-        That error: :math:`|P 1 - a|_1 + |P^\top 1 - b|_1`.
+        That error: :math:`|P 1 - a|_1 + |P^\top 1 - b|_1`; with ``reg_marginal`` that
+        of :class:`skopt2.transport.UnbalancedResult`.
     dual_gap_ : float
         Bound on the error of the objective, in the unit of the cost.
     history_ : dict of ndarray
@@ -168,6 +174,7 @@ class SinkhornTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstimat
         normalize_cost="mean",
         map="entropic",
         n_steps=4,
+        reg_marginal=None,
         label_reg=0.0,
         label_limit=10.0,
         n_rounds=10,
@@ -184,6 +191,7 @@ class SinkhornTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstimat
         self.normalize_cost = normalize_cost
         self.map = map
         self.n_steps = n_steps
+        self.reg_marginal = reg_marginal
         self.label_reg = label_reg
         self.label_limit = label_limit
         self.n_rounds = n_rounds

@@ -222,6 +222,66 @@ def test_duplicates(clouds):
     assert_allclose(twice.transform(X), once.transform(X), atol=1e-8)
 
 
+# ---- unbalanced ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prices", [1.0, (0.5, 2.0), (np.inf, 0.3)])
+@pytest.mark.parametrize("metric", ["sqeuclidean", "cityblock"])
+def test_masses_may_be_left_at_a_price(clouds, prices, metric):
+    X, Y = clouds
+    model = fit(0.1, X, target=Y, reg_marginal=prices, metric=metric, tol=1e-10)
+    C = cdist(X, Y, metric)
+    assert model.cost_scale_ == pytest.approx(C.mean())
+    scaled = np.asarray(prices) * C.mean()
+    scaled = float(scaled) if np.ndim(prices) == 0 else tuple(scaled.tolist())
+    found = sinkhorn(None, None, C, model.reg_, reg_marginal=scaled, tol=1e-10)
+    assert_allclose(model.plan_, found.plan, atol=1e-9)
+    assert np.abs(model.plan_.sum(axis=0) - 1 / 30).sum() > 0.05
+    P = model.plan_
+    assert_allclose(model.transform(X), P @ Y / P.sum(axis=1)[:, None], atol=1e-7)
+    assert model.cost_ == pytest.approx((P * C).sum(), rel=1e-8)
+    assert model.objective_ == pytest.approx(found.objective, rel=1e-8)
+    assert model.converged_
+    assert_allclose(
+        np.exp((model.potentials_[0][:, None] + model.potentials_[1] - C) / model.reg_),
+        P,
+        atol=1e-9,
+    )
+
+
+def test_points_without_a_counterpart_do_not_pull(rng):
+    X = rng.standard_normal((60, 2))
+    Y = np.vstack([X[:50] + 0.1, X[50:] + 60.0])
+    fixed = fit(0.01, X, target=Y).transform(X)
+    free = fit(0.01, X, target=Y, normalize_cost=None, reg_marginal=5.0)
+    assert np.abs(fixed[:50] - X[:50]).max() > 3.0
+    assert np.abs(free.transform(X)[:50] - X[:50] - 0.1).max() < 0.5
+    assert free.plan_[:, 50:].sum() < 1e-3
+
+
+@pytest.mark.parametrize("map", MAPS)
+def test_high_prices_keep_the_masses(domains, map):
+    X, _, Y, _ = domains
+    options = {"map": map, "n_steps": 3, "tol": 1e-8, "normalize_cost": None}
+    model = fit(0.5, X, target=Y, reg_marginal=1e5, **options)
+    expected = fit(0.5, X, target=Y, **options)
+    assert model.converged_
+    assert_allclose(model.transform(X), expected.transform(X), atol=1e-2)
+    assert (np.diff(model.history_["iteration"]) > 0).all()
+    assert model.history_["iteration"][-1] == model.n_iter_
+
+
+def test_unbalanced_rounds_of_labels(domains):
+    X, y, Y, z = domains
+    options = {"reg_marginal": 1.0, "label_reg": 0.2, "tol": 1e-8, "time_limit": 60}
+    model = fit(0.1, X, y, target=Y, **options)
+    plain = fit(0.1, X, y, target=Y, reg_marginal=1.0, tol=1e-8)
+    assert model.converged_
+    assert model.n_iter_ > plain.n_iter_
+    share = cross_class(model, y, z) / model.plan_.sum()
+    assert share < cross_class(plain, y, z) / plain.plan_.sum()
+
+
 # ---- labels --------------------------------------------------------------------------
 
 
@@ -612,6 +672,8 @@ def test_too_few_iterations_are_reported(clouds):
         ({"label_reg": -0.1}, "label_reg must be a finite number >= 0"),
         ({"label_limit": np.inf}, "label_limit must be a finite number >= 0"),
         ({"n_rounds": 1.5}, "n_rounds must be a positive integer"),
+        ({"reg_marginal": -1.0}, "reg_marginal must be None, a positive number"),
+        ({"reg_marginal": 1.0, "solver": "newton"}, "balanced transport only"),
         ({"solver": "simplex"}, "solver must be one of"),
         ({"tol": None}, "tol must be a number"),
         ({"time_limit": 0}, "time_limit must be a positive number"),
