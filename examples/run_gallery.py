@@ -126,6 +126,8 @@ def certified(namespace):
         seen.add(id(value))
         if hasattr(value, "certificate_") and hasattr(value, "stop_reason_"):
             yield name, value.certificate_, value.stop_reason_
+        elif hasattr(value, "certificate") and hasattr(value, "stop_reason"):
+            yield name, value.certificate, value.stop_reason
         elif len(getattr(value, "certificates", ())):
             worst = max(value.certificates, key=lambda c: c.value / c.tol)
             yield f"{name}, worst of {len(value.certificates)}", worst, ""

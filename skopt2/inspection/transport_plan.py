@@ -208,8 +208,8 @@ class TransportPlanDisplay:
             Where to draw. By default a new figure.
         kind : {"auto", "heatmap", "lines"}, default="auto"
             "heatmap": the matrix, source in rows. "lines": the points, and a line for
-            each entry, as dark as its mass. "auto" takes "lines" where the points are
-            known.
+            each entry, as dark as its share of the mass of a point. "auto" takes
+            "lines" where the points are known.
         share : float, default=0.99
             Share of the mass that "lines" draws, largest entries first.
         **kwargs : dict
@@ -269,10 +269,11 @@ class TransportPlanDisplay:
         rows, columns = _heaviest(self.plan, share)
         mass = self.plan[rows, columns]
         segments = np.stack([self.source[rows], self.target[columns]], axis=1)
-        largest = max(float(mass.max(initial=0.0)), np.finfo(float).tiny)
+        # Opaque where a point sends all of its mass; faint lines add up to a shade.
+        whole = max(float(self.plan.sum(axis=1).max(initial=0.0)), np.finfo(float).tiny)
         colors = np.zeros((mass.size, 4))
         colors[:, :3] = [int(GREY[k : k + 2], 16) / 255 for k in (1, 3, 5)]
-        colors[:, 3] = np.clip(mass / largest, 0.03, 1.0)
+        colors[:, 3] = np.clip(mass / whole, 0.004, 1.0)
         style = {"colors": colors, "linewidths": 0.8, "zorder": 1}
         self.ax_.add_collection(LineCollection(segments, **(style | kwargs)))
         for points, mass_of, color, label in (
