@@ -83,8 +83,10 @@ def take_sweep(passes, f, g, log_a, log_b, eps, omega, sums=False):
     if bool(xp.any(doubt)):
         (index,) = xp.nonzero(doubt)
         exact = passes.softmin(passes.some_columns(index), f1, eps)
-        change = eps * xp.take(log_b, index) + exact - xp.take(g0, index)
-        g1 = put(g1, index, xp.take(g0, index) + min(right, 1.0) * change)
+        exact = eps * xp.take(log_b, index) + exact
+        if right < 1.0:
+            exact = right * exact + (1.0 - right) * xp.take(g0, index)
+        g1 = put(g1, index, exact)
     g1 = xp.where(one.kappa > 0, g1, xp.zeros_like(g1) - math.inf)
     found = None
     if sums:
