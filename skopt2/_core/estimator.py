@@ -120,7 +120,11 @@ class IterativeEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _fingerprint_of(self, data):
         return fingerprint(
-            self, data.X_source, data.y_source, data.sample_weight_source
+            self,
+            data.X_source,
+            data.y_source,
+            data.sample_weight_source,
+            data.metadata_source,
         )
 
     def _take_resume(self, data):

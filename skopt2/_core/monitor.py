@@ -53,11 +53,14 @@ class Monitor:
     def arguments(self):
         """What scikit-learn passes to every hook: the estimator and its data."""
         weight = self.data.sample_weight_source
+        metadata = dict(self.data.metadata_source or {})
+        if weight is not None:
+            metadata["sample_weight"] = weight
         return {
             "estimator": self.estimator,
             "X": self.data.X_source,
             "y": self.data.y_source,
-            "metadata": None if weight is None else {"sample_weight": weight},
+            "metadata": metadata or None,
         }
 
     def begin(self, iteration):

@@ -25,7 +25,7 @@ _FREE_PARAMETERS = frozenset(
 _BYTES_PER_ARRAY = 2**24
 
 
-def fingerprint(estimator, X, y, sample_weight=None):
+def fingerprint(estimator, X, y, sample_weight=None, metadata=None):
     """Return a short text that two fits share if they solve the same problem.
 
     It covers the class, the parameters that define the problem, and shape, dtype and
@@ -37,6 +37,8 @@ def fingerprint(estimator, X, y, sample_weight=None):
         About to be fitted.
     X, y, sample_weight : array, sparse matrix or None
         Checked data.
+    metadata : dict, default=None
+        Further data by name.
 
     Returns
     -------
@@ -50,6 +52,9 @@ def fingerprint(estimator, X, y, sample_weight=None):
             digest.update(name.encode())
             _add_value(digest, value)
     for x in (X, y, sample_weight):
+        _add_value(digest, x)
+    for name, x in sorted((metadata or {}).items()):
+        digest.update(name.encode())
         _add_value(digest, x)
     return digest.hexdigest()
 

@@ -49,6 +49,8 @@ class FitInput:
         Sorted class labels in host memory; None for other tasks.
     X_source, y_source, sample_weight_source : array
         The checked input before it was moved and encoded, for callbacks.
+    metadata_source : dict or None
+        What else the fit was given and depends on, by name, for callbacks.
     """
 
     X: Any
@@ -60,6 +62,7 @@ class FitInput:
     X_source: Any = None
     y_source: Any = None
     sample_weight_source: Any = None
+    metadata_source: Any = None
 
 
 def check_fit_input(

@@ -156,8 +156,10 @@ class Checkpoint:
         fit = self._fits.get(task_key(context))
         if fit is None or fit.resumed is None or X is None or not is_fit(context):
             return
-        weight = (metadata or {}).get("sample_weight")
-        if fit.resumed.fingerprint == fingerprint(estimator, X, y, weight):
+        metadata = dict(metadata or {})
+        weight = metadata.pop("sample_weight", None)
+        found = fingerprint(estimator, X, y, weight, metadata)
+        if fit.resumed.fingerprint == found:
             return
         if self.mismatch == "raise":
             raise ValueError(

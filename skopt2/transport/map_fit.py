@@ -133,13 +133,18 @@ class MapFit:
         result : Result
             Its solution is for :meth:`describe`.
         """
-        if self.settings.map == "debiased":
+        kind = self.settings.map
+        if kind == "debiased":
             sides = (self.clouds, self.clouds.swapped())
             self.own = [self._own_map(clouds) for clouds in sides]
+        several = kind == "progressive" or self.settings.label_reg > 0.0
+        if resume is not None and several:
+            # The state may be that of a later problem, which waits for the first.
+            resume = {name: resume[name] for name in ("n_iter", "history")}
         found = self._solve(self._inside(start), monitor, resume)
         # Later problems have moved points or costs of classes.
         self.symmetric = False
-        if self.settings.map == "progressive":
+        if kind == "progressive":
             found = self._progress(found, monitor)
         elif self.labels is not None and self.settings.label_reg > 0.0:
             found = self._rounds(found, monitor)

@@ -1,5 +1,7 @@
 """The estimator that carries one sample onto another."""
 
+from dataclasses import replace
+
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -264,6 +266,10 @@ class SinkhornTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstimat
         labels = None
         if self.label_reg > 0.0 or target_labels is not None:
             labels = self._check_labels(y, target_labels, data.X, Y)
+        others = {"target": Y, "target_weight": b}
+        if labels is not None:
+            others |= {"labels": labels.source, "target_labels": labels.target}
+        data = replace(data, metadata_source=others)
         with data.target.activate():
             fit = MapFit(settings, data.X, Y, data.sample_weight, b, labels, same)
             points = {
