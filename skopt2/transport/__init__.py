@@ -2,6 +2,7 @@
 
 from skopt2.transport.barycenter import wasserstein_barycenter
 from skopt2.transport.barycenter_result import BarycenterResult
+from skopt2.transport.batch import BatchTransportResult, sinkhorn_batch
 from skopt2.transport.divergence import DivergenceResult, sinkhorn_divergence
 from skopt2.transport.mirror import MirrorSinkhorn
 from skopt2.transport.monge_gap import MongeGap, monge_gap
@@ -21,6 +22,7 @@ from skopt2.transport.sliced import SlicedResult, sliced_wasserstein
 from skopt2.transport.unbalanced import UnbalancedResult
 
 __all__ = [
+    "BatchTransportResult",
     "BarycenterResult",
     "DivergenceResult",
     "GroupLassoObjective",
@@ -38,6 +40,7 @@ __all__ = [
     "UnbalancedResult",
     "monge_gap",
     "sinkhorn",
+    "sinkhorn_batch",
     "sinkhorn_divergence",
     "sliced_wasserstein",
     "wasserstein_barycenter",

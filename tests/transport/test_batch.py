@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import linprog
+from sklearn.exceptions import ConvergenceWarning
 
 from skopt2._core.result import StopReason
 from skopt2.solvers.transport.batch import BatchProblem, solve_batch
 from skopt2.solvers.transport.batch_kernel import GridKernel, OwnKernels, SharedKernel
 from skopt2.solvers.transport.batch_scaling import BatchScaling
-from skopt2.transport import sinkhorn
+from skopt2.transport import sinkhorn, sinkhorn_batch
 
 
 def histograms(rng, count, n, zeros=0.4):
@@ -248,3 +249,106 @@ def test_own_kernels_follow_their_potentials(rng):
         np.clip((f[:, :, None] + kernels.g[:, None] - C) / eps, -700, 100)
     )
     assert_allclose(moved.K, expected, rtol=1e-10)
+
+
+# ---- the public function -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_function_equals_the_loop(rng, shared):
+    a, b = 3.0 * histograms(rng, 7, 8), 3.0 * histograms(rng, 7, 6)
+    a[2:4] *= 10.0
+    b[2:4] *= 10.0
+    cost = rng.random((7, 8, 6))
+    cost = cost[0] if shared else cost
+    found = sinkhorn_batch(a, b, cost, 0.1, tol=1e-11)
+    assert found.converged.all()
+    for p in range(7):
+        C = cost if shared else cost[p]
+        alone = sinkhorn(a[p], b[p], C, 0.1, tol=1e-11)
+        assert_allclose(found.plan[p], alone.plan, atol=1e-9)
+        assert_allclose(found.cost[p], alone.cost, atol=1e-8)
+        assert_allclose(found.objective[p], alone.objective, atol=1e-9)
+        f, g = (x[p] for x in found.potentials)
+        moved = alone.potentials
+        # Up to the constant that may pass from one side to the other.
+        some, other = a[p] > 0, b[p] > 0
+        shift = f[some][0] - moved[0][some][0]
+        assert_allclose(f[some], moved[0][some] + shift, atol=1e-8)
+        assert_allclose(g[other], moved[1][other] - shift, atol=1e-8)
+        assert_array_equal(np.isinf(f), ~some)
+
+
+def test_one_side_for_all_problems(rng):
+    a, b, cost = histograms(rng, 5, 7), histograms(rng, 1, 9)[0], rng.random((7, 9))
+    found = sinkhorn_batch(a, b, cost, 0.2, tol=1e-10)
+    wide = sinkhorn_batch(a, np.tile(b, (5, 1)), cost, 0.2, tol=1e-10)
+    assert_array_equal(found.cost, wide.cost)
+    flat = sinkhorn_batch(None, None, cost, 0.2, tol=1e-10)
+    assert flat.plan.shape == (1, 7, 9)
+    assert_allclose(flat.plan[0], sinkhorn(None, None, cost, 0.2, tol=1e-10).plan)
+    stack = sinkhorn_batch(None, b, np.stack([cost, 2.0 * cost]), 0.2, tol=1e-10)
+    assert_allclose(stack.plan.sum(axis=2), 1.0 / 7)
+    assert stack.n_iter.shape == (2,)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_function_in_blocks(rng, monkeypatch, shared):
+    a, b, cost = histograms(rng, 40, 5), histograms(rng, 40, 5), rng.random((40, 5, 5))
+    cost = cost[0] if shared else cost
+    expected = sinkhorn_batch(a, b, cost, 0.1)
+    monkeypatch.setattr("skopt2.solvers.transport.batch.HOST_BLOCK", 1)
+    found = sinkhorn_batch(a, b, cost, 0.1)
+    assert_allclose(found.cost, expected.cost, rtol=1e-9)
+    assert_array_equal(found.n_iter, expected.n_iter)
+
+
+def test_function_in_every_namespace(device_backend, dispatch, rng):
+    a, b, cost = histograms(rng, 4, 6), histograms(rng, 4, 6), line(6)
+    expected = sinkhorn_batch(a, b, cost, 0.05)
+    there = (device_backend.asarray(x) for x in (a, b, cost))
+    found = sinkhorn_batch(*there, 0.05)
+    assert_allclose(device_backend.to_numpy(found.cost), expected.cost, rtol=1e-9)
+    assert_allclose(device_backend.to_numpy(found.plan), expected.plan, atol=1e-10)
+
+
+def test_function_on_the_gpu(cuda_stand_in, rng):
+    a, b, cost = histograms(rng, 4, 6), histograms(rng, 4, 6), line(6)
+    found = sinkhorn_batch(a, b, cost, 0.05, device="cuda")
+    assert type(found.plan) is type(found.cost) is np.ndarray
+    assert_allclose(found.cost, sinkhorn_batch(a, b, cost, 0.05).cost, rtol=1e-9)
+
+
+def test_function_keeps_float32(rng):
+    a, b = histograms(rng, 4, 6), histograms(rng, 4, 6)
+    found = sinkhorn_batch(a, b, line(6).astype(np.float32), 0.1, tol=1e-5)
+    assert found.plan.dtype == found.cost.dtype == np.float32
+    assert_allclose(found.cost, sinkhorn_batch(a, b, line(6), 0.1).cost, rtol=1e-4)
+
+
+def test_function_warns(rng):
+    a, b = histograms(rng, 4, 12), histograms(rng, 4, 12)
+    with pytest.warns(ConvergenceWarning, match="4 of 4 transport problems did not"):
+        found = sinkhorn_batch(a, b, line(12), 0.001, max_iter=3)
+    assert not found.converged.any()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"a": [[0.5, 0.5]] * 3}, r"different numbers of problems: \[2, 3\]"),
+        ({"a": [[0.5, 0.4]] * 2}, "Problem 0: a sums to 0.9 and b to 1"),
+        ({"a": [[0.5, -0.5]] * 2}, "a must be nonnegative, but holds -0.5"),
+        ({"b": [[0.5, np.nan]] * 2}, "b must be nonnegative, but holds NaN"),
+        ({"b": [[0.0, 0.0]] * 2}, "b must have a positive, finite sum"),
+        ({"b": [[1.0]] * 2}, r"b has the shape \(2, 1\), expected \(2,\) or"),
+        ({"cost": [1.0, 2.0]}, "cost must have the shape"),
+        ({"cost": [[1.0, np.inf]] * 2}, "cost must be finite"),
+        ({"reg": 0.0}, "reg must be a positive number"),
+        ({"tol": -1}, "tol must be a number >= 0"),
+    ],
+)
+def test_function_refuses(change, message):
+    good = {"a": [[0.5, 0.5]] * 2, "b": [[0.3, 0.7]] * 2, "cost": np.eye(2), "reg": 0.1}
+    with pytest.raises(ValueError, match=message):
+        sinkhorn_batch(**{**good, **change})
