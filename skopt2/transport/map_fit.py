@@ -7,10 +7,8 @@ depend on how far apart the clouds are, and a shift of one cloud shifts its imag
 changes nothing else.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from skopt2._core.array import namespace
 from skopt2._core.result import Certificate, History, Result, StopReason
@@ -27,7 +25,14 @@ from skopt2.transport.entropic_map import (
 from skopt2.transport.label_cost import LabelCost
 from skopt2.transport.point_cloud import PointCloud
 from skopt2.transport.problem import check_problem
-from skopt2.transport.sinkhorn import CERTIFICATE, describe, solve, transport
+from skopt2.transport.sinkhorn import (
+    CERTIFICATE,
+    MAX_ITER,
+    check_start,
+    describe,
+    solve,
+)
+from skopt2.transport.unbalanced import keep_masses, solve_unbalanced
 
 # Factor on the tolerance of a measure to itself: each factor of two is one cheap step.
 TIGHTER = 1e-4
@@ -182,35 +187,31 @@ class MapFit:
         else:
             cost = self.labels.add_to(self.C)
         self.problem = problem = check_problem(clouds.a, clouds.b, cost)
+        watch = {"monitor": monitor, "resume": resume, "tol": settings.tol}
         if not self.balanced:
-            return self._solve_unbalanced(problem, start, resume)
+            return self._solve_unbalanced(start, watch)
         if self.symmetric:
             result, name = self._solve_self(problem), "symmetric"
         else:
-            limits = {"start": start, "monitor": monitor, "resume": resume}
-            limits |= settings.options
-            result, name = solve(problem, self.eps, tol=settings.tol, **limits)
+            watch |= settings.options
+            result, name = solve(problem, self.eps, start=start, **watch)
         return describe(problem, self.eps, result, name)
 
-    def _solve_unbalanced(self, problem, start, past):
-        """Return the solution of an unbalanced problem, counted on from the past."""
-        settings, limits = self.settings, dict(self.settings.options)
+    def _solve_unbalanced(self, start, watch):
+        """Return the solution of an unbalanced problem."""
+        settings = self.settings
+        self.problem = problem = keep_masses(self.problem)
         prices = tuple(self.scale * price for price in settings.reg_marginal)
-        if past is not None and limits["time_limit"] is not None:
-            limits["time_limit"] = max(
-                limits["time_limit"] - past["history"]["time"][-1], 1e-3
-            )
-        limits |= {"tol": settings.tol, "start": start}
-        found = transport(problem, self.eps, prices, **limits)
-        if past is None:
-            return found
-        history = {}
-        for name, values in found.history.items():
-            before = past["history"][name]
-            ahead = before[-1] if name in ("iteration", "time") else 0.0
-            history[name] = np.concatenate([before, values + ahead])
-        n_iter = found.n_iter + past["n_iter"]
-        return replace(found, n_iter=n_iter, history=history)
+        limit = settings.options["max_iter"]
+        return solve_unbalanced(
+            problem,
+            self.eps,
+            prices,
+            check_start(problem, self.eps, start),
+            max_iter=MAX_ITER if limit is None else limit,
+            time_limit=settings.options["time_limit"],
+            **watch,
+        )
 
     def _solve_self(self, problem):
         """Return the result of a measure to itself."""

@@ -16,6 +16,8 @@ MODELS = [
     SinkhornTransport(0.02, tol=1e-9, map="debiased"),
     SinkhornTransport(0.1, tol=1e-9, map="progressive", n_steps=3),
     SinkhornTransport(0.05, tol=1e-9, label_reg=0.1, n_rounds=3),
+    SinkhornTransport(0.02, tol=1e-9, reg_marginal=(0.5, 1.0)),
+    SinkhornTransport(0.1, tol=1e-9, reg_marginal=1.0, map="progressive"),
 ]
 
 

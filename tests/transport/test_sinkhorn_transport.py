@@ -553,18 +553,19 @@ class Witness:
         pass
 
 
-CASES = [*((name, 0.0) for name in MAPS), ("entropic", 0.1)]
+CASES = [*({"map": name, "n_steps": 2} for name in MAPS)]
+CASES += [{"label_reg": 0.1}, {"reg_marginal": 1.0, "n_rounds": 3}]
 
 
-@pytest.mark.parametrize(("map", "label_reg"), CASES)
-def test_callbacks_see_models_of_the_middle(domains, map, label_reg):
+@pytest.mark.parametrize("options", CASES)
+def test_callbacks_see_models_of_the_middle(domains, options):
     X, y, Y, _ = domains
     witness = Witness()
-    model = SinkhornTransport(0.05, map=map, label_reg=label_reg, n_steps=2)
+    model = SinkhornTransport(0.05, **options)
     model.set_callbacks(witness).fit(X, y, target=Y)
     assert len(witness.images) == len(model.history_["iteration"]) > 1
     assert_allclose(witness.images[-1], model.transform(X), atol=1e-5)
-    plain = SinkhornTransport(0.05, map=map, label_reg=label_reg, n_steps=2)
+    plain = SinkhornTransport(0.05, **options)
     assert_array_equal(plain.fit(X, y, target=Y).plan_, model.plan_)
 
 
