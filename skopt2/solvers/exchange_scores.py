@@ -50,8 +50,8 @@ class Scores:
         self.ids, self.lam, self.g = fit.ids[self.support], lam, g
         rows = self.support + offset
         # An inverse has at least the inverse diagonal: less is rounding.
-        least = 1.0 / np.maximum(D[self.ids], 1e-300)
-        self.pivot = np.maximum(P.diagonal()[rows], least)
+        self._least = 1.0 / np.maximum(D[fit.ids], 1e-300)
+        self.pivot = np.maximum(P.diagonal()[rows], self._least[self.support])
         self.w = fit.w[self.support]
         self.rise = self.w**2 / (2.0 * self.pivot)
         self.M = None
@@ -86,7 +86,7 @@ class Scores:
         levels = self.lam[fit.ids]
         stay[fit.w == 0.0] = levels[fit.w == 0.0] == 0.0
         for _ in range(fit.ids.size):
-            pivot = np.maximum(P.diagonal()[offset:], 1e-300)
+            pivot = np.maximum(P.diagonal()[offset:], self._least)
             rise = w[offset:] ** 2 / (2.0 * pivot)
             gain = np.where(stay, levels - rise, -np.inf)
             j = int(np.argmax(gain))

@@ -19,7 +19,7 @@ CASES = [
     SparseRegressor("huber", "scad", alpha=0.1, tol=1e-9),
     SparseRegressor(penalty="adaptive_l1", alpha=0.05, tol=1e-9),
     SparseRegressor(alpha=0.02, positive=True, tol=1e-9),
-    SparseClassifier(alpha=0.01, tol=1e-9),
+    SparseClassifier(alpha=0.001, tol=1e-9),
     SparseClassifier("multinomial", alpha=0.01, tol=1e-9),
 ]
 

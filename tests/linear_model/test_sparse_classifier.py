@@ -229,7 +229,7 @@ def test_warm_start(X, rng, n_classes):
     y = labels(X, rng, n_classes)
     wide = np.hstack([X] + [rng.permutation(X) for _ in range(25)])
     cold = SparseClassifier(alpha=0.02, tol=1e-9).fit(wide, y)
-    assert cold.n_iter_ > 2
+    assert cold.n_iter_ > 1
     warm = SparseClassifier(alpha=0.02, tol=1e-9, warm_start=True).fit(wide, y)
     warm.fit(wide, y)
     assert warm.n_iter_ == 1
