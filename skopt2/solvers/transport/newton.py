@@ -46,6 +46,8 @@ LEVEL_STEPS = 30
 LARGEST, LINEAR = 50.0, 0.5
 # Marginal error beyond which a given start is refined level by level.
 FAR = 0.1
+# Sweeps between two measures where the plan is not stored.
+STREAMED_PERIOD = 2
 # Shift of the system, relative to the error.
 SHIFT = 0.01
 # Halvings of a step; share of the predicted increase that it has to bring; prediction
@@ -108,7 +110,10 @@ class SinkhornNewton(BalancedSolver):
 
     def interval(self, state):
         """Return the number of steps to the next measure."""
-        return max(state.memory["left"], 1)
+        left = max(state.memory["left"], 1)
+        # A measure costs nothing where each sweep evaluates the plan, and coarse levels
+        # need few sweeps.
+        return left if self.geometry.stored else min(left, STREAMED_PERIOD)
 
     def step(self, state):
         """Take one sweep, or one Newton step."""

@@ -136,6 +136,12 @@ class NewtonSystem:
         if self.factor is not None:
             limit = min(max(len(q) // 100, 10), 30)
             dy, n_iter, reached = pcg(schur, rhs, self.factor, tol, limit)
+        if not reached and len(q) > DENSE_ORDER:
+            # The fill of a large factor cannot be told in advance, and diagonal scaling
+            # is often enough.
+            jacobi = _Jacobi(plan, scale, mu)
+            dy, more, reached = pcg(schur, rhs, jacobi, tol, PLAIN_LIMIT)
+            n_iter += more
         if not reached:
             self.factor = factorise(plan, mu)
             limit = FRESH_LIMIT if self.factor.exact else PLAIN_LIMIT

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from skopt2._core.iterate import iterate
+from skopt2.solvers.transport import newton_system
 from skopt2.solvers.transport.newton import SinkhornNewton
 from skopt2.solvers.transport.scaling import Scaling
 from skopt2.solvers.transport.state import DualState
@@ -144,3 +145,34 @@ def test_measures_of_the_solver_cost_no_passes(passes):
     assert found.certificate.holds
     # A few are lost where the relaxation changes.
     assert sum(passes.values()) <= 1.05 * found.n_iter + 5
+
+
+def test_large_systems_are_tried_without_a_factor(monkeypatch):
+    X, Y, a, b = problem()
+    geometry = PointCloudGeometry(X, Y)
+
+    def refuse(plan, mu):
+        raise AssertionError("factorised a system that needs no factor")
+
+    monkeypatch.setattr(newton_system, "DENSE_ORDER", 10)
+    monkeypatch.setattr(newton_system, "factorise", refuse)
+    solver = SinkhornNewton(geometry, a, b, 5e-3, tol=1e-9)
+    found = iterate(
+        solver, solver.start(), tol=1e-9, max_iter=200, check_every=solver.interval
+    )
+    assert found.certificate.holds
+    P = geometry.plan(found.solution.f, found.solution.g, 5e-3)
+    assert np.abs(P.sum(axis=1) - a).sum() + np.abs(P.sum(axis=0) - b).sum() < 2e-9
+
+
+def test_coarse_levels_end_where_they_may(passes):
+    X, Y, a, b = problem()
+    solver = SinkhornNewton(PointCloudGeometry(X, Y), a, b, 5e-3, tol=1e-9)
+    found = iterate(
+        solver, solver.start(), tol=1e-9, max_iter=200, check_every=solver.interval
+    )
+    history = found.history.as_dict()
+    coarse = history["reg"] == history["reg"][0]
+    assert history["reg"][0] > 5e-3
+    assert history["iteration"][coarse][-1] <= 4
+    assert found.certificate.holds
