@@ -18,17 +18,12 @@ Source: J. Feydy, Geometric data analysis beyond convolutions, 2020, chapter 3
 
 import functools
 
-import numpy as np
-
-from skopt2._core.array import device_of, dot64, max_abs, sum64, to_numpy
-from skopt2.solvers.transport.plan_pass import Collect, Gather
+from skopt2._core.array import device_of, dot64, max_abs, sum64
+from skopt2.solvers.transport.plan_pass import Gather
 from skopt2.solvers.transport.point_passes import PointPasses
 from skopt2.solvers.transport.sparse_plan import LargeEntries
 from skopt2.solvers.transport.streamed_rounding import StreamedRounding
 from skopt2.solvers.transport.streamed_sweep import take_sweep
-
-# Rows from which the number of large entries of a plan is estimated.
-SAMPLE = 64
 
 
 class PointCloudGeometry(PointPasses):
@@ -202,45 +197,6 @@ class PointCloudGeometry(PointPasses):
         c = self.complete(c, doubt, one, one.rho)
         S = entries.matrix(*self.orders)
         return self.leave(one.rho * s, 0), self.leave(one.kappa * c, 1), S
-
-    def cap_threshold(self, f, g, eps, threshold, per_row=256):
-        """Return the threshold, raised until few entries of the plan are above it.
-
-        Parameters
-        ----------
-        f, g : array of shape (n,), (m,)
-            Potentials.
-        eps : float
-            Regularisation.
-        threshold : float
-            Wanted threshold of ``sparsify``, without masses.
-        per_row : int, default=256
-            Entries to keep for each row, in the mean over ``SAMPLE`` rows spread over
-            the cloud.
-
-        Returns
-        -------
-        threshold : float
-            The argument itself where it keeps no more than that.
-        """
-        xp, (n, m) = self.xp, self.shape
-        count = min(SAMPLE, n)
-        kept = per_row * count
-        if m <= per_row:
-            return threshold
-        index = xp.asarray(np.arange(count) * n // count, device=device_of(self.X))
-        X, f = xp.take(self.rows.X, index, axis=0), xp.take(self.enter(f, 0), index)
-        one = self.make(f, self.enter(g, 1), eps, side=self.blocks(X, self.rows.Y))
-
-        def largest(block):
-            values = np.ravel(to_numpy(block.Z))
-            if values.shape[0] > kept + 1:
-                values = np.partition(values, -kept - 1)[-kept - 1 :]
-            return values.copy()
-
-        found = one.run(lambda: Collect(largest))
-        values = np.concatenate([part for shard in found for part in shard.parts])
-        return max(threshold, float(np.partition(values, -kept - 1)[-kept - 1]))
 
     def apply(self, f, g, eps, V):
         """Return P @ V for V of shape (m,) or (m, k)."""

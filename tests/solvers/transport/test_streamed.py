@@ -469,19 +469,6 @@ def test_too_many_entries_are_not_kept():
     assert np.array_equal(found[1], cols)
 
 
-def test_threshold_that_caps_the_entries(device_backend):
-    X, Y, a, b = clouds()
-    up = device_backend.asarray
-    geometry = PointCloudGeometry(up(X), up(Y))
-    f, g = solved(geometry, up(a), up(b), 0.01, 5)
-    plan = device_backend.to_numpy(geometry.plan(f, g, 0.01))
-    for per_row in (20, 100):
-        threshold = geometry.cap_threshold(f, g, 0.01, 1e-12, per_row)
-        assert 0.8 * per_row < (plan > threshold).sum() / 700 < 1.25 * per_row
-    assert geometry.cap_threshold(f, g, 0.01, 0.5, 20) == 0.5
-    assert geometry.cap_threshold(f, g, 0.01, 1e-12, 500) == 1e-12
-
-
 @pytest.mark.parametrize("metric", METRICS)
 def test_gradient_of_the_cost(metric):
     X, Y, a, b = clouds(300, 200, 3)
