@@ -145,6 +145,8 @@ class SinkhornTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstimat
 
     A label enters through the class around a point, which near a point of the fit is
     that point's: so points of the fit and new points are mapped by the same formula.
+    With labels the matrix of all costs is held in memory; without, costs that exceed
+    the memory budget are computed when they are needed.
 
     References
     ----------

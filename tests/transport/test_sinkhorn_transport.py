@@ -208,6 +208,21 @@ def test_rows_are_mapped_one_by_one(clouds, rng, map, monkeypatch):
     assert_allclose(model.transform(X), images, rtol=1e-12)
 
 
+@pytest.mark.parametrize("map", MAPS)
+def test_costs_that_exceed_the_memory_are_streamed(rng, map):
+    X, Y = rng.standard_normal((260, 2)), rng.standard_normal((240, 2)) + 1.0
+    options = {"map": map, "n_steps": 2, "tol": 1e-9}
+    expected = fit(0.1, X, target=Y, **options)
+    with config_context(working_memory=1):
+        model = fit(0.1, X, target=Y, **options)
+    assert_allclose(model.transform(X), expected.transform(X), atol=1e-6)
+    assert_allclose(
+        model.inverse_transform(Y), expected.inverse_transform(Y), atol=1e-6
+    )
+    assert model.cost_ == pytest.approx(expected.cost_, rel=1e-7)
+    assert 0 <= model.dual_gap_ < 1e-7
+
+
 def test_one_point_each():
     model = fit(0.1, [[1.0, 2.0]], target=[[5.0, 5.0]])
     assert_allclose(model.transform([[1.0, 2.0], [0.0, 0.0]]), [[5.0, 5.0]] * 2)
