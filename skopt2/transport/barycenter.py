@@ -46,9 +46,9 @@ def wasserstein_barycenter(
 
     Parameters
     ----------
-    measures : array-like of shape (k, n) or (k, n_1, ..., n_d), or list of array-like \
-            of shape (n_k, n_features)
-        Histograms, nonnegative, each of which is divided by its sum; or point clouds.
+    measures : array-like of shape (k, n) or (k, n_1, ..., n_d), or list of array-like
+        Histograms, nonnegative, each of which is divided by its sum; or point clouds,
+        a list of arrays of shape (n_k, n_features).
         float32 stays float32. NumPy, CuPy, and other array-API arrays while
         scikit-learn's array API dispatch is on.
     reg : float

@@ -36,7 +36,7 @@ class BarycenterResult:
         weight times regularised cost; debiased less half the regularised cost between
         the barycentre and itself. In the units of the cost.
     marginal_error : float
-        Largest of the errors |P 1 - b|_1 + |P' 1 - p|_1 of the plans.
+        Largest of the errors ``|P 1 - b|_1 + |P' 1 - p|_1`` of the plans.
     displacement : float or None
         Of point clouds: root mean square distance of the support from where the plans
         send it, relative to the radius of the clouds.

@@ -39,7 +39,7 @@ class BatchTransportResult:
     objective : array of shape (n_problems,)
         Dual objectives <a, f> + <b, g> - reg * sum(P), likewise.
     marginal_error : ndarray of shape (n_problems,)
-        |P 1 - a|_1 + |P' 1 - b|_1, divided by the mass of the problem.
+        ``|P 1 - a|_1 + |P' 1 - b|_1``, divided by the mass of the problem.
     converged : ndarray of shape (n_problems,)
         Whether the marginal error reached the tolerance.
     n_iter : ndarray of shape (n_problems,)

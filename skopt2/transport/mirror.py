@@ -69,11 +69,11 @@ class MirrorSinkhorn:
         After :meth:`fit` the mean of the iterates, feasible in the limit only; after
         :meth:`partial_fit` the mean of the plans used so far, which is feasible.
     objective_ : float
-        After :meth:`fit` F at ``plan_``, or <gradient, plan_> where only gradients are
-        known; after :meth:`partial_fit` the mean cost of the plans used.
+        After :meth:`fit` F at ``plan_``, or ``<gradient, plan_>`` where only gradients
+        are known; after :meth:`partial_fit` the mean cost of the plans used.
     dual_gap_ : float
-        After :meth:`fit` a bound on F(plan_) - min F; after :meth:`partial_fit` a bound
-        on the mean regret to the best single plan.
+        After :meth:`fit` a bound on ``F(plan_) - min F``; after :meth:`partial_fit` a
+        bound on the mean regret to the best single plan.
     certificate_ : Certificate
         The gap relative to the independent plan, beside ``tol``.
     n_iter_ : int
@@ -189,7 +189,7 @@ class MirrorSinkhorn:
         The plan for this round was ``plan_`` of the call before, at the first call the
         independent plan a b' / sum(a). For a stream of costs ``dual_gap_`` bounds its
         mean regret. For a convex objective pass its subgradient, perhaps a noisy one,
-        at that plan: then it bounds F(average_) - min F, up to the noise.
+        at that plan: then it bounds ``F(average_) - min F``, up to the noise.
 
         Parameters
         ----------

@@ -106,7 +106,7 @@ class MongeGapMap(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
         Where it was computed.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where ``X`` had names.
 
     References

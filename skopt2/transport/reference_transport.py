@@ -44,8 +44,8 @@ class ReferenceTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstima
     ----------
     reg : float, default=0.05
         Regularisation, in the unit that ``normalize_cost`` names.
-    metric : {"sqeuclidean", "euclidean", "cityblock", "cosine"} or callable, \
-            default="sqeuclidean"
+    metric : str or callable, default="sqeuclidean"
+        "sqeuclidean", "euclidean", "cityblock" or "cosine", or a callable.
         Ground cost; a callable gets blocks of points of shapes (n, n_features) and
         (m, n_features) and returns their costs, shape (n, m).
     normalize_cost : {None, "mean", "max", "median"}, default="mean"

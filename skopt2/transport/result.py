@@ -25,8 +25,8 @@ class TransportResult:
         Dual objective <a, f> + <b, g> - reg * sum(P), in units of cost times mass. It
         is a lower bound on min <P, cost> + reg * sum(P (log P - 1)).
     marginal_error : float
-        |P 1 - a|_1 + |P' 1 - b|_1 of the returned potentials, divided by the total
-        mass.
+        ``|P 1 - a|_1 + |P' 1 - b|_1`` of the returned potentials, divided by the
+        total mass.
     converged : bool
         Whether the marginal error reached the tolerance.
     stop_reason : str

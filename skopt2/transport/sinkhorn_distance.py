@@ -45,8 +45,7 @@ class SinkhornDistance(
     ----------
     reg : float, default=0.05
         Regularisation :math:`\varepsilon`, in the unit that ``normalize_cost`` names.
-    cost : None, "grid", tuple of int or array-like of shape (n_features, n_features), \
-            default=None
+    cost : "grid", tuple of int or array of shape (n_features, n_features), default=None
         Ground cost. None: the bins are points 0, 1, 2, ... of a line; ``"grid"``: the
         pixels of a square image in row-major order; a tuple of lengths: the pixels of
         an image of that shape; all three with squared distances. An array gives the
