@@ -43,7 +43,7 @@ CONFIGURATIONS = [
     SparseClassifier(),
     SparseClassifier(positive=True),
     SparseClassifier(fit_intercept=False, tol=1e-10),
-    SparseClassifier(solver="ag", alpha=0.02, tol=1e-16),
+    SparseClassifier(solver="ag", alpha=0.02, tol=1e-10),
     SparseClassifier(penalty="l_half", alpha=0.02, tol=1e-10),
     SparseClassifier("multinomial", "elasticnet", alpha=0.05),
     # Not MCP: under a flat penalty the logistic loss of separable classes, which are
