@@ -18,13 +18,6 @@ abs(m - v) / beta is short, never on the size of a step.
 Here L is a metric: L_j = max(c * theta * D_j, slope), which is the method above in
 variables that give every column the same norm; where they have it, nothing changes.
 
-A loss whose curvature varies, as that of nearly separated classes, has a bound that is
-hundreds of times too large where the iteration ends. There L is an estimate that holds
-nearby: c * theta is twice the largest eigenvalue of the scaled Hessian at the best
-point so far, and the slope is 0 for coefficients far out where h is linear. It is
-renewed every ROUND iterations, each time from rest; a round that does not lower the
-objective is followed by one with the bounds above, for which the theory holds.
-
 Source: K. Yang, M. Asgharian and S. Bhatnagar, Accelerated gradient methods for sparse
 statistical learning with nonconvex penalties, arXiv:2009.10629 (for the splitting and
 the two sequences: S. Ghadimi and G. Lan, Accelerated gradient methods for nonconvex
@@ -42,8 +35,6 @@ from skopt2.solvers.first_order import INNER_LIMIT, FirstOrder
 
 # Iterations between two looks of the host.
 PERIOD = 10
-# Iterations between two estimates of the curvature.
-ROUND = 50
 # Share of the largest step, and steps between two restarts.
 SHARE, REST = 0.99, 3
 
@@ -113,44 +104,25 @@ class AcceleratedGradient(FirstOrder):
 
     def _minimise(self, model, point, lam, goal, final):
         """Run the iteration; see FirstOrder."""
-        fixed = self.problem.loss.is_quadratic
-        best, value, careful = point, model.objective(point, lam), fixed
-        rounds = 1 if fixed else INNER_LIMIT // ROUND
-        for _ in range(rounds):
-            if careful:
-                steps = self.steps(model, best.eta)
-            else:
-                steps = self.local_steps(model, best, lam)
-            pace, before = self.start(best), value
-            for _ in range(INNER_LIMIT // rounds // PERIOD):
-                for _ in range(PERIOD):
-                    pace = self.advance(model, pace, steps, lam)
-                end = model.at(pace.v, pace.d)
-                reached = model.objective(end, lam)
-                # The sequence is not monotone: it goes on, but the best point is kept.
-                if reached <= value:
-                    best, value = end, reached
-                if self._length(model, pace, steps) <= goal:
-                    return best
-            careful = not value < before
+        steps = self.steps(model, point.eta)
+        pace = self.start(point)
+        best, value = point, model.objective(point, lam)
+        for _ in range(INNER_LIMIT // PERIOD):
+            for _ in range(PERIOD):
+                pace = self.advance(model, pace, steps, lam)
+            end = model.at(pace.v, pace.d)
+            reached = model.objective(end, lam)
+            # The sequence is not monotone: it goes on, but the best point is kept.
+            if reached <= value:
+                best, value = end, reached
+            if self._length(model, pace, steps) <= goal:
+                break
         return best
 
     def steps(self, model, eta):
         """Return beta for the coefficients, per coordinate, and for the intercept."""
         bound = model.curvature_bound(eta) * model.theta
         L = model.xp.maximum(bound * model.metric, largest_bend(self.problem.penalty))
-        return SHARE / L, SHARE / bound
-
-    def local_steps(self, model, point, lam):
-        """Return beta as above, by what bounds the curvature near a point; waits."""
-        xp, penalty = model.xp, self.problem.penalty
-        bound = model.curvature_bound(point.eta) * model.theta
-        bound = min(bound, max(2.0 * model.local_curvature(point.eta), 1e-9 * bound))
-        bend = largest_bend(penalty)
-        if bend > 0.0:
-            far = xp.abs(point.w) > 2.0 * float(penalty.gamma) * lam
-            bend = xp.where(far, xp.zeros_like(point.w), bend)
-        L = xp.maximum(bound * model.metric + xp.zeros_like(point.w), bend)
         return SHARE / L, SHARE / bound
 
     def start(self, point):

@@ -154,31 +154,6 @@ class CompositeModel:
         """
         return smoothness(self.problem, eta)
 
-    def local_curvature(self, eta):
-        """Return the largest eigenvalue of the Hessian at a predictor, as a float.
-
-        In variables that give every column, and the constant, the norm 1; from below,
-        by the power method. One wait for the device.
-        """
-        xp, problem, root = self.xp, self.problem, self.metric**0.5
-        h = problem.curvature(eta)
-        # No eigenvector is orthogonal to such starts by a symmetry of the data.
-        wave = np.cos(1.0 + 1.7 * np.arange((self.m + 1) * self.K))
-        wave = wave if self.K == 1 else wave.reshape(self.m + 1, self.K)
-        u = asarray_like(wave.tolist(), eta)
-        size = xp.sum(u * u) ** 0.5
-        for _ in range(POWER_ITERATIONS):
-            u = u / xp.maximum(size, 1e-30)
-            moved = self._times(u[1:, ...] / root)
-            if self.explicit:
-                moved = moved + u[0, ...]
-            bent = problem.curvature_product(h, moved)
-            top = xp.sum(bent, axis=0) * (1.0 if self.explicit else 0.0)
-            top = xp.reshape(top, (1, *u.shape[1:]))
-            u = xp.concat([top, self._adjoint(bent) / root], axis=0)
-            size = xp.sum(u * u) ** 0.5
-        return float(size)
-
     def columns(self, index):
         """Return the columns at increasing device positions, centred unless sparse."""
         A = self.X if index.shape[0] == self.m else take(self.X, index, axis=1)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Lasso
 
-from skopt2._core.array import move
 from skopt2._core.result import StopReason
 from skopt2.penalties import MCP, SCAD, Positive, get_penalty
 from skopt2.solvers.accelerated_gradient import AcceleratedGradient, largest_bend
@@ -78,60 +77,6 @@ def test_point_is_stationary_and_as_good_as_that_of_proximal_gradient(
     assert reached == pytest.approx(result.objective, rel=1e-9)
     if penalty == "l1":
         assert reached == pytest.approx(other.objective, rel=1e-6)
-
-
-@pytest.mark.parametrize("penalty", ["mcp", "scad"])
-def test_nearly_separated_classes(rng, penalty):
-    """The curvature at the end is a small part of its bound."""
-    X = rng.standard_normal((60, 25))
-    y = np.sign(X[:, :5] @ [3.0, -2.0, 1.5, 1.0, -1.0])
-    alpha = 0.05 * alpha_max(X, y, "logistic", penalty)
-    problem = build(X, y, "logistic", penalty, alpha)
-    result, w = solve(AcceleratedGradient, problem, 1e-6, max_iter=60)
-    assert result.reason is StopReason.CONVERGED
-    other, _ = solve(ProximalGradient, build(X, y, "logistic", penalty, alpha), 1e-7)
-    assert result.objective <= other.objective * 1.05
-
-
-def test_steps_that_are_too_long_are_taken_back(rng, monkeypatch):
-    X = design(rng)
-    y = target(rng, X, "logistic")
-    alpha = 0.1 * alpha_max(X, y, "logistic", "l1")
-    local = AcceleratedGradient.local_steps
-
-    def long(self, model, point, lam):
-        return tuple(300.0 * step for step in local(self, model, point, lam))
-
-    monkeypatch.setattr(AcceleratedGradient, "local_steps", long)
-    problem = build(X, y, "logistic", "l1", alpha)
-    result, _ = solve(AcceleratedGradient, problem, 1e-7, max_iter=50)
-    assert result.certificate.holds
-
-
-@pytest.mark.parametrize("loss", ["logistic", "multinomial"])
-@pytest.mark.parametrize("fit_intercept", [True, False])
-def test_local_curvature(rng, backend, loss, fit_intercept):
-    X = design(rng, 30, 6) * np.linspace(0.1, 10.0, 6)
-    y = target(rng, np.column_stack([X, X]), loss)
-    model = CompositeModel(
-        build(X, y, loss, "l1", 0.1, None, fit_intercept, backend=backend)
-    )
-    eta = rng.standard_normal(y.shape)
-    K = 1 if y.ndim == 1 else y.shape[1]
-    p = 1.0 / (1.0 + np.exp(-eta))
-    A = X - X.mean(axis=0) if fit_intercept else X
-    A = A / np.sqrt(np.mean(A**2, axis=0))
-    A = np.column_stack([np.ones(30), A]) if fit_intercept else A
-    if K == 1:
-        H = A.T @ ((p * (1 - p))[:, None] * A) / 30
-    else:
-        q = np.exp(eta) / np.exp(eta).sum(axis=1, keepdims=True)
-        bend = np.einsum("ik,kl->ikl", q, np.eye(K)) - np.einsum("ik,il->ikl", q, q)
-        H = np.einsum("ij,ikl,im->jkml", A, bend, A) / 30
-        H = H.reshape(A.shape[1] * K, -1)
-    given = eta if backend is None else move(eta, backend.target)
-    largest = np.linalg.eigvalsh(H)[-1]
-    assert 0.9 * largest <= model.local_curvature(given) <= largest * (1 + 1e-9)
 
 
 def test_same_as_scikit_learn_lasso(rng):
