@@ -9,17 +9,12 @@ _SMALL_REG = 1e-3
 
 
 def _times(answers, i, clock):
-    """Seconds of every method that reached target i, and of those that gave up."""
-    reached, spent = {}, {}
-    for solver, answer in answers.items():
-        if answer["exact"]:
-            continue
-        run = answer["best"][i]
-        if run is not None:
-            reached[solver] = run[clock]
-        elif answer["runs"]:
-            spent[solver] = max(one[clock] for one in answer["runs"])
-    return reached, spent
+    """Seconds of every method that solves the problem and reached target i."""
+    return {
+        solver: answer["best"][i][clock]
+        for solver, answer in answers.items()
+        if not answer["exact"] and answer["best"][i] is not None
+    }
 
 
 def _of(times, prefixes):
@@ -52,9 +47,9 @@ def summarise(cases, clock="cpu"):
         ``"near"``: row label to whether the default took at most 1.2 times the
         fastest method's time; ``"near_others"``: the same without skopt2's other
         solvers; ``"pot"``, ``"ott"``: for small regularisation, whether it was five
-        times faster than the library, whose methods that gave up count with the time
-        they had; ``"lines"``: the same as text. A default that did not reach the
-        target counts as a miss; a row that nobody else reached needs only that.
+        times faster than the library, in the rows that the library reached;
+        ``"lines"``: the same as text. A default that did not reach the target counts
+        as a miss; a row that nobody else reached needs only that.
     """
     near, others, five = {}, {}, {"pot:": {}, "ott:": {}}
     for name, answers in cases.items():
@@ -63,7 +58,7 @@ def summarise(cases, clock="cpu"):
         case = find(name)
         for i, target in enumerate(case.targets):
             label = f"{name} @{target:.0e}"
-            reached, spent = _times(answers, i, clock)
+            reached = _times(answers, i, clock)
             auto = reached.pop(_AUTO, None)
             foreign = {
                 solver: seconds
@@ -76,7 +71,7 @@ def summarise(cases, clock="cpu"):
             if case.reg > _SMALL_REG:
                 continue
             for prefix, counted in five.items():
-                peer = _of(reached, prefix) or _of(spent, prefix)
+                peer = _of(reached, prefix)
                 if peer is not None:
                     counted[label] = auto is not None and peer >= _FASTER * auto
     lines = [

@@ -139,8 +139,8 @@ def test_summary_counts_rows():
     near = [False, True, True, False]
     assert list(found["near"].values()) == near
     assert list(found["near_others"].values()) == [True, True, True, False]
-    assert list(found["pot"].values()) == [True, False]
-    assert list(found["ott"].values()) == [False, False]
+    assert list(found["pot"].values()) == [True]
+    assert list(found["ott"].values()) == [False]
     assert "2 of 4 rows" in found["lines"][0]
 
 
