@@ -13,6 +13,7 @@ _SUBPACKAGES = frozenset(
         "callbacks",
         "datasets",
         "inspection",
+        "kernels",
         "linear_model",
         "losses",
         "penalties",

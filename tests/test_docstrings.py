@@ -21,9 +21,9 @@ API = Path(__file__).resolve().parent.parent / "doc" / "api.rst"
 TASTE = {"GL01", "RT02", "ES01", "SA01", "SA04"}
 # One example a class or function is enough; members are shown in it.
 MEMBER = TASTE | {"EX01"}
-# Losses and penalties share one interface. A formula's method says what it computes;
+# The pieces of a problem share one interface. A formula's method says what it computes;
 # test_shared_interface_is_described_once looks for the parameters.
-PIECES = ("skopt2.losses.", "skopt2.penalties.")
+PIECES = ("skopt2.losses.", "skopt2.penalties.", "skopt2.kernels.")
 PIECE_MEMBER = MEMBER | {"PR01", "RT01"}
 
 

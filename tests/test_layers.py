@@ -165,6 +165,7 @@ def test_seam_only_re_exports():
         ("solvers", set()),
         ("losses", {"BaseEstimator", "clone"}),
         ("penalties", {"BaseEstimator", "clone"}),
+        ("kernels", {"BaseEstimator", "clone", "pairwise_kernels"}),
     ],
 )
 def test_scikit_learn_stays_out_of_the_mathematics(part, allowed):

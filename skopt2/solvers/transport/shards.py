@@ -8,12 +8,11 @@ The rows are cut in a fixed number of shards whose results come back in order, s
 sums over them do not depend on how many threads there were.
 """
 
-import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
-from threadpoolctl import ThreadpoolController
+from skopt2._core.threads import blas_threads, one_blas_thread
 
 SHARDS = 16
 # Pairs of points below which starting threads takes as long as the work.
@@ -45,7 +44,7 @@ def run(work, n_rows, n_cols, multiple=1):
         return
     ranges = _ranges(n_rows, multiple)
     n_threads = min(blas_threads(), os.cpu_count() or 1, len(ranges))
-    with _one_blas_thread() if n_threads > 1 else nullcontext():
+    with one_blas_thread() if n_threads > 1 else nullcontext():
         if n_threads == 1:
             yield from (work(*part) for part in ranges)
             return
@@ -59,18 +58,3 @@ def _ranges(n_rows, multiple):
     count = min(SHARDS, units)
     cuts = [min(multiple * (units * k // count), n_rows) for k in range(count)]
     return list(zip(cuts, [*cuts[1:], n_rows], strict=True))
-
-
-@functools.lru_cache(maxsize=1)
-def _controller():
-    return ThreadpoolController().select(user_api="blas")
-
-
-def blas_threads():
-    """Return the number of threads that the BLAS libraries may use at present."""
-    counts = [library.num_threads for library in _controller().lib_controllers]
-    return max(counts, default=1)
-
-
-def _one_blas_thread():
-    return _controller().limit(limits=1)

@@ -1,0 +1,357 @@
+"""What every kernel shares.
+
+A kernel k(x, y) is symmetric and positive semidefinite: for all points x_1 .. x_n the
+matrix k(x_i, x_j) has no negative eigenvalue.
+
+Symbols: X (n, d) points in the rows; A, B prepared points, which is X after all that
+depends on one point alone (shift, scale, norms), so that no pass over the kernel matrix
+repeats it; K (nA, nB) the matrix of a block.
+"""
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+
+from skopt2._core.array import (
+    all_finite,
+    as_float,
+    device_of,
+    is_sparse,
+    namespace,
+)
+
+# Rows of the blocks in which a diagonal without a closed form is computed.
+_DIAGONAL = 64
+
+
+@dataclass(eq=False)
+class Prepared:
+    """Points that are ready for blocks of one kernel.
+
+    Parameters
+    ----------
+    rows : array of shape (n, d)
+        Points, shifted and scaled as the kernel wants them.
+    dtype : dtype
+        Of the kernel matrix; ``rows`` may be wider.
+    norms : array of shape (n,) or None
+        Squared norms of the rows.
+    left, right : array of shape (n, d + 2) or None
+        Rows for products whose entries are squared distances.
+    origin : array of shape (d,) or None
+        What was subtracted from the points.
+    index : array of shape (n,) or None
+        Numbers of the points, where a kernel matrix is given and not computed.
+    """
+
+    rows: Any
+    dtype: Any
+    norms: Any = None
+    left: Any = None
+    right: Any = None
+    origin: Any = None
+    index: Any = None
+
+    @property
+    def n_rows(self):
+        """Number of points."""
+        return int(self.rows.shape[0])
+
+    @functools.cached_property
+    def largest(self):
+        """Largest squared norm, as a float."""
+        return float(namespace(self.norms).max(self.norms)) if self.n_rows else 0.0
+
+    def part(self, indices):
+        """Return some of the points, views of them for a slice.
+
+        Parameters
+        ----------
+        indices : slice or integer array of shape (k,)
+            Which.
+
+        Returns
+        -------
+        part : Prepared
+            In that order.
+        """
+
+        def some(x):
+            if x is None:
+                return None
+            if not isinstance(indices, slice):
+                return namespace(x).take(x, indices, axis=0)
+            return x[indices] if x.ndim == 1 else x[indices, :]
+
+        return Prepared(
+            some(self.rows),
+            self.dtype,
+            some(self.norms),
+            some(self.left),
+            some(self.right),
+            self.origin,
+            some(self.index),
+        )
+
+    def widened(self, dtype):
+        """Return the points in a wider dtype, for a kernel matrix of the same dtype.
+
+        Parameters
+        ----------
+        dtype : dtype
+            Of the rows and what was computed from them.
+
+        Returns
+        -------
+        widened : Prepared
+            The points themselves if that is their dtype.
+        """
+        if self.rows.dtype == dtype:
+            return self
+        xp = namespace(self.rows)
+        parts = (self.norms, self.left, self.right)
+        parts = [None if x is None else xp.astype(x, dtype) for x in parts]
+        rows = xp.astype(self.rows, dtype)
+        return Prepared(rows, self.dtype, *parts, self.origin, self.index)
+
+
+class Kernel(BaseEstimator):
+    """Base of the kernels: points pass unchanged, blocks are computed as a whole."""
+
+    name = ""
+    is_stationary = False
+
+    def check_parameters(self):
+        """Raise ValueError if a parameter is out of range."""
+
+    def resolve(self, X, rng=None):
+        """Copy of the kernel whose parameters are numbers.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            Points that a parameter such as ``length_scale="median"`` is taken from.
+        rng : numpy.random.Generator or None, default=None
+            Draws the sample of the points; None takes evenly spaced ones.
+
+        Returns
+        -------
+        kernel : Kernel
+            A clone, with valid parameters.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range.
+        """
+        self.check_parameters()
+        return clone(self)
+
+    def origin(self, X):
+        """Point about which rows are best prepared; None where it makes no difference.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            Points.
+
+        Returns
+        -------
+        origin : array of shape (d,) or None
+            In the dtype of X.
+        """
+        return None
+
+    def features(self, X, origin=None, wide=False):
+        """Prepare points for blocks.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            Points, in float32 or float64.
+        origin : array of shape (d,) or None, default=None
+            What :meth:`origin` returned, the same for both sides of a block.
+        wide : bool, default=False
+            Whether to prepare float32 points in float64 in any case.
+
+        Returns
+        -------
+        prepared : Prepared
+            For :meth:`block` and :meth:`diag`.
+        """
+        return Prepared(X, X.dtype, origin=origin)
+
+    def block(self, A, B):
+        """Kernel matrix of prepared points.
+
+        Parameters
+        ----------
+        A, B : Prepared
+            What :meth:`features` returned for nA and nB points.
+
+        Returns
+        -------
+        K : array of shape (nA, nB)
+            In the dtype of the points.
+        """
+        raise NotImplementedError
+
+    def fill(self, A, B, out, workspace, same=None):
+        """Write the kernel matrix of prepared NumPy points into an array.
+
+        Parameters
+        ----------
+        A, B : Prepared
+            Points.
+        out : ndarray of shape (nA, nB)
+            Overwritten.
+        workspace : Workspace
+            Arrays of this thread.
+        same : tuple of two ndarrays or None, default=None
+            Rows and columns of the entries whose points are known to be one point.
+        """
+        out[...] = self.block(A, B)
+
+    def diag(self, A):
+        """Diagonal k(x, x) of prepared points.
+
+        Parameters
+        ----------
+        A : Prepared
+            What :meth:`features` returned for n points.
+
+        Returns
+        -------
+        diagonal : array of shape (n,)
+            In the dtype of the points.
+        """
+        xp, n = namespace(A.rows), A.n_rows
+        parts = []
+        for start in range(0, max(n, 1), _DIAGONAL):
+            some = A.part(slice(start, min(start + _DIAGONAL, n)))
+            parts.append(xp.linalg.diagonal(self.block(some, some)))
+        return xp.concat(parts)
+
+    def __call__(self, X, Y=None):
+        """Kernel matrix of two sets of points.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Points.
+        Y : array-like of shape (m, d) or None, default=None
+            Other points; None for X.
+
+        Returns
+        -------
+        K : array of shape (n, m)
+            float32 for float32 points, else float64.
+        """
+        X = check_points(X, "X")
+        kernel = self.resolve(X)
+        origin = kernel.origin(X)
+        A = kernel.features(X, origin)
+        if Y is None:
+            return kernel.block(A, A)
+        Y = check_points(Y, "Y", X)
+        return kernel.block(A, kernel.features(Y, origin))
+
+
+def index_size(index):
+    """Return how many rows an index takes: a slice with numbers, or an array.
+
+    Parameters
+    ----------
+    index : slice or integer array of shape (k,)
+        The slice has the step 1.
+
+    Returns
+    -------
+    size : int
+        k.
+    """
+    if isinstance(index, slice):
+        return index.stop - index.start
+    return int(index.shape[0])
+
+
+def some_of(index, start, stop):
+    """Return a range of an index.
+
+    Parameters
+    ----------
+    index : slice or integer array of shape (k,)
+        The slice has numbers and the step 1.
+    start, stop : int
+        Range in 0 .. k.
+
+    Returns
+    -------
+    part : slice or integer array
+        As the index is.
+    """
+    if isinstance(index, slice):
+        return slice(index.start + start, index.start + stop)
+    return index[start:stop]
+
+
+def check_points(X, name, like=None):
+    """Return points as a float matrix; for NumPy in C order.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, d)
+        Points.
+    name : str
+        For the messages.
+    like : array of shape (m, d) or None, default=None
+        Points that they are compared with: they get its dtype.
+
+    Returns
+    -------
+    X : array of shape (n, d)
+        float32 stays, all else becomes float64.
+
+    Raises
+    ------
+    TypeError
+        If the matrix is sparse, or on another device than ``like``.
+    ValueError
+        If the shape is wrong or a value is not finite.
+    """
+    if is_sparse(X):
+        raise TypeError(
+            f"{name} is sparse; kernels need dense points: {name}.toarray()."
+        )
+    if not hasattr(X, "shape") or not hasattr(X, "dtype"):
+        X = np.asarray(X, dtype=np.float64)
+    if len(X.shape) != 2:
+        raise ValueError(
+            f"{name} must be a matrix with points in its rows; got shape "
+            f"{tuple(X.shape)}."
+        )
+    xp = namespace(X)
+    if like is None:
+        X = as_float(X)
+    else:
+        _check_beside(X, name, like)
+        X = X if X.dtype == like.dtype else xp.astype(X, like.dtype)
+    if not all_finite(X):
+        raise ValueError(f"{name} has values that are NaN or infinite.")
+    return np.ascontiguousarray(X) if xp is np else X
+
+
+def _check_beside(X, name, like):
+    """Raise unless X lives where ``like`` does and has as many columns."""
+    if namespace(X) is not namespace(like) or device_of(X) != device_of(like):
+        raise TypeError(
+            f"{name} is on {namespace(X).__name__} ({device_of(X)}), the other points "
+            f"on {namespace(like).__name__} ({device_of(like)}): move one of them."
+        )
+    if X.shape[1] != like.shape[1]:
+        raise ValueError(
+            f"{name} has {X.shape[1]} features, the other points {like.shape[1]}."
+        )
