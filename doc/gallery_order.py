@@ -11,6 +11,9 @@ ORDER = (
     "plot_sparse_text_like.py",
     "plot_signal_recovery.py",
     "plot_callbacks.py",
+    "plot_plan.py",
+    "plot_colour_transfer.py",
+    "plot_domain_adaptation.py",
 )
 
 
