@@ -14,7 +14,14 @@ from skopt2.inspection.canvas import (
     note,
     tidy,
 )
-from skopt2.inspection.fitted import host_array, unwrap
+from skopt2.inspection.fitted import host_array
+from skopt2.inspection.runs import (
+    Run,
+    distances_to_best,
+    distinct_names,
+    other_levels,
+    positive_certificates,
+)
 
 _X_KEYS = {"iteration": "iteration", "seconds": "time"}
 _QUANTITIES = ("certificate", "objective", "both")
@@ -23,8 +30,9 @@ _QUANTITIES = ("certificate", "objective", "both")
 class ConvergenceDisplay:
     """Certificate or objective of one or several fits against work.
 
-    Create it with :meth:`from_estimator`, :meth:`from_estimators` or
-    :meth:`from_history`.
+    Create it with :meth:`from_estimator` or :meth:`from_estimators`, with
+    :meth:`from_result` or :meth:`from_results` for what a function such as
+    :func:`skopt2.transport.sinkhorn` returns, or with :meth:`from_history`.
 
     Parameters
     ----------
@@ -132,10 +140,11 @@ class ConvergenceDisplay:
         Parameters
         ----------
         estimators : list of estimators or dict of str to estimator
-            Fitted estimators; the keys of a dict are their labels.
+            Fitted estimators; the keys of a dict are their labels. Results of functions
+            may be among them.
         quantity : {"certificate", "objective", "both"}, default="certificate"
-            What to draw. Objectives are compared with the lowest of all fits, which
-            means something only where all of them minimise the same function.
+            What to draw. Objectives are compared with the best of all fits, which
+            means something only where all of them optimise the same function.
         x : {"iteration", "seconds"}, default="iteration"
             Work on the horizontal axis.
         names : list of str, default=None
@@ -155,18 +164,61 @@ class ConvergenceDisplay:
         if isinstance(estimators, dict):
             names = list(estimators) if names is None else names
             estimators = list(estimators.values())
-        fits = [unwrap(estimator, "history_")[0] for estimator in estimators]
+        runs = [Run.of(estimator) for estimator in estimators]
         if names is None:
-            names = _distinct_names([type(fit).__name__ for fit in fits])
-        certificates = [getattr(fit, "certificate_", None) for fit in fits]
+            names = distinct_names([run.name for run in runs])
         display = cls(
-            [fit.history_ for fit in fits],
+            [run.history for run in runs],
             list(names),
-            certificate_names=[getattr(c, "name", "certificate") for c in certificates],
-            tols=[getattr(c, "tol", None) for c in certificates],
-            summaries=[_summary(fit) for fit in fits],
+            certificate_names=[run.certificate_name for run in runs],
+            tols=[run.tol for run in runs],
+            summaries=[run.summary for run in runs],
         )
         return display.plot(ax, quantity=quantity, x=x, **kwargs)
+
+    @classmethod
+    def from_result(cls, result, **kwargs):
+        """Draw the convergence of one result.
+
+        Parameters
+        ----------
+        result : TransportResult
+            Or anything else with the attributes ``history`` and ``certificate``.
+        **kwargs : dict
+            ``quantity``, ``x``, ``name`` and ``ax`` as in :meth:`from_estimator`; all
+            others are passed to ``Axes.plot``.
+
+        Returns
+        -------
+        display : ConvergenceDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If the result has no history.
+        """
+        return cls.from_estimator(result, **kwargs)
+
+    @classmethod
+    def from_results(cls, results, **kwargs):
+        """Draw the convergence of several results in one picture.
+
+        Parameters
+        ----------
+        results : list of results or dict of str to result
+            Results with ``history`` and ``certificate``; the keys of a dict are their
+            labels.
+        **kwargs : dict
+            ``quantity``, ``x``, ``names`` and ``ax`` as in :meth:`from_estimators`; all
+            others are passed to ``Axes.plot``.
+
+        Returns
+        -------
+        display : ConvergenceDisplay
+            The display, drawn.
+        """
+        return cls.from_estimators(results, **kwargs)
 
     @classmethod
     def from_history(
@@ -217,7 +269,10 @@ class ConvergenceDisplay:
         """Draw the curves on a logarithmic scale.
 
         Certificates of exactly zero are drawn at the lower edge. Objectives are drawn
-        as their distance to the lowest one found, whose own point is left out.
+        as their distance to the best one found, whose own point is left out: to the
+        lowest, or, where all of them rise, as dual objectives do, to the highest.
+        Checks at another regularisation than that of the last one are dotted. Given
+        axes keep the scale of their horizontal axis.
 
         Parameters
         ----------
@@ -259,7 +314,8 @@ class ConvergenceDisplay:
             self._panel(panel, kind, x, kwargs)
             for panel, kind in zip(self.axes_, kinds, strict=True)
         ]
-        self.axes_[-1].set_xlabel("iteration" if x == "iteration" else "seconds")
+        levels = any(other_levels(history).any() for history in self.histories)
+        self.axes_[-1].set_xlabel(x + (", dotted at a larger reg" if levels else ""))
         if len(self.histories) == 1 and self.summaries and self.summaries[0]:
             note(self.ax_, f"{self.names[0]}: {self.summaries[0]}")
         return self
@@ -272,7 +328,10 @@ class ConvergenceDisplay:
         ax.set_yscale("log")
         ax.grid(axis="y", which="major", color=FAINT, linewidth=0.6)
         ax.set_axisbelow(True)
-        curves = self._certificates() if kind == "certificate" else self._distances()
+        if kind == "certificate":
+            curves = positive_certificates(self.histories, self.tols)
+        else:
+            curves = distances_to_best(self.histories)
         lines, ends, drawn = [], [], []
         for i, (history, values) in enumerate(zip(self.histories, curves, strict=True)):
             work = host_array(history[_X_KEYS[x]])
@@ -285,8 +344,7 @@ class ConvergenceDisplay:
                 "markersize": 3.5,
                 "label": self.names[i],
             } | kwargs
-            (line,) = ax.plot(work, values, **style)
-            lines.append(line)
+            lines.append(self._curve(ax, work, values, history, style))
             shown = np.flatnonzero(np.isfinite(values))
             if shown.size:
                 ends.append((work[shown[-1]], values[shown[-1]]))
@@ -295,31 +353,24 @@ class ConvergenceDisplay:
             self._tolerances(ax)
             ax.set_ylabel(self._certificate_label())
         else:
-            ax.set_ylabel("objective - best objective")
-        if x == "iteration":
+            ax.set_ylabel("distance to the best objective")
+        if x == "iteration" and ax.get_xscale() == "linear":
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if len(self.histories) > 1:
+        if len(lines) > 1:
             colors = [lines[i].get_color() for i in drawn]
             label_ends(ax, ends, [self.names[i] for i in drawn], colors)
         return lines
 
-    def _certificates(self):
-        """Certificates as they can be drawn on a logarithmic axis."""
-        values = [host_array(h["certificate"]) for h in self.histories]
-        positive = [v[(v > 0) & np.isfinite(v)] for v in values]
-        lowest = min((float(v.min()) for v in positive if v.size), default=1.0)
-        known = [t for t in self.tols or [] if t]
-        floor = min([lowest, *known]) / 10.0
-        return [np.where(np.isfinite(v), np.maximum(v, floor), np.nan) for v in values]
-
-    def _distances(self):
-        """Objectives minus the lowest of all; NaN at the lowest itself."""
-        values = [host_array(h["objective"]) for h in self.histories]
-        finite = [v[np.isfinite(v)] for v in values]
-        best = min((float(v.min()) for v in finite if v.size), default=0.0)
-        # Differences below the rounding of the objective itself are noise.
-        noise = 4.0 * np.finfo(float).eps * max(abs(best), np.finfo(float).tiny)
-        return [np.where(v - best > noise, v - best, np.nan) for v in values]
+    @staticmethod
+    def _curve(ax, work, values, history, style):
+        """Draw one run, dotted where it was at another level; return the whole line."""
+        other = other_levels(history)
+        if not other.any():
+            return ax.plot(work, values, **style)[0]
+        (line,) = ax.plot(work, values, **({"linestyle": (0, (1, 1.6))} | style))
+        same = {"color": line.get_color(), "label": "_last level", "linestyle": "-"}
+        ax.plot(work, np.where(other, np.nan, values), **(style | same))
+        return line
 
     def _tolerances(self, ax):
         """Draw each tolerance once, as a dashed line with its value."""
@@ -338,22 +389,3 @@ class ConvergenceDisplay:
     def _certificate_label(self):
         names = sorted(set(self.certificate_names or ["certificate"]))
         return " / ".join(names)
-
-
-def _summary(estimator):
-    """How a fit ended, in a few words; an empty string where it does not say."""
-    reason = getattr(estimator, "stop_reason_", None)
-    if reason is None:
-        return ""
-    certificate = getattr(estimator, "certificate_", None)
-    reached = getattr(certificate, "value", None)
-    words = f"{str(reason).replace('_', ' ')} after {estimator.n_iter_} iterations"
-    return words if reached is None else f"{words}, {certificate.name} {reached:.1e}"
-
-
-def _distinct_names(names):
-    """Number the names that occur more than once."""
-    repeated = {name for name in names if names.count(name) > 1}
-    return [
-        f"{name} {i + 1}" if name in repeated else name for i, name in enumerate(names)
-    ]

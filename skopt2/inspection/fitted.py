@@ -1,7 +1,7 @@
 """Reading what a picture needs from a fitted estimator, a pipeline or a search."""
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+from sklearn.exceptions import NotFittedError
 
 from skopt2._core.array import to_numpy
 
@@ -9,6 +9,24 @@ from skopt2._core.array import to_numpy
 def host_array(values):
     """Return values of any library, or a list, as a float NumPy array."""
     return np.asarray(to_numpy(values) if hasattr(values, "dtype") else values, float)
+
+
+def recorded(estimator, attribute):
+    """Return a fitted attribute, or raise NotFittedError.
+
+    Also of classes with a method fit that lack what else scikit-learn's own check asks
+    of an estimator.
+    """
+    kind = type(estimator).__name__
+    if not hasattr(estimator, "fit"):
+        raise TypeError(f"{kind} is no estimator: it has no method fit.")
+    value = getattr(estimator, attribute, None)
+    if value is None:
+        raise NotFittedError(
+            f"This {kind} has no {attribute}: call fit first, or pass an estimator "
+            "whose fit records it."
+        )
+    return value
 
 
 def unwrap(estimator, attribute):
@@ -35,6 +53,8 @@ def unwrap(estimator, attribute):
     ------
     NotFittedError
         If the innermost estimator has not been fitted.
+    TypeError
+        If it is no estimator.
     """
     names = None
     while True:
@@ -46,7 +66,7 @@ def unwrap(estimator, attribute):
             estimator = estimator[-1]
         else:
             break
-    check_is_fitted(estimator, attribute)
+    recorded(estimator, attribute)
     if names is None:
         names = getattr(estimator, "feature_names_in_", None)
     return estimator, names

@@ -13,7 +13,7 @@ from skopt2.inspection.canvas import (
     note,
     tidy,
 )
-from skopt2.inspection.fitted import host_array
+from skopt2.inspection.fitted import host_array, recorded
 
 _KINDS = ("auto", "heatmap", "lines")
 _SOURCE, _TARGET = PALETTE[0], PALETTE[1]
@@ -153,12 +153,10 @@ class TransportPlanDisplay:
         NotFittedError
             If the estimator has not been fitted.
         """
-        from sklearn.utils.validation import check_is_fitted
-
         check_matplotlib(f"{cls.__name__}.from_estimator")
-        check_is_fitted(estimator)
+        plan = recorded(estimator, "plan_")
         name = type(estimator).__name__ if name is None else name
-        display = cls(estimator.plan_, source=source, target=target, name=name)
+        display = cls(plan, source=source, target=target, name=name)
         return display.plot(ax, kind=kind, **kwargs)
 
     @classmethod

@@ -294,15 +294,21 @@ def describe(problem, reg, result, name):
         error = marginal_error(geometry, f, g, reg, problem.a, problem.b)
     shift = 0.5 * reg * math.log(mass)
     full = problem.extend(f + shift, g + shift)
-    objective = result.objective + geometry.centring.offset(problem.a, problem.b)
+    offset = geometry.centring.offset(problem.a, problem.b)
+    history = result.history.as_dict()
+    if history:
+        # Of the masses and the cost as they were passed, like the objective; empty
+        # while a fit is under way.
+        shifted = history["objective"] + offset + math.log(mass) * history["reg"]
+        history["objective"] = mass * shifted
     return TransportResult(
         potentials=tuple(move(values, problem.source) for values in full),
-        objective=mass * (objective + reg * math.log(mass)),
+        objective=mass * (result.objective + offset + reg * math.log(mass)),
         marginal_error=error,
         converged=result.certificate.holds,
         stop_reason=str(result.reason),
         n_iter=result.n_iter,
-        history=result.history.as_dict(),
+        history=history,
         certificate=Certificate(CERTIFICATE, error, result.certificate.tol),
         solver=name,
         reg=reg,

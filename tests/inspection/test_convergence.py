@@ -60,7 +60,7 @@ def test_both_quantities_in_two_panels(figures):
     display = ConvergenceDisplay.from_estimator(Fit().fit(), quantity="both")
     assert len(display.axes_) == 2
     assert display.ax_ is display.axes_[0]
-    assert display.axes_[1].get_ylabel() == "objective - best objective"
+    assert display.axes_[1].get_ylabel() == "distance to the best objective"
     _, axes = figures.subplots(2, 1)
     display.plot(axes, quantity="both", color="red")
     assert display.axes_ == list(axes)

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from skopt2.inspection import TransportPlanDisplay
-from skopt2.transport import sinkhorn
+from skopt2.transport import MirrorSinkhorn, sinkhorn
 
 PLAN = np.array([[0.3, 0.1, 0.0], [0.0, 0.2, 0.4]])
 SOURCE = np.array([[0.0, 0.0], [1.0, 0.0]])
@@ -73,6 +73,9 @@ def test_from_a_result_and_an_estimator():
     assert TransportPlanDisplay.from_estimator(Moved().fit()).name == "Moved"
     with pytest.raises(NotFittedError):
         TransportPlanDisplay.from_estimator(Moved())
+    mirror = MirrorSinkhorn(cost, tol=0.5).fit()
+    display = TransportPlanDisplay.from_estimator(mirror)
+    np.testing.assert_array_equal(display.plan, mirror.plan_)
     named = TransportPlanDisplay.from_result(SimpleNamespace(plan=PLAN), name="mine")
     assert named.name == "mine"
 
