@@ -12,8 +12,12 @@ ORDER = (
     "plot_signal_recovery.py",
     "plot_callbacks.py",
     "plot_plan.py",
+    "plot_sinkhorn_newton.py",
     "plot_colour_transfer.py",
     "plot_domain_adaptation.py",
+    "plot_digit_barycenters.py",
+    "plot_digit_retrieval.py",
+    "plot_gromov.py",
 )
 
 

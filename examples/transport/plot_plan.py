@@ -41,7 +41,7 @@ for reg, result in plans.items():
 # %%
 import matplotlib.pyplot as plt
 
-from skopt2.inspection import TransportPlanDisplay
+from skopt2.inspection import ConvergenceDisplay, TransportPlanDisplay
 
 plt.rcParams.update({"font.size": 9})
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
@@ -64,26 +64,15 @@ runs = {
     for solver in ("sinkhorn", "newton")
 }
 fig, ax = plt.subplots(figsize=(6.4, 4), layout="constrained")
-for color, (solver, result) in zip(("#0B5FA5", "#C8553D"), runs.items(), strict=True):
-    history = result.history
-    ax.semilogy(history["iteration"], history["certificate"], color=color)
-    ax.annotate(
-        solver,
-        (history["iteration"][-1], history["certificate"][-1]),
-        xytext=(4, 4),
-        textcoords="offset points",
-        color=color,
-    )
 ax.set_xscale("log")
-ax.set_xlabel("sweeps or steps")
-ax.set_ylabel("marginal error (L1)")
-ax.spines[["top", "right"]].set_visible(False)
+ConvergenceDisplay.from_results(runs, ax=ax)
 plt.show()
 
 # %%
 # The steps of Newton's method are dearer, about as much as some dozens of sweeps, and
 # the error of its first ones belongs to a larger regularisation, which it lowers on the
-# way.
+# way. :ref:`sphx_glr_auto_examples_transport_plot_sinkhorn_newton.py` looks for the
+# border between the two.
 #
 # **Try next:** ``cost=PointCloud(source, target)``, which forms the costs when they are
 # needed, and ``reg_marginal=0.1``, which leaves mass behind where it has far to go.
