@@ -4,6 +4,8 @@ from skopt2.transport.barycenter import wasserstein_barycenter
 from skopt2.transport.barycenter_result import BarycenterResult
 from skopt2.transport.batch import BatchTransportResult, sinkhorn_batch
 from skopt2.transport.divergence import DivergenceResult, sinkhorn_divergence
+from skopt2.transport.gromov import gromov_wasserstein
+from skopt2.transport.gromov_result import GromovResult
 from skopt2.transport.mirror import MirrorSinkhorn
 from skopt2.transport.monge_gap import MongeGap, monge_gap
 from skopt2.transport.monge_gap_map import MongeGapMap
@@ -22,9 +24,10 @@ from skopt2.transport.sliced import SlicedResult, sliced_wasserstein
 from skopt2.transport.unbalanced import UnbalancedResult
 
 __all__ = [
-    "BatchTransportResult",
     "BarycenterResult",
+    "BatchTransportResult",
     "DivergenceResult",
+    "GromovResult",
     "GroupLassoObjective",
     "LinearObjective",
     "MirrorSinkhorn",
@@ -38,6 +41,7 @@ __all__ = [
     "SlicedResult",
     "TransportResult",
     "UnbalancedResult",
+    "gromov_wasserstein",
     "monge_gap",
     "sinkhorn",
     "sinkhorn_batch",

@@ -119,7 +119,7 @@ def check_histograms(measures, source):
     return B / xp.sum(B, axis=axes, keepdims=True)
 
 
-def check_matrix_of_costs(cost, source):
+def check_matrix_of_costs(cost, source, name="cost"):
     """Return a finite cost matrix in float32 or float64.
 
     Parameters
@@ -128,6 +128,8 @@ def check_matrix_of_costs(cost, source):
         Costs of any sign.
     source : Target
         Where they live.
+    name : str, default="cost"
+        Name of the parameter.
 
     Returns
     -------
@@ -140,8 +142,8 @@ def check_matrix_of_costs(cost, source):
     """
     if is_sparse(cost):
         raise TypeError(
-            "cost must be dense: an entry that a sparse matrix leaves out is a cost of "
-            "zero. Pass cost.toarray() if that is meant."
+            f"{name} must be dense: an entry that a sparse matrix leaves out is a cost "
+            f"of zero. Pass {name}.toarray() if that is meant."
         )
     if source.kind == "numpy":
         cost = np.asarray(cost)
@@ -149,14 +151,15 @@ def check_matrix_of_costs(cost, source):
             cost = cost.astype(np.float64)
     if cost.ndim != 2 or 0 in cost.shape:
         raise ValueError(
-            f"cost must have the shape (n, m) with n, m >= 1; got {tuple(cost.shape)}."
+            f"{name} must have the shape (n, m) with n, m >= 1; got "
+            f"{tuple(cost.shape)}."
         )
-    check_real(cost, "cost")
+    check_real(cost, name)
     cost = as_float(cost)
     if not all_finite(cost):
         raise ValueError(
-            "cost must be finite, but holds NaN or infinity. Forbid a pair by a cost "
-            "far above the others instead."
+            f"{name} must be finite, but holds NaN or infinity. Forbid a pair by a "
+            "cost far above the others instead."
         )
     return cost
 

@@ -10,7 +10,7 @@ MAX_ITER = 2000
 SHARE, COARSE = 0.1, 1e-3
 
 
-def inner_tolerance(error, tol):
+def inner_tolerance(error, tol, share=SHARE):
     """Return the marginal error to ask of the plans of an outer iteration.
 
     Parameters
@@ -19,12 +19,14 @@ def inner_tolerance(error, tol):
         Last outer error; infinite before the first.
     tol : float
         Outer tolerance.
+    share : float, default=0.1
+        Share of both that is small enough.
 
     Returns
     -------
     tol : float
     """
-    return max(min(COARSE, SHARE * error), SHARE * tol)
+    return max(min(COARSE, share * error), share * tol)
 
 
 def solve_balanced(geometry, a, b, eps, tol, start=None, solver="auto"):
