@@ -13,6 +13,7 @@ _SUBPACKAGES = frozenset(
         "callbacks",
         "datasets",
         "inspection",
+        "kernel_machine",
         "kernels",
         "linear_model",
         "losses",

@@ -1,0 +1,7 @@
+"""Kernel machines, and the choice of the rows that they are built on."""
+
+from skopt2.kernel_machine.kmeans_plusplus import rejection_kmeans_plusplus
+
+__all__ = [
+    "rejection_kmeans_plusplus",
+]
