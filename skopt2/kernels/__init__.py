@@ -7,35 +7,67 @@ be searched and cloned.
 import inspect
 
 from skopt2.kernels.base import Kernel
+from skopt2.kernels.cauchy import Cauchy
+from skopt2.kernels.exponential_power import ExponentialPower
+from skopt2.kernels.from_callable import FromCallable
+from skopt2.kernels.from_pairwise import NAMES, FromPairwise, is_process_kernel
 from skopt2.kernels.gaussian import Gaussian
 from skopt2.kernels.laplacian import Laplacian
+from skopt2.kernels.linear import Linear
 from skopt2.kernels.matern import Matern
+from skopt2.kernels.neural_tangent import NeuralTangent
 from skopt2.kernels.operator import KernelOperator
+from skopt2.kernels.polynomial import Polynomial
+from skopt2.kernels.precomputed import Precomputed
 from skopt2.kernels.radial import Radial
 
 __all__ = [
+    "Cauchy",
+    "ExponentialPower",
+    "FromCallable",
+    "FromPairwise",
     "Gaussian",
     "Kernel",
     "KernelOperator",
     "Laplacian",
+    "Linear",
     "Matern",
+    "NeuralTangent",
+    "Polynomial",
+    "Precomputed",
     "Radial",
     "get_kernel",
 ]
 
-_KERNELS = {kernel.name: kernel for kernel in (Gaussian, Laplacian, Matern)}
+_KERNELS = {
+    kernel.name: kernel
+    for kernel in (
+        Gaussian,
+        Laplacian,
+        Matern,
+        ExponentialPower,
+        Cauchy,
+        Polynomial,
+        Linear,
+        NeuralTangent,
+        Precomputed,
+    )
+}
 
 
 def get_kernel(kernel, length_scale="median", **params):
-    """Return the kernel object for a name; check the parameters of an object.
+    """Return the kernel object for a name, a function or a kernel of scikit-learn.
 
     Parameters
     ----------
-    kernel : str or Kernel
-        ``"gaussian"``, ``"laplacian"``, ``"matern"``, or an object, which is returned
-        as it is.
+    kernel : str, Kernel, callable or kernel of sklearn.gaussian_process.kernels
+        ``"gaussian"``, ``"laplacian"``, ``"matern"``, ``"exponential_power"``,
+        ``"cauchy"``, ``"polynomial"``, ``"linear"``, ``"neural_tangent"``,
+        ``"precomputed"``; another name of
+        :func:`sklearn.metrics.pairwise.pairwise_kernels`; a function of two sets of
+        points, see :class:`FromCallable`; or an object, which is returned as it is.
     length_scale : float, array-like of shape (d,) or "median", default="median"
-        Of a kernel given by its name that has one.
+        Of a kernel given by its name, if it has one.
     **params : dict
         Other parameters of a kernel given by its name.
 
@@ -54,23 +86,48 @@ def get_kernel(kernel, length_scale="median", **params):
     >>> from skopt2.kernels import get_kernel
     >>> get_kernel("matern", nu=2.5)
     Matern(nu=2.5)
+    >>> get_kernel("rbf", gamma=0.5)
+    FromPairwise(metric='rbf', params={'gamma': 0.5})
     """
-    if isinstance(kernel, str) and kernel in _KERNELS:
-        known = inspect.signature(_KERNELS[kernel]).parameters
-        unknown = sorted(set(params) - set(known))
-        if unknown:
+    if isinstance(kernel, str):
+        kernel = _named(kernel, length_scale, params)
+    else:
+        if params:
             raise ValueError(
-                f"The {kernel} kernel has no parameter {unknown[0]!r}; it has "
-                f"{', '.join(known)}."
+                f"Parameters such as {min(params)!r} go with the name of a kernel; set "
+                f"them on the object kernel={kernel!r} itself."
             )
-        if "length_scale" in known:
-            params["length_scale"] = length_scale
-        kernel = _KERNELS[kernel](**params)
+        if not isinstance(kernel, (Kernel, type)) and callable(kernel):
+            known = is_process_kernel(kernel)
+            kernel = FromPairwise(kernel) if known else FromCallable(kernel)
     if not isinstance(kernel, Kernel):
-        names = ", ".join(repr(name) for name in _KERNELS)
-        raise ValueError(
-            f"kernel={kernel!r} is unknown: use one of {names}, or an object such as "
-            "Matern(nu=2.5)."
-        )
+        raise ValueError(_unknown(kernel))
     kernel.check_parameters()
     return kernel
+
+
+def _named(name, length_scale, params):
+    """Return the kernel of a name."""
+    if name not in _KERNELS:
+        if name not in NAMES:
+            raise ValueError(_unknown(name))
+        return FromPairwise(name, params or None)
+    known = inspect.signature(_KERNELS[name]).parameters
+    unknown = sorted(set(params) - set(known))
+    if unknown:
+        raise ValueError(
+            f"The {name} kernel has no parameter {unknown[0]!r}; it has "
+            f"{', '.join(known) or 'none'}."
+        )
+    if "length_scale" in known:
+        params = {**params, "length_scale": length_scale}
+    return _KERNELS[name](**params)
+
+
+def _unknown(kernel):
+    """Return the message for what is no kernel."""
+    names = ", ".join(repr(name) for name in (*_KERNELS, *NAMES))
+    return (
+        f"kernel={kernel!r} is unknown: use one of {names}, a function of two sets of "
+        "points, or an object such as Matern(nu=2.5)."
+    )

@@ -45,6 +45,8 @@ class Prepared:
         What was subtracted from the points.
     index : array of shape (n,) or None
         Numbers of the points, where a kernel matrix is given and not computed.
+    lengths : array of shape (n,) or None
+        Lengths of the points, where the rows are directions.
     """
 
     rows: Any
@@ -54,6 +56,7 @@ class Prepared:
     right: Any = None
     origin: Any = None
     index: Any = None
+    lengths: Any = None
 
     @property
     def n_rows(self):
@@ -94,6 +97,7 @@ class Prepared:
             some(self.right),
             self.origin,
             some(self.index),
+            some(self.lengths),
         )
 
     def widened(self, dtype):
@@ -115,7 +119,7 @@ class Prepared:
         parts = (self.norms, self.left, self.right)
         parts = [None if x is None else xp.astype(x, dtype) for x in parts]
         rows = xp.astype(self.rows, dtype)
-        return Prepared(rows, self.dtype, *parts, self.origin, self.index)
+        return Prepared(rows, self.dtype, *parts, self.origin, self.index, self.lengths)
 
 
 class Kernel(BaseEstimator):
@@ -123,6 +127,9 @@ class Kernel(BaseEstimator):
 
     name = ""
     is_stationary = False
+    # Entries of a tile on the host. Kernels that work in place override it with a size
+    # that stays in the cache; the others need few calls.
+    tile = 2**20
 
     def check_parameters(self):
         """Raise ValueError if a parameter is out of range."""
@@ -198,6 +205,21 @@ class Kernel(BaseEstimator):
             In the dtype of the points.
         """
         raise NotImplementedError
+
+    def given(self, A, B):
+        """Kernel matrix of all rows and columns where it was given, not computed.
+
+        Parameters
+        ----------
+        A, B : Prepared
+            What :meth:`features` returned for n and m points.
+
+        Returns
+        -------
+        K : array of shape (n, m) or None
+            None for all kernels but the precomputed one.
+        """
+        return None
 
     def fill(self, A, B, out, workspace, same=None):
         """Write the kernel matrix of prepared NumPy points into an array.
@@ -333,6 +355,8 @@ def check_points(X, name, like=None):
             f"{name} must be a matrix with points in its rows; got shape "
             f"{tuple(X.shape)}."
         )
+    if not X.shape[1]:
+        raise ValueError(f"{name} has no features; its shape is {tuple(X.shape)}.")
     xp = namespace(X)
     if like is None:
         X = as_float(X)

@@ -105,7 +105,10 @@ class KernelOperator:
         else:
             self._tiles = Blocks(self.kernel, A, B, self.budget)
         self.stored = self._worth_keeping(n_passes) if store == "auto" else store
-        if self.stored:
+        given = self.kernel.given(A, B)
+        if given is not None:
+            self.stored, self._tiles.matrix = True, given
+        elif self.stored:
             self._tiles.matrix = self._tiles.dense(slice(0, self.shape[0]))
 
     def _worth_keeping(self, n_passes):

@@ -14,8 +14,9 @@ import numpy as np
 from skopt2.kernels.base import index_size, some_of
 from skopt2.kernels.workspace import Workspace
 
-# Entries of a tile, and most rows of one: 256 KiB of float32, and room for a second.
-TILE = 2**16
+# Entries of columns of a kept block that one task multiplies.
+SPAN = 2**16
+# Most rows of a tile.
 ROWS = 128
 # Fewest tasks among which rows are shared out, where there are enough rows.
 TASKS = 4
@@ -134,7 +135,7 @@ class Tiles:
         def work(start, stop):
             np.matmul(K[:, start:stop].T, R, out=H[start:stop])
 
-        width = max(1, TILE // max(1, K.shape[0]))
+        width = max(1, SPAN // max(1, K.shape[0]))
         starts = range(0, K.shape[1], width)
         self.pool.run(work, [(j, min(j + width, K.shape[1])) for j in starts])
         return H
@@ -176,7 +177,7 @@ class Tiles:
 
     def _height(self, n_rows):
         """Return the rows of a tile."""
-        if n_rows * self.shape[1] <= TILE:
+        if n_rows * self.shape[1] <= self.kernel.tile:
             return max(n_rows, 1)
         most = ROWS
         if self.matrix is not None:
@@ -223,7 +224,7 @@ class Tiles:
 
     def _columns(self, n_rows):
         """Return the column slices of a tile of that many rows, and their points."""
-        width = TILE >> (max(n_rows, 1) - 1).bit_length()
+        width = self.kernel.tile >> (max(n_rows, 1) - 1).bit_length()
         if width not in self._chunks:
             m = self.shape[1]
             slices = [slice(j, min(j + width, m)) for j in range(0, m, width)]

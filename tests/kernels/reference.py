@@ -1,4 +1,4 @@
-"""Kernels written once more, in float64, one pair of points at a time."""
+"""Kernels written once more, in float64, from differences and never from products."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def distances(X, Y, length_scale):
-    """Return scaled distances from differences, never from a product."""
+    """Return scaled distances between all rows."""
     X, Y = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
     difference = (X[:, None, :] - Y[None, :, :]) / np.asarray(length_scale)
     return np.sqrt((difference**2).sum(axis=2))
@@ -15,6 +15,11 @@ def distances(X, Y, length_scale):
 PROFILES = {
     "gaussian": lambda r: np.exp(-0.5 * r * r),
     "laplacian": lambda r: np.exp(-r),
+    "cauchy": lambda r: 1 / (1 + r * r),
+    "exponential_power-0.5": lambda r: np.exp(-np.sqrt(r)),
+    "exponential_power-1": lambda r: np.exp(-r),
+    "exponential_power-1.3": lambda r: np.exp(-(r**1.3)),
+    "exponential_power-2": lambda r: np.exp(-r * r),
     "matern-0.5": lambda r: np.exp(-r),
     "matern-1.5": lambda r: (1 + math.sqrt(3) * r) * np.exp(-math.sqrt(3) * r),
     "matern-2.5": lambda r: (
@@ -22,3 +27,23 @@ PROFILES = {
     ),
     "matern-inf": lambda r: np.exp(-0.5 * r * r),
 }
+
+
+def neural_tangent(x, y, depth, bias):
+    """Return the kernel of two points by the recursion over covariances.
+
+    The covariance matrix of both points goes through the layers as it stands in the
+    definition, with no use of homogeneity.
+    """
+    points = (np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
+    covariance = np.array([[a @ b for b in points] for a in points])
+    tangent = covariance[0, 1] + bias**2
+    for _ in range(depth):
+        scale = math.sqrt(covariance[0, 0] * covariance[1, 1])
+        cosine = min(1.0, max(-1.0, covariance[0, 1] / scale))
+        angle = math.acos(cosine)
+        value = scale * (math.sin(angle) + (math.pi - angle) * cosine) / math.pi
+        slope = (math.pi - angle) / math.pi
+        covariance = np.array([[covariance[0, 0], value], [value, covariance[1, 1]]])
+        tangent = tangent * slope + value + bias**2
+    return tangent
