@@ -23,6 +23,9 @@ from skopt2._core.array import (
     namespace,
 )
 
+# Entries of the blocks in which a whole matrix is computed on the host, where each
+# operation on a block makes another array of its size.
+_ENTRIES = 2**22
 # Rows of the blocks in which a diagonal without a closed form is computed.
 _DIAGONAL = 64
 
@@ -276,10 +279,15 @@ class Kernel(BaseEstimator):
         kernel = self.resolve(X)
         origin = kernel.origin(X)
         A = kernel.features(X, origin)
-        if Y is None:
-            return kernel.block(A, A)
-        Y = check_points(Y, "Y", X)
-        return kernel.block(A, kernel.features(Y, origin))
+        B = A if Y is None else kernel.features(check_points(Y, "Y", X), origin)
+        step = max(1, _ENTRIES // max(1, B.n_rows))
+        if namespace(X) is not np or A.n_rows <= step:
+            return kernel.block(A, B)
+        K = np.empty((A.n_rows, B.n_rows), dtype=A.dtype)
+        for start in range(0, A.n_rows, step):
+            rows = slice(start, min(start + step, A.n_rows))
+            K[rows] = kernel.block(A.part(rows), B)
+        return K
 
 
 def index_size(index):

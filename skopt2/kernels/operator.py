@@ -14,6 +14,7 @@ from skopt2._core.array import HOST, asarray_like, namespace
 from skopt2._core.threads import TaskPool
 from skopt2.kernels.base import check_points, index_size
 from skopt2.kernels.blocks import Blocks
+from skopt2.kernels.symmetric import pays, symmetric_product
 from skopt2.kernels.tiles import Tiles
 
 # Passes over the kernel matrix from which keeping it pays for computing it first.
@@ -212,6 +213,9 @@ class KernelOperator:
     def product(self, V):
         """Product K V, all rows of K computed and forgotten.
 
+        Takes half the time of the same rows asked for, where K is symmetric: each
+        entry is computed once for the two places where it stands.
+
         Parameters
         ----------
         V : array of shape (m, c) or (m,)
@@ -222,7 +226,12 @@ class KernelOperator:
         G : array of shape (n, c) or (n,)
             In the dtype of the operator.
         """
-        return self.rows(slice(None), V)
+        n, c = V.shape[0], 1 if V.ndim == 1 else V.shape[1]
+        if not self.symmetric or self.stored or self.xp is not np or not pays(n, c):
+            return self.rows(slice(None), V)
+        V, vector = self._vectors(V, self.shape[1], "V")
+        G = symmetric_product(self._tiles, V)
+        return G[:, 0] if vector else G
 
     def adjoint_product(self, U):
         """Product K' U, all rows of K computed and forgotten.
@@ -237,6 +246,8 @@ class KernelOperator:
         H : array of shape (m, c) or (m,)
             In the dtype of the operator.
         """
+        if self.symmetric:
+            return self.product(U)
         U, vector = self._vectors(U, self.shape[0], "U")
         H = self._adjoint(slice(0, self.shape[0]), U)
         return H[:, 0] if vector else H
@@ -253,6 +264,10 @@ class KernelOperator:
             if step != 1:
                 raise ValueError(f"Slices of rows must have the step 1; got {step}.")
             return slice(start, max(start, stop))
+        if "int" not in str(getattr(index, "dtype", "int")):
+            raise TypeError(
+                f"Rows are given by a slice or by whole numbers; got {index.dtype}."
+            )
         index = asarray_like(index, self.A.rows, self.xp.int64)
         index = self.xp.reshape(index, (-1,))
         # A device would be waited for; it checks, or wraps, by its own rules.

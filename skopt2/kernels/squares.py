@@ -161,11 +161,13 @@ def squares_into(A, B, smooth, out, workspace, same=None):
 
 def _differences(x, y, p, workspace):
     """Write sums of one or two squared differences into an array."""
-    np.subtract(x[:, :1], y[:, 0], out=p)
+    # Columns with gaps between their entries would cost several times as much.
+    y = np.ascontiguousarray(y.T)
+    np.subtract(x[:, :1], y[0], out=p)
     p *= p
     if x.shape[1] == 2:
         work = workspace.array("profile", p.shape, p.dtype)
-        np.subtract(x[:, 1:], y[:, 1], out=work)
+        np.subtract(x[:, 1:], y[1], out=work)
         work *= work
         p += work
 

@@ -21,7 +21,7 @@ ROWS = 128
 # Fewest tasks among which rows are shared out, where there are enough rows.
 TASKS = 4
 # Entries of rows gathered from a stored matrix.
-GATHERED = 2**18
+GATHERED = 2**20
 
 
 class Tiles:

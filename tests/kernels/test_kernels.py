@@ -152,6 +152,14 @@ def test_clones_and_pickles_are_the_same_kernel(rng, kernel):
         np.testing.assert_array_equal(copy(X), kernel(X))
 
 
+def test_large_matrices_are_those_of_their_rows(rng):
+    X = points(rng, 2100)
+    kernel = Matern(length_scale=2.0)
+    K = kernel(X)
+    np.testing.assert_allclose(K[2090:], kernel(X[2090:], X), atol=1e-13)
+    np.testing.assert_allclose(K, K.T, atol=1e-13)
+
+
 def test_lists_and_integers_are_points():
     expected = Gaussian(length_scale=1.0)(np.array([[0.0], [2.0]]))
     np.testing.assert_array_equal(Gaussian(length_scale=1.0)([[0], [2]]), expected)

@@ -1,5 +1,7 @@
 """The kernel operator against the dense matrix."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -89,6 +91,52 @@ def test_number_of_threads_changes_no_bit(rng, dtype, store):
             np.testing.assert_array_equal(a, b)
 
 
+def test_symmetric_product_computes_half_of_the_entries(rng, dtype):
+    X = points(rng, 2500, d=3, dtype=dtype)
+    counted = []
+
+    class Counted(Matern):
+        def profile_in_place(self, p, workspace):
+            counted.append(p.size)
+            super().profile_in_place(p, workspace)
+
+    kernel = Counted(length_scale=2.0)
+    for shape in ((2500,), (2500, 3)):
+        V = rng.standard_normal(shape).astype(dtype)
+        plain = KernelOperator(kernel, X, n_threads=1).rows(slice(None), V)
+        counted.clear()
+        results = [KernelOperator(kernel, X, n_threads=k).product(V) for k in (1, 2, 3)]
+        assert sum(counted) < 3 * 0.6 * 2500**2
+        scale = TOLERANCE[dtype] * np.abs(plain).max()
+        np.testing.assert_allclose(results[0], plain, atol=scale)
+        assert results[0].dtype == dtype
+        for other in results[1:]:
+            np.testing.assert_array_equal(results[0], other)
+        adjoint = KernelOperator(kernel, X).adjoint_product(V)
+        np.testing.assert_array_equal(adjoint, results[0])
+
+
+def test_products_need_no_memory_of_the_size_of_a_block(rng):
+    X = points(rng, 20_000, dtype="float32")
+    V = rng.standard_normal((20_000, 2)).astype(np.float32)
+    operator = KernelOperator(Matern(length_scale=2.0), X)
+    index = rng.permutation(20_000)[:400]
+    tracemalloc.start()
+    try:
+        operator.rows(index, V)
+        _, peak = tracemalloc.get_traced_memory()
+        # Nor does the second call make the arrays of the first again.
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        operator.rows(index, V)
+        _, again = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    block = 4 * index.size * V.shape[0]
+    assert peak < block / 10
+    assert again - before < block / 100
+
+
 @pytest.mark.parametrize("kernel", [Laplacian(length_scale=0.1), Matern()])
 def test_one_point_is_at_distance_zero_from_itself(rng, dtype, kernel):
     # Far from the origin and in twos: the products lose all of these distances.
@@ -132,6 +180,18 @@ def test_devices_give_the_products_of_the_host(rng, device_backend, dtype):
             np.testing.assert_allclose(a, b, atol=scale, rtol=TOLERANCE[dtype])
 
 
+def test_no_rows_give_no_products(rng, device_backend):
+    there = device_backend.asarray
+    operator = KernelOperator(Matern(), there(points(rng, 30)))
+    V = there(points(rng, 30, 2))
+    none = np.empty(0, dtype=np.int64)
+    assert operator.rows(none, V).shape == (0, 2)
+    assert operator.block(slice(3, 3), slice(None)).shape == (0, 30)
+    G, H = operator.rows_and_adjoint(none, V, lambda G: G)
+    assert G.shape == (0, 2)
+    np.testing.assert_array_equal(device_backend.to_numpy(H), np.zeros((30, 2)))
+
+
 def test_auto_keeps_what_fits_and_is_used_often(rng):
     X = points(rng, 100)
     often = KernelOperator(Matern(), X, n_passes=50)
@@ -166,6 +226,8 @@ def test_vectors_of_the_wrong_length_are_named(rng):
     operator = KernelOperator(Matern(), points(rng, 5), points(rng, 4))
     with pytest.raises(ValueError, match=r"V has shape \(5, 1\).*needs 4 rows"):
         operator.product(np.ones((5, 1)))
+    with pytest.raises(TypeError, match="whole numbers; got bool"):
+        operator.rows(np.ones(5, dtype=bool), np.ones(4))
     with pytest.raises(ValueError, match="step 1"):
         operator.rows(slice(0, 4, 2), np.ones(4))
     with pytest.raises(ValueError, match="has a diagonal"):
