@@ -31,6 +31,8 @@ from skopt2.kernels.base import Prepared
 _DIRECT = 2
 # Error of p in the worst of all pairs up to which float32 products are good enough.
 _TOLERABLE = 2.0**-12
+# Error of r where differences are taken of float32 rows.
+_TOLERABLE_ROW = 2.0**-17
 # Rounding errors up to which a pair is close where the kernel has a root of p in it.
 _CLOSE = 64.0
 # Pairs whose differences are computed at a time.
@@ -68,8 +70,13 @@ def prepare(rows, dtype, origin=None):
     largest = float(xp.max(norms)) if rows.shape[0] else 0.0
     direct = rows.shape[1] <= _DIRECT
     if rows.dtype != accurate:
-        limit = math.inf if direct else _TOLERABLE
-        if not 2.0 * largest * _rounding(rows) < limit:
+        if direct:
+            # No product rounds, but the scaled rows themselves are rounded.
+            error = 2.0 * float(xp.finfo(rows.dtype).eps) * math.sqrt(largest)
+            sufficient = error < _TOLERABLE_ROW
+        else:
+            sufficient = 2.0 * largest * _rounding(rows) < _TOLERABLE
+        if not sufficient:
             return None
     if not math.isfinite(largest):
         raise OverflowError

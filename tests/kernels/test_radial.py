@@ -87,12 +87,13 @@ def test_float32_is_within_its_rounding(rng, name, d):
         np.testing.assert_allclose(K, expected, atol=3e-6)
 
 
-def test_float32_near_points_and_far_outliers(rng, name):
+@pytest.mark.parametrize("d", [1, 2, 4])
+def test_float32_near_points_and_far_outliers(rng, name, d):
     # The norms hide the distances within the clusters: products alone would be off by
     # up to 1 in them.
-    centres = 300.0 * rng.standard_normal((5, 4))
-    X = np.repeat(centres, 20, axis=0) + rng.standard_normal((100, 4))
-    X = np.concatenate([X, [[1e5, 0.0, 0.0, 0.0]]]).astype(np.float32)
+    centres = 300.0 * rng.standard_normal((5, d))
+    X = np.repeat(centres, 20, axis=0) + rng.standard_normal((100, d))
+    X = np.concatenate([X, [[1e5] + [0.0] * (d - 1)]]).astype(np.float32)
     kernel = KERNELS[name].set_params(length_scale=1.0)
     expected = PROFILES[name](distances(X, X, 1.0))
     for K in both_forms(kernel, X):
