@@ -1,13 +1,23 @@
 """Entropic Gromov-Wasserstein transport between measures in different spaces."""
 
+import math
 import numbers
 import warnings
 
 import numpy as np
+from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
 from skopt2._core import cuda
-from skopt2._core.array import all_finite, asarray_like, move, namespace, take
+from skopt2._core.array import (
+    all_finite,
+    asarray_like,
+    move,
+    namespace,
+    sum64,
+    take,
+    to_numpy,
+)
 from skopt2._core.iterate import iterate
 from skopt2._core.random import spawn
 from skopt2.solvers.transport.cost import METRICS, ground_cost
@@ -15,7 +25,7 @@ from skopt2.solvers.transport.gromov import GromovSinkhorn, random_plan
 from skopt2.solvers.transport.gromov_costs import LOSSES, PointSpaces, StoredSpaces
 from skopt2.transport.gromov_result import describe
 from skopt2.transport.measures import check_cloud, check_masses, check_matrix_of_costs
-from skopt2.transport.problem import check_positive
+from skopt2.transport.problem import TOTALS, check_positive
 from skopt2.transport.sinkhorn import check_options
 
 CERTIFICATE = "fixed-point error"
@@ -36,6 +46,7 @@ def gromov_wasserstein(
     proximal=False,
     start=None,
     n_init=1,
+    n_jobs=None,
     tol=1e-6,
     max_iter=None,
     time_limit=None,
@@ -62,7 +73,8 @@ def gromov_wasserstein(
     Cy : array-like of shape (m, m) or (m, n_features_y)
         The same for the second space.
     a, b : array-like of shape (n,), (m,), default=None
-        Nonnegative masses, each divided by its sum; None for equal ones.
+        Nonnegative masses with the same sum, by which they are divided; None for equal
+        ones.
     reg : float
         Regularisation, in the units of the loss.
     loss : {"squared", "kl"}, default="squared"
@@ -78,17 +90,22 @@ def gromov_wasserstein(
         Weight of the quadratic term, between 0 and 1; None for 0.5 with ``M`` and 1
         without.
     proximal : bool, default=False
-        Whether to minimise without entropy: ``reg`` is then the weight of a
-        Kullback-Leibler term that keeps each plan near the one before. Plans sharpen
-        slowly; the smaller ``reg``, the faster.
+        Whether to minimise without entropy: ``reg`` is then the first weight of a
+        Kullback-Leibler term that keeps each plan near the one before, and falls from
+        step to step. A large one takes more steps, and more often finds a good minimum.
     start : array-like of shape (n, m), default=None
-        Plan to start from; None for the product of the masses.
+        Plan to start from, such as that of a result; divided by its sum. None for the
+        product of the masses.
     n_init : int, default=1
         Number of starts, the others from plans at random. The plan of the lowest
         objective is returned.
+    n_jobs : int, default=None
+        Number of starts at a time, in threads unless ``joblib.parallel_config`` names
+        another backend; None for one.
     tol : float, default=1e-6
         Tolerance of the certificate: the larger of the marginal error of the plan and
-        its L1 distance from the solution for its linearised cost.
+        its L1 distance from the solution for its linearised cost, or the relative
+        Frank-Wolfe gap if ``proximal``.
     max_iter : int, default=None
         Largest number of linearisations of each start; None for 1000.
     time_limit : float, default=None
@@ -106,8 +123,10 @@ def gromov_wasserstein(
     Raises
     ------
     ValueError
-        If costs or masses are not finite, of the wrong shape or out of range, or a
-        parameter is out of range.
+        If costs or masses are not finite, of the wrong shape or out of range, the sums
+        of the masses differ, or a parameter is out of range.
+    TypeError
+        If a matrix is sparse.
 
     Warns
     -----
@@ -148,6 +167,7 @@ def gromov_wasserstein(
         check_masses(mass, n, name)
         for mass, n, name in zip((a, b), shape, "ab", strict=True)
     ]
+    _check_totals(a, b, Cx.dtype == namespace(Cx).float32)
     index = [np.flatnonzero(mass) for mass in masses]
     with target.activate():
         Cx, Cy = move(Cx, target), move(Cy, target)
@@ -168,7 +188,7 @@ def gromov_wasserstein(
             "name": CERTIFICATE,
         }
         result, number = _best(
-            solver, _check_start(start), n_init, random_state, options
+            solver, _check_start(start), n_init, random_state, n_jobs, target, options
         )
         found = describe(
             result, solver, number, index=index, shape=shape, source=source
@@ -177,17 +197,24 @@ def gromov_wasserstein(
     return found
 
 
-def _best(solver, start, n_init, random_state, options):
+def _best(solver, start, n_init, random_state, n_jobs, target, options):
     """Return the result of the start with the lowest objective, and its number."""
-    best, number = None, 0
-    for k, rng in enumerate(spawn(random_state, int(n_init))):
-        if k > 0:
-            start = random_plan(rng, solver.spaces, solver.a, solver.b, solver.reg)
-        result = iterate(solver, solver.start(start), **options)
-        # A plan of another start that is not stationary is worth less than one that is.
-        if best is None or _rank(result) < _rank(best):
-            best, number = result, k
-    return best, number
+    streams = spawn(random_state, int(n_init))
+    results = Parallel(n_jobs=n_jobs, prefer="threads")(
+        delayed(_solve)(solver, start if k == 0 else rng, target, options)
+        for k, rng in enumerate(streams)
+    )
+    # A plan of another start that is not stationary is worth less than one that is.
+    number = min(range(len(results)), key=lambda k: _rank(results[k]))
+    return results[number], number
+
+
+def _solve(solver, start, target, options):
+    """Return the result from a plan, or from one that a generator draws."""
+    with target.activate():
+        if isinstance(start, np.random.Generator):
+            start = random_plan(start, solver.spaces, solver.a, solver.b, solver.reg)
+        return iterate(solver, solver.start(start), **options)
 
 
 def _rank(result):
@@ -254,11 +281,33 @@ def _check_between(values, name, shape, like, target, index):
     return _select(values, *index)
 
 
+def _check_totals(a, b, single):
+    """Refuse masses of different sums."""
+    if a is None or b is None:
+        return
+    one, other = (
+        float(np.sum(to_numpy(mass) if hasattr(mass, "dtype") else mass, dtype=float))
+        for mass in (a, b)
+    )
+    slack = TOTALS["float32" if single else "float64"]
+    if abs(one - other) > slack * max(one, other):
+        raise ValueError(
+            f"a sums to {one:.8g} and b to {other:.8g}, but all mass is matched: "
+            "divide each by its sum."
+        )
+
+
 def _check_start(start):
-    """Return a plan to start from."""
-    if start is not None and not float(namespace(start).min(start)) >= 0.0:
-        raise ValueError("start must be a plan, but holds negative masses.")
-    return start
+    """Return a plan to start from, with the sum one."""
+    if start is None:
+        return None
+    low, total = float(namespace(start).min(start)), sum64(start)
+    if not (low >= 0.0 and 0.0 < total < math.inf):
+        raise ValueError(
+            "start must be a plan: nonnegative with a positive sum between points that "
+            f"have mass. Its smallest entry is {low:.4g} and its sum {total:.4g}."
+        )
+    return start / total
 
 
 def _spaces(Cx, Cy, a, b, loss, metric, index):

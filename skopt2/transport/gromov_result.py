@@ -32,9 +32,13 @@ class GromovResult:
         first order for the marginal error.
     stationarity : float
         L1 distance of the plan from the solution of transport with its own linearised
-        cost.
+        cost. If ``proximal``, how far that cost is above the least that any plan has,
+        relative to the largest entry of the gradient (Frank-Wolfe gap).
     marginal_error : float
         |P 1 - a|_1 + |P' 1 - b|_1.
+    inner_converged : bool
+        Whether the transport problem behind ``stationarity`` reached its tolerance,
+        which is much below ``tol``.
     converged : bool
         Whether the certificate reached the tolerance.
     stop_reason : str
@@ -47,8 +51,8 @@ class GromovResult:
     history : dict of ndarray
         One row per linearisation of that start: ``iteration``, ``time`` in seconds,
         ``objective``, ``certificate``, ``residual`` (stationarity), ``marginal_error``,
-        ``tau`` (weight of the Kullback-Leibler term) and ``n_inner`` (sweeps and Newton
-        steps).
+        ``tau`` (weight of the Kullback-Leibler term), ``n_inner`` (sweeps and Newton
+        steps so far) and ``inner_converged`` (0 or 1).
     certificate : Certificate
         The larger of stationarity and marginal error beside its tolerance.
     reg : float
@@ -56,7 +60,7 @@ class GromovResult:
     alpha : float
         Weight of the quadratic term.
     proximal : bool
-        Whether ``reg`` was that of the proximal term.
+        Whether ``reg`` was that of the first proximal term.
     """
 
     plan: Any
@@ -67,6 +71,7 @@ class GromovResult:
     objective: float
     stationarity: float
     marginal_error: float
+    inner_converged: bool
     converged: bool
     stop_reason: str
     n_iter: int
@@ -115,6 +120,7 @@ def describe(result, solver, number, *, index, shape, source):
         objective=result.objective,
         stationarity=solution.residual,
         marginal_error=solution.error,
+        inner_converged=solution.solved,
         converged=result.certificate.holds,
         stop_reason=str(result.reason),
         n_iter=result.n_iter,

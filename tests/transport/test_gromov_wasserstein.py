@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 from scipy.special import xlogy
 from sklearn.exceptions import ConvergenceWarning
 
@@ -24,6 +25,11 @@ def rotated(rng, X):
     Q, _ = np.linalg.qr(rng.normal(size=(2, 2)))
     order = rng.permutation(len(X))
     return (X @ Q + 7.0)[order], order
+
+
+def masses(rng, n):
+    a = rng.random(n) + 0.1
+    return a / a.sum()
 
 
 @pytest.mark.parametrize("metric", ["precomputed", "sqeuclidean", "euclidean"])
@@ -49,6 +55,68 @@ def test_a_rotated_cloud_is_recognised(rng, metric, proximal):
     np.testing.assert_array_equal(order[result.plan.argmax(axis=1)], np.arange(25))
     assert result.quadratic_cost == pytest.approx(0.0, abs=0.05)
     assert result.linear_cost == 0.0
+
+
+@pytest.mark.parametrize("proximal", [False, True])
+def test_neither_order_nor_position_matters(rng, proximal):
+    X, Y = curve(rng, 14), rng.normal(size=(11, 3))
+    a, b, M = masses(rng, 14), masses(rng, 11), rng.random((14, 11))
+    moved, order = rotated(rng, X)
+    options = {"reg": 0.5, "metric": "sqeuclidean", "proximal": proximal, "tol": 1e-8}
+    one = gromov_wasserstein(X, Y, a, b, M=M, **options)
+    other = gromov_wasserstein(moved, Y, a[order], b, M=M[order], **options)
+    np.testing.assert_allclose(other.plan, one.plan[order], atol=1e-6)
+    assert other.objective == pytest.approx(one.objective, rel=1e-7)
+    # The roles of the spaces can change as well, and with them the side of low rank.
+    back = gromov_wasserstein(Y, X, b, a, M=M.T, **options)
+    np.testing.assert_allclose(back.plan.T, one.plan, atol=1e-6)
+
+
+@pytest.mark.parametrize(("seed", "n", "kind"), [(8, 40, 0.05), (4, 20, 1.0)])
+def test_the_certificate_is_not_off_by_the_errors_of_plans(seed, n, kind):
+    # Plans of a coarse inner problem seem nearer to each other than they are here.
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 2)) * [2.0, 1.0]
+    Y = X[rng.permutation(n)] + kind * rng.normal(size=(n, 2))
+    Cx, Cy = squares(X), squares(Y)
+    top, a = max(Cx.max(), Cy.max()), np.full(n, 1 / n)
+    Cx, Cy = Cx / top, Cy / top
+    result = gromov_wasserstein(Cx, Cy, reg=0.01, tol=1e-4)
+    G = 2.0 * (Cx**2 @ a)[:, None] + 2.0 * (Cy**2 @ a) - 4.0 * Cx @ result.plan @ Cy
+    again = sinkhorn(None, None, G, 0.01, tol=1e-11, max_iter=20_000)
+    assert again.converged
+    distance = np.abs(again.plan - result.plan).sum()
+    assert result.stationarity == pytest.approx(distance, rel=1e-3)
+    assert distance <= 1e-4
+
+
+@pytest.mark.parametrize("reg", [1e4, 1.0, 1e-2])
+def test_the_gap_of_the_proximal_variant_bounds_that_of_the_assignment(rng, reg):
+    X, Y = curve(rng, 20), curve(rng, 20)
+    Cx, Cy, a = squares(X), squares(Y), np.full(20, 0.05)
+    result = gromov_wasserstein(Cx, Cy, reg=reg, proximal=True)
+    assert result.converged
+    P = result.plan
+    constant = 2.0 * (Cx**2 @ a)[:, None] + 2.0 * (Cy**2 @ a)
+    G = constant - 4.0 * Cx @ P @ Cy
+    rows, cols = linear_sum_assignment(G)
+    exact = (G * P).sum() - G[rows, cols].mean()
+    scale = np.abs(constant - 4.0 * (Cx @ a)[:, None] * (Cy @ a)).max()
+    assert exact <= (result.stationarity + 1e-8) * scale
+    assert result.stationarity <= 1e-6
+    # The weight of the first step is no worse for being huge.
+    assert result.n_iter < 300
+
+
+def test_a_bad_vertex_is_left(rng):
+    # Where a plan is zero a step multiplies zero.
+    X = np.array([[0.0], [1.0], [3.0], [7.0]])
+    start = np.eye(4)[[1, 0, 2, 3]]
+    result = gromov_wasserstein(
+        X, X, reg=1.0, metric="sqeuclidean", proximal=True, start=start
+    )
+    np.testing.assert_allclose(result.plan, np.eye(4) / 4, atol=1e-6)
+    assert result.cost == pytest.approx(0.0, abs=1e-5)
 
 
 def test_the_best_permutation_of_all(rng):
@@ -97,10 +165,10 @@ def test_costs_between_spaces_break_ties(rng):
 
 def test_the_result_proves_itself(rng):
     X, Y = curve(rng, 12), curve(rng, 10)
-    a, b = rng.random(12) + 0.1, rng.random(10) + 0.1
+    a, b = masses(rng, 12), masses(rng, 10)
     Cx, Cy, M = squares(X), squares(Y), rng.random((12, 10))
-    result = gromov_wasserstein(Cx, Cy, 5 * a, b, reg=2.0, M=M, alpha=0.7, tol=1e-8)
-    a, b, P = a / a.sum(), b / b.sum(), result.plan
+    result = gromov_wasserstein(Cx, Cy, 5 * a, 5 * b, reg=2.0, M=M, alpha=0.7, tol=1e-8)
+    P = result.plan
     error = np.abs(P.sum(1) - a).sum() + np.abs(P.sum(0) - b).sum()
     assert result.marginal_error == pytest.approx(error, rel=1e-3, abs=1e-14)
     L = (Cx[:, None, :, None] - Cy[None, :, None, :]) ** 2
@@ -115,15 +183,17 @@ def test_the_result_proves_itself(rng):
     np.testing.assert_allclose(np.exp((f[:, None] + g - G) / 2.0), P, atol=1e-8)
     entropy = xlogy(P, P).sum() - P.sum()
     assert result.objective == pytest.approx(result.cost + 2.0 * entropy, abs=1e-6)
-    assert {"objective", "certificate", "residual", "tau", "n_inner"} <= set(
-        result.history
-    )
+    columns = {"objective", "certificate", "residual", "tau", "n_inner"}
+    assert columns | {"inner_converged"} <= set(result.history)
+    assert result.inner_converged is True
+    assert (result.history["inner_converged"] == 1.0).all()
 
 
 def test_points_without_mass_have_none(rng):
     X, Y = curve(rng, 10), curve(rng, 8)
     a, b = rng.random(10) + 0.1, rng.random(8) + 0.1
     a[[2, 7]], b[0] = 0.0, 0.0
+    a, b = a / a.sum(), b / b.sum()
     M = rng.random((10, 8))
     options = {"reg": 1.0, "alpha": 0.5, "tol": 1e-9}
     for metric in ("sqeuclidean", "precomputed"):
@@ -148,7 +218,7 @@ def test_a_plan_is_a_start(rng):
     X, Y = curve(rng, 15), curve(rng, 12)
     options = {"reg": 0.5, "metric": "sqeuclidean"}
     cold = gromov_wasserstein(X, Y, **options)
-    warm = gromov_wasserstein(X, Y, start=cold.plan, **options)
+    warm = gromov_wasserstein(X, Y, start=7.0 * cold.plan, **options)
     assert warm.n_iter < cold.n_iter
     np.testing.assert_allclose(warm.plan, cold.plan, atol=1e-5)
 
@@ -184,6 +254,13 @@ def test_callables_and_precision(rng):
     )
     assert low.plan.dtype == low.potentials[0].dtype == np.float32
     np.testing.assert_allclose(low.plan, other.plan, atol=1e-3)
+    order = rng.permutation(10)
+    X = X.astype(np.float32)
+    options = {"reg": 1.0, "metric": "sqeuclidean", "proximal": True, "tol": 1e-3}
+    low = gromov_wasserstein(X, X[order], **options)
+    assert low.converged
+    assert low.plan.dtype == np.float32
+    np.testing.assert_array_equal(order[low.plan.argmax(axis=1)], np.arange(10))
 
 
 def test_devices(rng, cuda_stand_in):
@@ -202,11 +279,26 @@ def test_devices(rng, cuda_stand_in):
     assert there.cost == pytest.approx(here.cost, rel=1e-4)
 
 
-def test_random_state(rng):
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_random_state(rng, n_jobs):
     C = rng.random((2, 8, 8))
-    options = {"reg": 0.01, "n_init": 3, "tol": 1e-4}
-    one, other = (gromov_wasserstein(*C, random_state=5, **options) for _ in range(2))
+    options = {"reg": 0.01, "n_init": 3, "tol": 1e-4, "random_state": 5}
+    one = gromov_wasserstein(*C, **options)
+    other = gromov_wasserstein(*C, n_jobs=n_jobs, **options)
     np.testing.assert_array_equal(one.plan, other.plan)
+    assert one.start_number == other.start_number
+
+
+def test_one_point_and_equal_points(rng):
+    X = rng.normal(size=(5, 2))
+    for proximal in (False, True):
+        options = {"reg": 1.0, "metric": "sqeuclidean", "proximal": proximal}
+        result = gromov_wasserstein(X[:1], X, **options)
+        np.testing.assert_allclose(result.plan, np.full((1, 5), 0.2), atol=1e-12)
+        assert result.cost == pytest.approx((squares(X) ** 2).mean())
+        result = gromov_wasserstein(X[:1].repeat(3, axis=0), X[:2] * 0.0, **options)
+        np.testing.assert_allclose(result.plan, np.full((3, 2), 1 / 6), atol=1e-12)
+        assert result.cost == pytest.approx(0.0, abs=1e-12)
 
 
 def test_stopping_early_is_told(rng):
@@ -241,6 +333,9 @@ C3 = np.ones((3, 3))
         ({"M": np.ones((3, 2))}, r"M has the shape \(3, 2\), expected \(3, 3\)"),
         ({"start": np.ones((2, 3))}, "start has the shape"),
         ({"start": -C3}, "start must be a plan"),
+        ({"start": 0.0 * C3}, "start must be a plan"),
+        ({"a": [1.0, 1.0, 1.0], "b": [1.0, 2.0, 1.0]}, "a sums to 3 and b to 4"),
+        ({"a": [0.0, 0.0, 0.0]}, "a must be finite and nonnegative with a positive"),
         ({"n_init": 0}, "n_init must be a positive integer"),
         ({"tol": np.inf}, "tol must be a number"),
         ({"max_iter": 1.5}, "max_iter must be a positive integer"),

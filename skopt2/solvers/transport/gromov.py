@@ -12,29 +12,38 @@ distances, E falls for tau = 0. Elsewhere tau doubles until E falls, and grows w
 plans swing.
 
 The proximal variant has eps = 0 and tau > 0: E is the cost without entropy, and plans
-sharpen from step to step.
+sharpen from step to step. With a fixed tau they do so ever more slowly; with a small
+one from the start they end in worse minima. So tau falls by a tenth with each step, and
+P in KL(P+ | P) is kept above a small share of a b', from where pairs can come back.
 
 Transport problems are solved as accurately as the steps deserve, so that P has a
 marginal error. The objective is corrected by what that means to first order,
 <f, P 1 - a> + <g, P' 1 - b> with the potentials of the problem.
 
-Certificate of P: |P+ - P|_1 (eps + tau) / reg, zero at stationary points only, beside
-the marginal error of P; reg is eps, or the first tau of the proximal variant.
+Certificate of P: |P+ - P|_1 (eps + tau) / eps, zero at stationary points only, beside
+the marginal error of P. A plan can be much further from P+ than its marginals are from
+a and b, so what seems to hold is measured again with a problem solved a hundred times
+better. In the proximal variant a large tau makes any step small: there it is the gap
+<G, P> - min <G, P'> over plans P', relative to the largest entry of the gradient, of
+which the potentials of P+ give an upper bound.
 
 Sources: G. Peyre, M. Cuturi and J. Solomon, Gromov-Wasserstein averaging of kernel and
 distance matrices, ICML 2016, section 2.2; H. Xu et al., Gromov-Wasserstein learning for
 graph matching and node embedding, ICML 2019, algorithm 1 (proximal); T. Vayer et al.,
-Optimal transport for structured data with application on graphs, ICML 2019 (fused).
+Optimal transport for structured data with application on graphs, ICML 2019 (fused);
+S. Lacoste-Julien, Convergence rate of Frank-Wolfe for non-convex objectives, 2016,
+equation 1 (gap).
 """
 
 import math
 from dataclasses import dataclass
 from typing import Any
 
-from skopt2._core.array import asarray_like, dot64, namespace, sum64
+from skopt2._core.array import asarray_like, namespace, sum64
 from skopt2._core.result import Measure
 from skopt2.solvers.transport.geometry import DenseGeometry
-from skopt2.solvers.transport.gromov_costs import largest_gradient, quadratic
+from skopt2.solvers.transport.gromov_costs import largest_gradient
+from skopt2.solvers.transport.gromov_step import GromovPoint, GromovProbe
 from skopt2.solvers.transport.inner import SHARE, inner_tolerance, solve_balanced
 from skopt2.solvers.transport.patience import Patience
 
@@ -44,12 +53,17 @@ ROUNDING = {"float64": 1e-12, "float32": 1e-6}
 # The factor by which it falls from step to step, and the share of eps below which it is
 # dropped.
 LARGEST, SHRINK, NEGLIGIBLE = 4.0, 0.7, 1e-3
+# Factor by which the weight of the proximal variant falls, and the least one, relative
+# to the gradient.
+COOL, LEAST = 0.9, {"float64": 1e-5, "float32": 1e-3}
 # Factor between moves, in size, from which their sign means something, and changes of
 # sign in a row that do, since plans have errors.
 SWING, ROW = 0.3, 2
 # Share of the residual, over the last, from which marginals are made more accurate, and
 # the least error of theirs, relative to the residual.
 SLOW, LEAST_SHARE = 0.5, 1e-4
+# Factor between the errors of a transport problem and of the one that confirms it.
+CONFIRM = 1e-2
 
 
 @dataclass(frozen=True)
@@ -65,9 +79,11 @@ class GromovSolution:
     cost, linear, quadratic : float
         F(P), <M, P> and Q(P).
     residual : float
-        |P+ - P|_1 (eps + tau) / reg.
+        |P+ - P|_1 (eps + tau) / eps, or the gap of the proximal variant.
     error : float
         Marginal error of P.
+    solved : bool
+        Whether the transport problem of P+ reached its tolerance.
     """
 
     P: Any
@@ -78,6 +94,7 @@ class GromovSolution:
     quadratic: float
     residual: float
     error: float
+    solved: bool
 
 
 @dataclass
@@ -86,7 +103,7 @@ class GromovState:
 
     Parameters
     ----------
-    point : _Point
+    point : GromovPoint
         Plan, its logarithm, gradient and objective.
     tau : float
         Weight of the Kullback-Leibler term of the next step.
@@ -127,7 +144,7 @@ class GromovSinkhorn:
     a, b : array of shape (n,), (m,)
         Positive masses with sums of one.
     reg : float
-        Regularisation, or weight of the proximal term.
+        Regularisation, or weight of the first proximal term.
     M : array of shape (n, m), default=None
         Costs between the spaces.
     alpha : float, default=1.0
@@ -146,15 +163,15 @@ class GromovSinkhorn:
         self.spaces, self.a, self.b, self.reg = spaces, a, b, reg
         self.M, self.alpha, self.tol = M, alpha, tol
         self.xp = namespace(a)
-        self.eps, self.tau = (0.0, reg) if proximal else (reg, 0.0)
+        self.eps, self.first = (0.0, reg) if proximal else (reg, 0.0)
         # Of the gradient: what the objective is rounded against.
         self.scale = largest_gradient(spaces, a, b) * alpha
         if M is not None:
             self.scale += (1.0 - alpha) * float(self.xp.max(self.xp.abs(M)))
         name = "float32" if a.dtype == self.xp.float32 else "float64"
         self.slack = ROUNDING[name] * max(self.scale, reg)
-        unit = float(self.xp.finfo(a.dtype).eps)
-        self.floor = unit * max(1.0, self.scale / reg)
+        self.least = min(self.first, LEAST[name] * self.scale)
+        self.unit = float(self.xp.finfo(a.dtype).eps)
 
     def start(self, P=None):
         """Return the starting state.
@@ -173,11 +190,10 @@ class GromovSinkhorn:
         if P is None:
             Z, P = product, xp.exp(product)
         else:
-            # Rounded up from zero: a proximal step could never leave it.
             tiny = float(xp.finfo(P.dtype).smallest_normal)
             Z = xp.log(xp.maximum(P, xp.zeros_like(P) + tiny))
         state = GromovState(
-            _Point(self, P, Z, None), self.tau, patience=Patience(self.floor)
+            GromovPoint(self, P, Z, None), self.first, patience=Patience(0.0)
         )
         if Z is not product:
             # A coarse first problem would throw a good plan away.
@@ -212,10 +228,11 @@ class GromovSinkhorn:
         state.swings = state.swings + 1 if factor < -SWING else 0
         if state.swings >= ROW:
             tau = tau - (self.eps + tau) * max(factor, -1.0)
+        elif self.eps == 0.0:
+            tau = COOL * tau
         elif factor > SWING:
-            tau = max(SHRINK * tau, self.tau)
-            tau = 0.0 if tau < NEGLIGIBLE * self.eps else tau
-        return min(tau, LARGEST * self.scale)
+            tau = 0.0 if SHRINK * tau < NEGLIGIBLE * self.eps else SHRINK * tau
+        return max(min(tau, LARGEST * self.scale), self.least)
 
     def _rises(self, point, probe):
         """Tell whether the objective rises by more than rounding and errors explain."""
@@ -225,12 +242,19 @@ class GromovSinkhorn:
     def certificate(self, state):
         """Measure how far the next step would go."""
         probe, point = self._probe(state), state.point
-        if probe.residual > SLOW * state.residual:
+        if max(probe.residual, point.error) <= self.tol:
+            # Both plans may be far from the solutions whose difference is meant.
+            state.share = CONFIRM * state.share
+            state.probe, start = None, probe.start
+            state.residual = probe.residual
+            probe = self._probe(state, start)
+        elif probe.residual > SLOW * state.residual:
             # Perhaps what is left are the errors of the plans, which can be much larger
             # than those of their marginals.
-            state.share = max(0.3 * state.share, LEAST_SHARE)
+            state.share = min(state.share, max(0.3 * state.share, LEAST_SHARE))
         state.residual = probe.residual
         value = max(probe.residual, point.error)
+        state.patience.floor = self._floor(state.tau)
         return Measure(
             point.objective,
             value,
@@ -239,6 +263,7 @@ class GromovSinkhorn:
                 "marginal_error": point.error,
                 "tau": state.tau,
                 "n_inner": state.n_inner,
+                "inner_converged": float(probe.solved),
             },
             stalled=state.patience.exhausted(value),
         )
@@ -256,6 +281,7 @@ class GromovSinkhorn:
             point.quadratic,
             probe.residual,
             point.error,
+            probe.solved,
         )
 
     def pack(self, state):
@@ -268,58 +294,20 @@ class GromovSinkhorn:
         state.tau = packed["tau"]
         return state
 
-    def _probe(self, state):
+    def _floor(self, tau):
+        """Return the error that rounding makes in a plan of a step."""
+        return self.unit * max(1.0, self.scale / (self.eps + tau))
+
+    def _probe(self, state, start=None):
         """Return where a step with the present tau leads."""
         if state.probe is None:
             tol = inner_tolerance(state.residual, self.tol, state.share)
-            state.probe = _Probe(self, state.point, state.tau, tol)
+            start = state.point.start if start is None else start
+            state.probe = GromovProbe(
+                self, state.point, state.tau, max(tol, self._floor(state.tau)), start
+            )
             state.n_inner += state.probe.n_iter
         return state.probe
-
-
-class _Point:
-    """A plan with its logarithm, the gradient and the objective there."""
-
-    def __init__(self, solver, P, Z, start):
-        xp, eps = solver.xp, solver.eps
-        self.P, self.Z, self.start = P, Z, start
-        rows, cols = xp.sum(P, axis=1) - solver.a, xp.sum(P, axis=0) - solver.b
-        self.error = sum64(xp.abs(rows)) + sum64(xp.abs(cols))
-        G = solver.spaces.gradient(P)
-        self.quadratic = quadratic(solver.spaces, G, P, rows, cols)
-        self.linear, G = 0.0, solver.alpha * G
-        if solver.M is not None:
-            self.linear = sum64(solver.M * P)
-            G = G + (1.0 - solver.alpha) * solver.M
-        self.G = G
-        self.cost = solver.alpha * self.quadratic + (1.0 - solver.alpha) * self.linear
-        self.objective = self.cost
-        if eps > 0.0:
-            self.objective += eps * (sum64(P * Z) - sum64(P))
-        self.doubt = 0.0
-        if start is not None:
-            # The potentials are the slope along the error of the marginals: without
-            # that, plans of different errors do not compare.
-            f, g = start
-            change = dot64(f - xp.mean(f), rows) + dot64(g - xp.mean(g), cols)
-            self.objective -= change
-            self.doubt = abs(change)
-
-
-class _Probe:
-    """Where a step leads from a point."""
-
-    def __init__(self, solver, point, tau, tol):
-        xp, reg = solver.xp, solver.eps + tau
-        cost = point.G if tau == 0.0 else point.G - tau * point.Z
-        geometry = DenseGeometry(cost)
-        result = solve_balanced(geometry, solver.a, solver.b, reg, tol, point.start)
-        f, g = result.solution.f, result.solution.g
-        self.n_iter, self.start = result.n_iter, (f, g)
-        Z = (f[:, None] + g[None, :] - cost) * (1.0 / reg)
-        P = xp.exp(Z)
-        self.residual = sum64(xp.abs(P - point.P)) * reg / solver.reg
-        self.point = _Point(solver, P, Z, (f, g))
 
 
 def random_plan(rng, spaces, a, b, reg):

@@ -14,7 +14,8 @@ matrix products instead of the array with four indices. The marginals are taken 
 should be: Q is a quadratic form plus a constant, whose gradient has no other terms.
 
 Squared Euclidean distances of points have the rank d + 2: with the factors
-A = [|x|^2, 1, -2 x] and B = [1, |x|^2, x] of Cx = A B' the product costs O(n m d).
+A = [|x|^2, 1, -2 x] and B = [1, |x|^2, x] of Cx = A B' the product costs O(n m d), for
+the smaller d of both spaces.
 
 Source: G. Peyre, M. Cuturi and J. Solomon, Gromov-Wasserstein averaging of kernel and
 distance matrices, ICML 2016, proposition 1; M. Scetbon, G. Peyre and M. Cuturi,
@@ -87,8 +88,13 @@ class PointSpaces:
 
     def gradient(self, P):
         """Return the gradient of Q, shape (n, m)."""
-        inner = (self._bx.T @ P) @ self._ay
-        product = self._ax @ (4.0 * inner @ self._by.T)
+        # The fewer columns meet all pairs.
+        if self._ax.shape[1] <= self._ay.shape[1]:
+            inner = (self._bx.T @ P) @ self._ay
+            product = self._ax @ (4.0 * inner @ self._by.T)
+        else:
+            inner = self._bx.T @ (P @ self._ay)
+            product = (4.0 * self._ax @ inner) @ self._by.T
         return self.rows[:, None] + self.cols[None, :] - product
 
 

@@ -32,7 +32,9 @@ def tensor(Cx, Cy, loss):
 def spaces_and_tensor(kind, rng, a, b):
     n, m = len(a), len(b)
     X, Y = rng.normal(size=(n, 2)) + 5.0, rng.normal(size=(m, 3))
-    if kind == "points":
+    if kind.endswith("points"):
+        if kind == "wide points":
+            X = rng.normal(size=(n, 4))
         L = tensor(squares(X), squares(Y), "squared")
         return PointSpaces(X, Y, a, b), L
     if kind == "symmetric":
@@ -52,7 +54,9 @@ def plan(rng, a, b):
     return P
 
 
-@pytest.mark.parametrize("kind", ["symmetric", "points", "asymmetric", "kl"])
+@pytest.mark.parametrize(
+    "kind", ["symmetric", "points", "wide points", "asymmetric", "kl"]
+)
 def test_the_gradient_is_that_of_the_tensor(rng, kind):
     a, b = weights(rng, 6), weights(rng, 5)
     spaces, L = spaces_and_tensor(kind, rng, a, b)
@@ -65,7 +69,9 @@ def test_the_gradient_is_that_of_the_tensor(rng, kind):
     assert value == pytest.approx(exact, rel=1e-10)
 
 
-@pytest.mark.parametrize("kind", ["symmetric", "points", "asymmetric", "kl"])
+@pytest.mark.parametrize(
+    "kind", ["symmetric", "points", "wide points", "asymmetric", "kl"]
+)
 def test_the_gradient_is_that_of_the_value_off_the_marginals(rng, kind):
     a, b = weights(rng, 6), weights(rng, 5)
     spaces, _ = spaces_and_tensor(kind, rng, a, b)
