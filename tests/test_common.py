@@ -6,7 +6,9 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skopt2 import linear_model, transport
+from skopt2 import kernel_machine, linear_model, transport
+from skopt2.kernel_machine import KernelThinning
+from skopt2.kernels import Matern
 from skopt2.linear_model import (
     SparseClassifier,
     SparseClassifierCV,
@@ -25,6 +27,9 @@ from skopt2.transport import (
 # One estimator for each branch of fit; the empty dictionary of expected failures of
 # ``parametrize_with_checks`` is a promise of this package.
 CONFIGURATIONS = [
+    KernelThinning(),
+    KernelThinning("laplacian", variant="plus", n_swaps=2, device="cpu"),
+    KernelThinning(Matern(2.5, 2.0), 1, variant="power", n_swaps=0),
     SparseRegressor(),
     SparseRegressor("huber", "elasticnet", alpha=0.1),
     SparseRegressor(penalty=MCP(gamma=2.5), alpha=0.2),
@@ -82,7 +87,7 @@ def test_scikit_learn_accepts(estimator, check):
 def test_every_public_estimator_is_checked():
     public = {
         value
-        for package in (linear_model, transport)
+        for package in (kernel_machine, linear_model, transport)
         for name in package.__all__
         if inspect.isclass(value := getattr(package, name))
         and issubclass(value, BaseEstimator)

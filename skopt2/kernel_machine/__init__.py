@@ -1,7 +1,9 @@
 """Kernel machines, and the choice of the rows that they are built on."""
 
+from skopt2.kernel_machine.kernel_thinning import KernelThinning
 from skopt2.kernel_machine.kmeans_plusplus import rejection_kmeans_plusplus
 
 __all__ = [
+    "KernelThinning",
     "rejection_kmeans_plusplus",
 ]

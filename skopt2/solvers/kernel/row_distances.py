@@ -155,10 +155,11 @@ class DenseRows:
         step = max(1, min(self.n, self.budget // width, 2**21 // C.shape[0] + 1))
         found = np.empty(self.n)
         for start in range(0, self.n, step):
-            A = xp.astype(X[start : start + step, :], wide)
+            stop = min(start + step, self.n)
+            A = xp.astype(X[start:stop, :], wide)
             if self.scale != 1.0:
                 A = A * self.scale
-            found[start : start + step] = to_numpy(self.nearest(A, C))
+            found[start:stop] = to_numpy(self.nearest(A, C))
         return found
 
 
