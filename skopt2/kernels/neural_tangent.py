@@ -49,7 +49,7 @@ class NeuralTangent(Kernel):
     Notes
     -----
     The first layer is not divided by the number of features, so
-    k(x, x) = (depth + 1) (|x|^2 + bias^2). A row of zeros, which has no direction,
+    ``k(x, x) = (depth + 1) (|x|^2 + bias^2)``. A row of zeros, which has no direction,
     counts as one along the first feature.
 
     References
@@ -140,7 +140,7 @@ class NeuralTangent(Kernel):
             t += s
 
     def diag(self, A):
-        """Diagonal (depth + 1) (|x|^2 + bias^2); see :meth:`Kernel.diag`."""
+        """Diagonal ``(depth + 1) (|x|^2 + bias^2)``; see :meth:`Kernel.diag`."""
         return (self.depth + 1) * (A.lengths * A.lengths + float(self.bias) ** 2)
 
 

@@ -109,5 +109,5 @@ class Polynomial(Kernel):
                 out *= base
 
     def diag(self, A):
-        """Diagonal (gamma |x|^2 + coef0)^degree; see :meth:`Kernel.diag`."""
+        """Diagonal ``(gamma |x|^2 + coef0)^degree``; see :meth:`Kernel.diag`."""
         return self._power(namespace(A.rows).sum(A.rows * A.rows, axis=1))

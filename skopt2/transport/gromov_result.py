@@ -35,7 +35,7 @@ class GromovResult:
         cost. If ``proximal``, how far that cost is above the least that any plan has,
         relative to the largest entry of the gradient (Frank-Wolfe gap).
     marginal_error : float
-        |P 1 - a|_1 + |P' 1 - b|_1.
+        ``|P 1 - a|_1 + |P' 1 - b|_1``.
     inner_converged : bool
         Whether the transport problem behind ``stationarity`` reached its tolerance,
         which is much below ``tol``.
