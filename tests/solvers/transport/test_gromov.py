@@ -261,3 +261,16 @@ def test_a_permutation_is_the_minimum_over_all(rng):
         values.append(run(spaces, a, a, 0.01, start=start, tol=1e-6).solution.cost)
     assert min(values) == pytest.approx(best, rel=1e-3)
     assert min(values) > best * (1 - 1e-6)
+
+
+@pytest.mark.parametrize("reg", [50.0, 1e7])
+def test_pairs_that_were_given_up_come_back(reg):
+    # Steps multiply: without a least share each pair would need hundreds of them. And
+    # potentials in the units of a huge weight would leave no digits for a small one.
+    rng = np.random.default_rng(1)
+    X, Y = rng.normal(size=(30, 2)) * [2.0, 1.0], rng.normal(size=(40, 3))
+    a, b = np.full(30, 1 / 30), np.full(40, 1 / 40)
+    spaces = PointSpaces(X, Y, a, b)
+    result = run(spaces, a, b, reg, proximal=True, tol=1e-6, max_iter=150)
+    assert result.certificate.holds
+    assert result.history.as_dict()["n_inner"][-1] < 15_000
