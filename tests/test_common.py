@@ -22,6 +22,8 @@ from skopt2.transport import (
     ReferenceTransport,
     SinkhornDistance,
     SinkhornTransport,
+    WassersteinBarycenter,
+    WassersteinKMeans,
 )
 
 # One estimator for each branch of fit; the empty dictionary of expected failures of
@@ -74,6 +76,11 @@ CONFIGURATIONS = [
     SinkhornTransport(1.0, metric="euclidean", label_reg=0.1, tol=1e-11),
     SinkhornTransport(1.0, reg_marginal=2.0, tol=1e-11),
     SinkhornTransport(metric="cosine", normalize_cost="max", solver="newton"),
+    WassersteinBarycenter(),
+    WassersteinBarycenter(0.1, debiased=False, normalize_cost="max", device="cpu"),
+    WassersteinKMeans(3),
+    WassersteinKMeans(2, n_init=2, init="random", device="cpu"),
+    WassersteinKMeans(3, 1.0, debiased=False, normalize_cost="median"),
 ]
 
 

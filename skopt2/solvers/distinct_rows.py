@@ -78,17 +78,37 @@ class DistinctRows:
         return out if isinstance(self._s, np.ndarray) else out.astype(np.float32)
 
     def _dense_product(self, step, v):
-        xp, wide = namespace(self._s), accumulation_dtype(self._s)
-        v = asarray_like(v, self._s, wide)
-        n, rows = self._X.shape[0], max(1, CHUNK // v.shape[0])
-        parts = []
-        for start in range(0, n, rows):
-            chunk = self._X[start : min(start + rows, n), ::step]
-            if xp is np:
-                # Not a product with BLAS, nor in the layout of X: there the position
-                # of a row decides in which order its terms are added.
-                chunk = np.ascontiguousarray(chunk, dtype=wide)
-            else:
-                chunk = xp.astype(chunk, wide)
-            parts.append(to_numpy(xp.sum(chunk * v, axis=1)))
-        return np.concatenate(parts)
+        return row_products(self._X, v, step)
+
+
+def row_products(X, v, step=1):
+    """Return the products of rows with a vector; those of equal rows are equal.
+
+    Parameters
+    ----------
+    X : array of shape (n, p)
+        On any device.
+    v : ndarray of shape (ceil(p / step),)
+        In host memory.
+    step : int, default=1
+        Every ``step``-th column counts.
+
+    Returns
+    -------
+    products : ndarray of shape (n,)
+        In host memory, in the widest float of the device.
+    """
+    xp, wide = namespace(X), accumulation_dtype(X)
+    v = asarray_like(v, X, wide)
+    n, rows = X.shape[0], max(1, CHUNK // v.shape[0])
+    parts = []
+    for start in range(0, n, rows):
+        chunk = X[start : min(start + rows, n), ::step]
+        if xp is np:
+            # Not a product with BLAS, nor in the layout of X: there the position of a
+            # row decides in which order its terms are added.
+            chunk = np.ascontiguousarray(chunk, dtype=wide)
+        else:
+            chunk = xp.astype(chunk, wide)
+        parts.append(to_numpy(xp.sum(chunk * v, axis=1)))
+    return np.concatenate(parts)

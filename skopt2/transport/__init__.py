@@ -1,6 +1,7 @@
 """Optimal transport with entropic regularisation."""
 
 from skopt2.transport.barycenter import wasserstein_barycenter
+from skopt2.transport.barycenter_estimator import WassersteinBarycenter
 from skopt2.transport.barycenter_result import BarycenterResult
 from skopt2.transport.batch import BatchTransportResult, sinkhorn_batch
 from skopt2.transport.divergence import DivergenceResult, sinkhorn_divergence
@@ -22,6 +23,7 @@ from skopt2.transport.sinkhorn_distance import SinkhornDistance
 from skopt2.transport.sinkhorn_transport import SinkhornTransport
 from skopt2.transport.sliced import SlicedResult, sliced_wasserstein
 from skopt2.transport.unbalanced import UnbalancedResult
+from skopt2.transport.wasserstein_kmeans import WassersteinKMeans
 
 __all__ = [
     "BarycenterResult",
@@ -41,6 +43,8 @@ __all__ = [
     "SlicedResult",
     "TransportResult",
     "UnbalancedResult",
+    "WassersteinBarycenter",
+    "WassersteinKMeans",
     "gromov_wasserstein",
     "monge_gap",
     "sinkhorn",

@@ -92,7 +92,7 @@ def find_fixed(measures, reg, cost, weights, debiased, start, device, options):
         B = move(namespace(B).reshape(B, (n, -1)), target)
         kernel, geometry = fixed_kernel(cost, bins, B, source, target)
         if debiased:
-            _check_symmetric(kernel)
+            check_symmetric(kernel)
         used = np.flatnonzero(weights)
         g = _check_start(start, n, kernel, B)
         result, p, f, g = solve_fixed(
@@ -173,8 +173,14 @@ def solve_fixed(kernel, B, w, reg, *, debiased, start=None, **options):
     return result, found.p, f, g
 
 
-def _check_symmetric(kernel):
-    """Raise ValueError unless the costs are symmetric."""
+def check_symmetric(kernel):
+    """Raise ValueError unless the costs are symmetric.
+
+    Parameters
+    ----------
+    kernel : object
+        See :mod:`skopt2.solvers.transport.log_kernel`.
+    """
     C = getattr(kernel, "C", None)
     if C is None:
         return

@@ -1,0 +1,123 @@
+"""The runs of k-means of histograms: parameters, starts, iterations."""
+
+import numbers
+from functools import partial
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from skopt2._core.array import all_finite, asarray_like, move
+from skopt2._core.checks import check_real
+from skopt2._core.iterate import iterate
+from skopt2._core.random import spawn
+from skopt2.solvers.transport.lloyd import Lloyd
+from skopt2.transport.histograms import normalise
+from skopt2.transport.sinkhorn import check_options
+
+CERTIFICATE = "relative decrease of the inertia"
+STARTS = ("k-means++", "random")
+
+
+def check_clustering(estimator):
+    """Raise ValueError unless the parameters of the iterations are in range.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Not fitted.
+    """
+    for name in ("n_clusters", "n_init", "max_iter"):
+        value = getattr(estimator, name)
+        if not isinstance(value, numbers.Integral) or value < 1:
+            raise ValueError(f"{name} must be a positive integer; got {value!r}.")
+    for name in ("tol", "marginal_tol"):
+        value = getattr(estimator, name)
+        if not (isinstance(value, numbers.Real) and 0 <= value < 1):
+            raise ValueError(f"{name} must be a number in [0, 1); got {value!r}.")
+    if isinstance(estimator.init, str) and estimator.init not in STARTS:
+        raise ValueError(
+            f"init must be one of {STARTS} or centres; got {estimator.init!r}."
+        )
+    check_options("auto", estimator.tol, estimator.max_iter, estimator.time_limit)
+
+
+def run_clusters(problem, estimator, monitor=None, resume=None):
+    """Run Lloyd's iterations from all starts.
+
+    Parameters
+    ----------
+    problem : ClusterProblem
+        The histograms.
+    estimator : estimator
+        Its parameters say how.
+    monitor, resume : object, default=None
+        As in :func:`skopt2._core.iterate.iterate`.
+
+    Returns
+    -------
+    result : Result
+        With the :class:`.lloyd.Clusters` of the best run. There are fewer of them than
+        ``n_clusters`` where there are fewer different histograms of positive mass.
+
+    Raises
+    ------
+    ValueError
+        If ``init`` holds no fitting histograms.
+    """
+    over = _sharing(estimator.n_jobs)
+    solver = Lloyd(problem, problem.sample.w, tol=estimator.tol, over=over)
+    state = None
+    if resume is None or "state" not in resume:
+        state = solver.start(_centres(problem, estimator, over))
+    return iterate(
+        solver,
+        state,
+        tol=estimator.tol,
+        max_iter=estimator.max_iter,
+        time_limit=estimator.time_limit,
+        monitor=monitor,
+        name=CERTIFICATE,
+        resume=resume,
+    )
+
+
+def _sharing(n_jobs):
+    """Return a function that applies a function to all runs, in parallel."""
+
+    def over(function, runs):
+        if len(runs) <= 1:
+            return [function(run) for run in runs]
+        return Parallel(n_jobs=n_jobs, prefer="threads")(
+            delayed(function)(run) for run in runs
+        )
+
+    return over
+
+
+def _centres(problem, estimator, over):
+    """Return the centres from which the runs start."""
+    k, init = estimator.n_clusters, estimator.init
+    given = None
+    if not isinstance(init, str):
+        given = _check_init(init, k, problem, type(estimator).__name__)
+    k = min(k, int((problem.sample.w > 0.0).sum()))
+    if given is not None:
+        return [given[:k, :]]
+    streams = spawn(estimator.random_state, estimator.n_init)
+    return over(partial(problem.seeds, init, k), streams)
+
+
+def _check_init(init, k, problem, name):
+    """Return the starting centres that a user passed, each divided by its sum."""
+    A = problem.sample.A
+    P, shape = init if hasattr(init, "dtype") else np.asarray(init), (k, A.shape[1])
+    check_real(P, "init")
+    if tuple(P.shape) != shape:
+        raise ValueError(
+            f"init has the shape {tuple(P.shape)}, expected {shape}: one histogram for "
+            "each cluster."
+        )
+    P = asarray_like(move(P, problem.target), A)
+    if not all_finite(P):
+        raise ValueError("init must be finite, but holds NaN or infinity.")
+    return normalise(P, f"{name} as init")
