@@ -342,6 +342,11 @@ def test_bad_weights(cuda_stand_in, place, data, weight, message):
         check_fit_input(Toy(), X, y, put(place, weight))
 
 
+def test_weights_that_are_words(data):
+    with pytest.raises(ValueError, match="sample_weight must hold numbers: .*balanced"):
+        check_fit_input(Toy(), *data, "balanced")
+
+
 @PLACES
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_weights_sum_to_one_in_the_dtype_of_X(cuda_stand_in, place, data, dtype):
