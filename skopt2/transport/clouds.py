@@ -141,14 +141,19 @@ def check_mass(mass, n, name, owners):
     """
     if mass is None:
         return None, None
-    mass = check_array(
-        to_numpy(mass) if hasattr(mass, "dtype") else mass,
-        ensure_2d=False,
-        allow_nd=True,
-        ensure_min_samples=0,
-        dtype=np.float64,
-        input_name=name,
-    )
+    try:
+        mass = check_array(
+            to_numpy(mass) if hasattr(mass, "dtype") else mass,
+            ensure_2d=False,
+            allow_nd=True,
+            ensure_min_samples=0,
+            dtype=np.float64,
+            input_name=name,
+        )
+    except (TypeError, ValueError) as error:
+        if name in str(error):
+            raise
+        raise ValueError(f"{name} must hold numbers: {error}.") from error
     if mass.shape != (n,):
         raise ValueError(
             f"{name} has shape {mass.shape}, expected ({n},): one mass for each of the "

@@ -59,6 +59,72 @@ def cost_scale(C, normalize_cost):
     return scale if scale > 0.0 else 1.0
 
 
+def check_magnitude(X, Y, a, b, metric):
+    """Raise ValueError if squares of distances leave the range of their dtype.
+
+    Parameters
+    ----------
+    X, Y : array of shape (n, d), (m, d)
+        Points.
+    a, b : array of shape (n,), (m,) or None
+        Masses. Points of no mass count for nothing.
+    metric : str or callable
+        Only costs that square differences are looked at.
+
+    Raises
+    ------
+    ValueError
+        If the square of the largest difference in a feature over- or underflows.
+    """
+    if metric not in ("sqeuclidean", "euclidean"):
+        return
+    xp = namespace(X)
+    clouds = [_with_mass(*side)[0] for side in ((X, a), (Y, b))]
+    gap = max(float(xp.max(xp.abs(points - clouds[0][0, :]))) for points in clouds)
+    smallest, largest, dtype, wider = _range_of(X)
+    if gap > math.sqrt(largest):
+        raise ValueError(
+            f"Points of X and Y differ by {gap:.1e} in a feature, and their costs "
+            f"overflow {dtype}. Divide X and Y by a common factor{wider}."
+        )
+    if 0.0 < gap < math.sqrt(smallest):
+        raise ValueError(
+            f"Points of X and Y differ by no more than {gap:.1e} in a feature, and "
+            f"their costs underflow {dtype}. Multiply X and Y by a common factor"
+            f"{wider}."
+        )
+
+
+def check_divisor(reg, X):
+    """Raise ValueError if a regularisation is too small for the dtype of the costs.
+
+    Parameters
+    ----------
+    reg : float
+        In the unit of the cost.
+    X : array
+        In the dtype of the costs.
+
+    Raises
+    ------
+    ValueError
+        If it underflows.
+    """
+    smallest, _, dtype, wider = _range_of(X)
+    if reg < smallest:
+        raise ValueError(
+            f"reg is {reg:.1e} in the unit of the cost, which underflows {dtype}. "
+            f"Increase reg, or multiply X and Y by a common factor{wider}."
+        )
+
+
+def _range_of(X):
+    """Return the smallest and largest numbers of a dtype, its name, and a way out."""
+    found, dtype = namespace(X).finfo(X.dtype), str(X.dtype).rpartition(".")[2]
+    wider = ", or pass them in float64" if dtype == "float32" else ""
+    return float(found.smallest_normal), float(found.max), dtype, wider
+
+
 def cloud_scale(X, Y, a, b, metric, normalize_cost):
     """Return the unit of the regularisation for costs between points.
 

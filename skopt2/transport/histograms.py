@@ -104,7 +104,14 @@ def ground_cost(cost, X, target):
             "cost must be finite and nonnegative. Forbid a pair of bins by a cost far "
             "above the others instead of infinity."
         )
-    return asarray_like(move(cost, target), X)
+    with np.errstate(over="ignore"):
+        C = asarray_like(move(cost, target), X)
+    if not all_finite(C):
+        raise ValueError(
+            f"cost has values too large for the {C.dtype} of X. Divide all costs by a "
+            "common factor, or pass X in float64."
+        )
+    return C
 
 
 def _grid_shape(cost, n):

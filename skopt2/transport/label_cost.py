@@ -76,8 +76,13 @@ def check_labels(y, target_labels, n, m, unlabelled):
     Raises
     ------
     ValueError
-        If there is not one label for each point, or no point has a known class.
+        If there is not one label for each point, no point of the source has a known
+        class, or none of the known classes of the target is one of the source.
     """
+    if np.ndim(unlabelled) != 0:
+        raise ValueError(
+            f"unlabelled must be one label, such as -1 or None; got {unlabelled!r}."
+        )
     source = _check_one(y, n, "y", "X", unlabelled)
     target = np.full(m, None)
     if target_labels is not None:
@@ -95,6 +100,7 @@ def check_labels(y, target_labels, n, m, unlabelled):
             "y and target_labels must hold labels of one type, all strings or all "
             f"numbers: {error}."
         ) from error
+    _check_shared(source, target)
     position = {label: k for k, label in enumerate(classes.tolist())}
     codes = [
         np.array([-1 if v is None else position[v] for v in side], dtype=np.int64)
@@ -115,9 +121,32 @@ def _check_one(values, n, name, of, unlabelled):
             f"each row of {of}."
         )
     none = str(unlabelled) if values.dtype.kind in "US" else unlabelled
-    unknown = [label is none or label == none or label != label for label in values]
+    unknown = [_is_unknown(label, none) for label in values]
     items = values.tolist()
     return [None if gone else v for v, gone in zip(items, unknown, strict=True)]
+
+
+def _is_unknown(label, none):
+    """Tell whether a label means an unknown class, or is missing altogether."""
+    if label is None or label is none:
+        return True
+    try:
+        return bool(label == none) or bool(label != label)
+    except TypeError:
+        # pandas.NA, which is not even known to equal itself.
+        return True
+
+
+def _check_shared(source, target):
+    """Raise ValueError if both sides have known classes, and none in common."""
+    sides = [set(side) - {None} for side in (source, target)]
+    if sides[1] and sides[0].isdisjoint(sides[1]):
+        shown = [", ".join(repr(v) for v in sorted(side)[:3]) for side in sides]
+        raise ValueError(
+            "target_labels has no class in common with y: it holds labels such as "
+            f"{shown[1]}, and y such as {shown[0]}. Write the classes of both alike, "
+            "strings or numbers."
+        )
 
 
 class LabelCost:

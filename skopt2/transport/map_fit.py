@@ -15,7 +15,7 @@ from skopt2._core.result import Certificate, History, Result, StopReason
 from skopt2.solvers.transport.self_transport import self_transport
 from skopt2.solvers.transport.state import Potentials
 from skopt2.transport.centred_clouds import Clouds
-from skopt2.transport.cost_scale import cloud_scale
+from skopt2.transport.cost_scale import check_divisor, check_magnitude, cloud_scale
 from skopt2.transport.entropic_map import (
     DebiasedMap,
     EntropicMap,
@@ -107,8 +107,10 @@ class MapFit:
         self.first = self.clouds = self._clouds(X, a, b)
         c = self.clouds
         parts = (c.X, c.Y, c.a, c.b, c.metric)
+        check_magnitude(*parts)
         self.scale = cloud_scale(*parts, settings.normalize_cost)
         self.eps = settings.reg * self.scale
+        check_divisor(self.eps, c.X)
         self.symmetric = same and isinstance(settings.metric, str) and self.balanced
         self.own = self.labels = self.problem = None
         self.own_error = 0.0

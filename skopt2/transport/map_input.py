@@ -3,10 +3,11 @@
 import math
 import numbers
 
-from sklearn.utils.validation import validate_data
+import numpy as np
+from sklearn.utils.validation import check_array, validate_data
 
 from skopt2._core import cuda
-from skopt2._core.array import as_float, asarray_like, move
+from skopt2._core.array import all_finite, as_float, asarray_like, move, namespace
 from skopt2._core.checks import check_matrix
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_weights
@@ -94,25 +95,105 @@ def check_target(estimator, target, target_weight, data):
     ValueError
         If points or weights are out of range, or have other features than the source.
     """
-    try:
-        if cuda.target_of(target).kind == "cuda":
-            Y = check_matrix(target, False, type(estimator).__name__)
-            validate_data(estimator, Y, reset=False, skip_check_array=True)
-        else:
-            Y = validate_data(estimator, target, reset=False, accept_sparse=False)
-        Y = as_float(Y)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"target: {error}") from error
+    Y = check_points(estimator, target)
     try:
         b = check_weights(target_weight, Y)
     except ValueError as error:
         text = str(error).replace("sample_weight", "target_weight")
         raise ValueError(text.replace("row of X", "row of target")) from error
-    Y, b = (
-        None if part is None else asarray_like(move(part, data.target), data.X)
-        for part in (Y, b)
-    )
-    return Y, b
+    Y = cast_points(move(Y, data.target), data.X, "target", "X")
+    return Y, None if b is None else asarray_like(move(b, data.target), data.X)
+
+
+def check_points(estimator, target):
+    """Return the points of a target, checked against the features of the source.
+
+    Parameters
+    ----------
+    estimator : estimator
+        That knows the features of the source, and their names.
+    target : array-like of shape (n_target, n_features)
+        Points.
+
+    Returns
+    -------
+    Y : array of shape (n_target, n_features)
+        Where they are, in float32 or float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are sparse, empty, not finite, no matrix, or have other features.
+    """
+    try:
+        if cuda.target_of(target).kind == "cuda":
+            Y = check_matrix(target, False, type(estimator).__name__)
+        else:
+            Y = check_array(target, input_name="target")
+        validate_data(estimator, target, reset=False, skip_check_array=True)
+    except (TypeError, ValueError) as error:
+        text = str(error)
+        if "target" in text:
+            raise
+        raise type(error)(f"target: {text}") from error
+    return as_float(Y)
+
+
+def cast_points(points, like, name, of):
+    """Return points beside others, in their dtype, and finite still.
+
+    Parameters
+    ----------
+    points : array of shape (n, d)
+        Finite points.
+    like : array
+        Whose namespace, device and dtype the points get.
+    name, of : str
+        What is cast, and to the dtype of what, for the message.
+
+    Returns
+    -------
+    points : array of shape (n, d)
+
+    Raises
+    ------
+    ValueError
+        If a value is too large for the dtype.
+    """
+    with np.errstate(over="ignore"):
+        cast = asarray_like(points, like)
+    if not all_finite(cast):
+        raise ValueError(
+            f"{name} has values too large for the {cast.dtype} of {of}. Pass both in "
+            "float64, or divide both by a common factor."
+        )
+    return cast
+
+
+def check_no_points(y, target, X):
+    """Raise ValueError for points of a target that were passed as ``y``.
+
+    Parameters
+    ----------
+    y : array-like or None
+        Labels, or what a later step of a pipeline predicts.
+    target : array-like or None
+        Points of the target.
+    X : array of shape (n_samples, n_features)
+        Points of the source.
+
+    Raises
+    ------
+    ValueError
+        If there is no target, and ``y`` has as many columns as ``X``, more than one.
+    """
+    shape, d = tuple(getattr(y, "shape", ())), int(X.shape[1])
+    if target is None and len(shape) == 2 and shape[1] == d > 1:
+        raise ValueError(
+            f"y has the shape {shape}, like points, and target is None: the map would "
+            "carry X to itself. Pass the points of the target by name, "
+            "fit(X, target=Y)."
+        )
 
 
 def carry(one, X, device):
@@ -131,9 +212,22 @@ def carry(one, X, device):
     -------
     images : array of shape (n, d)
         In the dtype of ``X``.
+
+    Raises
+    ------
+    ValueError
+        If a point is so far away that its costs overflow.
     """
     source, target = cuda.resolve(device, X)
-    with target.activate():
+    with target.activate(), np.errstate(over="ignore", invalid="ignore"):
         one = convert(one, target)
-        images = one(asarray_like(move(X, target), one.like))
+        points = cast_points(move(X, target), one.like, "X", "the fit")
+        images = one(points)
+        if not all_finite(images):
+            largest = float(namespace(points).max(namespace(points).abs(points)))
+            raise ValueError(
+                f"X holds values up to {largest:.1e}, so far from the points of the "
+                f"fit that their costs overflow {points.dtype}. Remove those points; "
+                "if they are not far, the fit has diverged: see its stop_reason_."
+            )
         return asarray_like(move(images, source), X)

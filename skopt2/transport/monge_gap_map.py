@@ -14,9 +14,11 @@ from skopt2._core.random import spawn
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.solvers.quasi_newton import LimitedBFGS
 from skopt2.solvers.transport.cost import METRICS
-from skopt2.transport.clouds import check_cloud, check_mass, with_mass
+from skopt2.transport.clouds import check_mass, with_mass
+from skopt2.transport.cost_scale import check_divisor, check_magnitude
 from skopt2.transport.entropic_cost import EntropicCost, SelfCost, mean_cost
 from skopt2.transport.map_energy import MapEnergy, displacement_between
+from skopt2.transport.map_input import cast_points, check_no_points, check_points
 from skopt2.transport.problem import check_positive
 
 CERTIFICATE = "largest derivative"
@@ -108,6 +110,11 @@ class MongeGapMap(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where ``X`` had names.
+
+    Notes
+    -----
+    In a pipeline the target travels as for :class:`SinkhornTransport`. Only ``fit``
+    transforms it by the steps ahead: for a score, transform both and ask the last step.
 
     References
     ----------
@@ -203,6 +210,7 @@ class MongeGapMap(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
         data = check_fit_input(
             self, X, None, sample_weight, accept_sparse=False, y_kind="none"
         )
+        check_no_points(y, target, data.X)
         data, target, weight = self._check_target(data, target, target_weight)
         with data.target.activate():
             energy = self._energy(data, target, weight)
@@ -279,14 +287,11 @@ class MongeGapMap(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
         """
         image = self.transform(X)
         same = target is None
-        Y = check_cloud(X if same else target, "X" if same else "target")
-        Y = move(Y, cuda.target_of(image))
+        Y = move(check_points(self, X if same else target), cuda.target_of(image))
         if same and target_weight is None:
             target_weight = sample_weight
         a, _ = check_mass(sample_weight, image.shape[0], "sample_weight", "rows of X")
-        b, _ = check_mass(
-            target_weight, Y.shape[0], "target_weight", "rows of the target"
-        )
+        b, _ = check_mass(target_weight, Y.shape[0], "target_weight", "rows of target")
         image, a = with_mass(image, a)
         Y, b = with_mass(asarray_like(Y, image), b)
         tol = PRECISION[_name_of(image)][0]
@@ -303,25 +308,20 @@ class MongeGapMap(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
             share = data.sample_weight if weight is None else weight
             target = data.X_source
         else:
-            share = weight
-            target = move(check_cloud(target, "target"), data.source)
-            if target.shape[1] != data.X.shape[1]:
-                raise ValueError(
-                    f"target must have the features of X: it has {target.shape[1]}, X "
-                    f"has {data.X.shape[1]}."
-                )
-        share, _ = check_mass(
-            share, target.shape[0], "target_weight", "rows of the target"
-        )
+            share, target = weight, move(check_points(self, target), data.source)
+        m = target.shape[0]
+        share, _ = check_mass(share, m, "target_weight", "rows of target")
         # A checkpoint belongs to a target as much as to X.
         data = replace(data, y_source=target)
-        return data, asarray_like(move(target, data.target), data.X), share
+        target = move(target, data.target)
+        return data, cast_points(target, data.X, "target", "X"), share
 
     def _energy(self, data, Y, weight):
         """Return the objective of the coefficients."""
         X, a = with_mass(data.X, data.sample_weight)
         Y, b = with_mass(Y, weight)
         weights = asarray_like(a, X), asarray_like(b, X)
+        check_magnitude(X, Y, *weights, self.metric)
         form = displacement_between(
             X,
             Y,
@@ -333,6 +333,7 @@ class MongeGapMap(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
         shifted = X + asarray_like(form.scale * form.shift, X)
         kappa = mean_cost(self.metric, shifted, Y, *weights) or 1.0
         self.reg_ = float(self.reg) * (kappa if self.normalize_cost else 1.0)
+        check_divisor(self.reg_, X)
         return MapEnergy(
             X,
             Y,

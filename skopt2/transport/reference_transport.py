@@ -16,7 +16,7 @@ from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.transport.map_fit import MapFit
-from skopt2.transport.map_input import carry, check_settings
+from skopt2.transport.map_input import carry, cast_points, check_settings
 from skopt2.transport.sinkhorn import CERTIFICATE
 
 MAPS = ("entropic", "debiased")
@@ -268,7 +268,7 @@ class ReferenceTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstima
         _, target = cuda.resolve(self.device, X)
         with target.activate():
             R, b = convert((self.reference_, self.reference_weight_), target)
-            batch = asarray_like(move(X, target), R)
+            batch = cast_points(move(X, target), R, "X", "the fit")
             fit = MapFit(self._settings, batch, R, None, None if self._equal else b)
             one, found = fit.forward()
         error = max(found.marginal_error, fit.own_error)

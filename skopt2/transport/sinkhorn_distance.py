@@ -183,8 +183,13 @@ class SinkhornDistance(
         Raises
         ------
         ValueError
-            If a histogram is negative, zero or not finite, the ground cost does not fit
-            the number of features, or a parameter is out of range.
+            If a histogram is negative or not finite, the ground cost does not fit the
+            number of features, or a parameter is out of range.
+
+        Warns
+        -----
+        UserWarning
+            If a histogram is zero: it counts as one with equal masses in all bins.
         """
         reg = check_positive(self.reg, "reg", "normalize_cost sets its unit.")
         check_options("auto", self.tol, self.max_iter, None)
@@ -237,12 +242,14 @@ class SinkhornDistance(
         Raises
         ------
         ValueError
-            If a histogram is negative, zero or not finite, or has other features.
+            If a histogram is negative or not finite, or has other features.
 
         Warns
         -----
         ConvergenceWarning
             If a marginal error did not reach the tolerance.
+        UserWarning
+            If a histogram is zero: it counts as one with equal masses in all bins.
         """
         X = check_predict_input(
             self, X, accept_sparse=False, attribute="histograms_", method="transform"
@@ -320,7 +327,7 @@ class SinkhornDistance(
                 f"tol={self.tol:.0e}: the largest marginal error is {error.max():.1e}. "
                 "Increase max_iter or reg, or loosen tol.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return values
 

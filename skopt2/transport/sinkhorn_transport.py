@@ -11,7 +11,12 @@ from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.solvers.transport.cost import ground_cost
 from skopt2.transport.label_cost import check_labels
 from skopt2.transport.map_fit import MapFit
-from skopt2.transport.map_input import carry, check_settings, check_target
+from skopt2.transport.map_input import (
+    carry,
+    check_no_points,
+    check_settings,
+    check_target,
+)
 from skopt2.transport.sinkhorn import CERTIFICATE
 
 
@@ -68,7 +73,8 @@ class SinkhornTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstimat
     n_rounds : int, default=10
         Largest number of rounds of the penalty, each one problem.
     unlabelled : object, default=-1
-        Label of ``y`` and ``target_labels`` that means an unknown class.
+        Label of ``y`` and ``target_labels`` that means an unknown class. What is
+        missing, None or NaN, means that too.
     solver : {"auto", "sinkhorn", "newton"}, default="auto"
         As in :func:`skopt2.transport.sinkhorn`.
     tol : float, default=1e-6
@@ -143,10 +149,12 @@ class SinkhornTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstimat
     not the pipeline, to points of the target. A search slices metadata that has as many
     rows as ``X``; give the target another number of rows to keep it whole.
 
-    A label enters through the class around a point, which near a point of the fit is
-    that point's: so points of the fit and new points are mapped by the same formula.
-    With labels the matrix of all costs is held in memory; without, costs that exceed
-    the memory budget are computed when they are needed.
+    A label enters through the shares of the classes around a point, as far as ``reg``
+    reaches, so that points of the fit and new points are mapped by the same formula.
+    Where classes lie that close, the image of a point of the fit is a mean over theirs,
+    not that of its own row of the plan alone. With labels the matrix of all costs is
+    held in memory; without, costs that exceed the memory budget are computed when they
+    are needed.
 
     References
     ----------
@@ -256,6 +264,7 @@ class SinkhornTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstimat
         data = check_fit_input(
             self, X, None, sample_weight, accept_sparse=False, y_kind="none"
         )
+        check_no_points(y, target, data.X)
         same = target is None
         if same and not (target_labels is None and target_weight is None):
             raise ValueError(

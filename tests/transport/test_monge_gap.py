@@ -495,7 +495,7 @@ def test_bad_parameters_name_themselves(changes, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"target": np.ones((4, 2))}, "target must have the features of X"),
+        ({"target": np.ones((4, 2))}, "target: X has 2 features, but MongeGapMap is"),
         ({"target": np.full((4, 3), np.nan)}, "target contains NaN"),
         ({"target": np.ones(3)}, "Expected 2D array"),
         ({"target": np.ones((0, 3))}, "0 sample"),

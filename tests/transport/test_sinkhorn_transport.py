@@ -706,7 +706,7 @@ def test_parameters_out_of_range(clouds, options, message):
     ("data", "message"),
     [
         ({"target": np.ones((3, 5))}, "target: X has 5 features, but SinkhornTrans"),
-        ({"target": np.full((3, 2), np.nan)}, "target: Input X contains NaN"),
+        ({"target": np.full((3, 2), np.nan)}, "Input target contains NaN"),
         ({"target": np.ones(4)}, "target: Expected 2D array"),
         ({"target_labels": [0, 1]}, "target, which is None"),
         ({"target_weight": [0, 1]}, "target, which is None"),

@@ -207,9 +207,18 @@ class CallableCost(GroundCost):
         Raises
         ------
         ValueError
-            If the function returns another shape, NaN or an infinite cost.
+            If the function fails, returns another shape, NaN or an infinite cost.
         """
-        C = self.function(X, Y)
+        try:
+            C = self.function(X, Y)
+        except (TypeError, ValueError, IndexError) as error:
+            # Metrics of scikit-learn and SciPy take two points, and fail on blocks.
+            text = str(error).strip().rstrip(".")
+            raise ValueError(
+                f"metric failed on points of shape {tuple(X.shape)} and "
+                f"{tuple(Y.shape)}: {text}. It gets all points at once, and returns "
+                "the costs of all pairs, as scipy.spatial.distance.cdist does."
+            ) from error
         if namespace(X) is np:
             C = np.asarray(C)
         expected = (X.shape[0], Y.shape[0])
