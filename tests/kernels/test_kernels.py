@@ -56,7 +56,8 @@ KERNELS = [
 DTYPES = ["float64", "float32"]
 
 
-@pytest.fixture(params=KERNELS, ids=str)
+# Not str: the address of a function would differ between the workers of a run.
+@pytest.fixture(params=KERNELS, ids=lambda kernel: str(kernel).partition(" at 0x")[0])
 def kernel(request):
     return request.param
 
