@@ -177,6 +177,8 @@ class LabelCost:
             for codes in (source, target)
         )
         self.fixed = self.costs = take(self.pairs, self.cols, axis=1)
+        # Shares, plus DELTA, of the tangent of the group penalty.
+        self.tangent = None
         self.in_row, self.in_col = (
             asarray_like((codes[:, None] == every).astype(np.float64), like)
             for codes in (source, target)
@@ -207,10 +209,8 @@ class LabelCost:
 
     def tighten(self, q):
         """Make the tangent of the group penalty at shares q part of the costs."""
-        xp = namespace(q)
-        slope = (0.5 * self.eta) / xp.sqrt(q + DELTA)
-        none = xp.zeros_like(self.fixed[-1:, :])
-        self.costs = self.fixed + xp.concat([slope, none])
+        self.tangent = q + DELTA
+        self.costs = self.fixed + _slopes(self.tangent, self.eta)
 
     def penalty(self, q, b):
         """Return the group penalty at shares q."""
@@ -232,11 +232,17 @@ class LabelCost:
     def around_cols(self, points, mass, reg, metric):
         """Return the classes around the points of the columns."""
         penalties = take(self.pairs, self.rows, axis=1)
-        if self.eta == 0.0:
-            return Neighbourhood(points, mass, self.in_col, penalties, reg, metric)
-        near = (self.costs - self.fixed).T
         parts = (points, mass, self.in_col, penalties, reg, metric)
-        return Neighbourhood(*parts, near, self.rows)
+        if self.tangent is None:
+            return Neighbourhood(*parts)
+        return Neighbourhood(*parts, self.tangent.T, self.rows, self.eta)
+
+
+def _slopes(tangent, eta):
+    """Return eta h' at shares plus DELTA (K, m), and zeros for no known class."""
+    xp = namespace(tangent)
+    slopes = (0.5 * eta) / xp.sqrt(tangent)
+    return xp.concat([slopes, xp.zeros_like(slopes[:1, :])])
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,10 +266,14 @@ class Neighbourhood:
         Regularisation.
     metric : str or callable
         Ground cost.
-    near : array of shape (n, K + 1), default=None
-        Costs that vary within groups: at each point, by class of the anchor.
+    near : array of shape (n, K), default=None
+        Where costs vary within groups: shares of the classes in each point, plus DELTA.
+        Their mean around x is what the group penalty has its tangent at; the mean of
+        its slopes would change by far more than ``reg`` over a small part of the way.
     rows : array of shape (m,), default=None
         Class of each anchor.
+    eta : float, default=0.0
+        Weight of the group penalty.
     """
 
     points: Any
@@ -274,6 +284,7 @@ class Neighbourhood:
     metric: Any
     near: Any = None
     rows: Any = None
+    eta: float = 0.0
 
     def groups(self, x):
         """Yield for each group its share at points x, (k,), and its costs, (k, m).
@@ -293,5 +304,6 @@ class Neighbourhood:
             if self.near is not None:
                 safe = xp.where(weight > 0, weight, xp.ones_like(weight))
                 mean = (inside @ self.near) / safe[:, None]
-                costs = costs + take(mean, self.rows, axis=1)
+                mean = xp.where(weight[:, None] > 0, mean, xp.ones_like(mean))
+                costs = costs + take(_slopes(mean.T, self.eta).T, self.rows, axis=1)
             yield weight / total, costs
