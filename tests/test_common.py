@@ -7,7 +7,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skopt2 import kernel_machine, linear_model, transport
-from skopt2.kernel_machine import KernelThinning
+from skopt2.kernel_machine import (
+    KernelNewtonClassifier,
+    KernelNewtonRegressor,
+    KernelThinning,
+)
 from skopt2.kernels import Matern
 from skopt2.linear_model import (
     SparseClassifier,
@@ -29,6 +33,13 @@ from skopt2.transport import (
 # One estimator for each branch of fit; the empty dictionary of expected failures of
 # ``parametrize_with_checks`` is a promise of this package.
 CONFIGURATIONS = [
+    KernelNewtonClassifier(),
+    KernelNewtonClassifier(
+        "laplacian", "squared_hinge", fit_intercept=False, n_passes=2, max_dictionary=9
+    ),
+    KernelNewtonClassifier(loss="squared", clip=None, eta=0.5, device="cpu"),
+    KernelNewtonRegressor(),
+    KernelNewtonRegressor(Matern(2.5), clip=1e3, oversampling=0.5, shuffle=False),
     KernelThinning(),
     KernelThinning("laplacian", variant="plus", n_swaps=2, device="cpu"),
     KernelThinning(Matern(2.5, 2.0), 1, variant="power", n_swaps=0),
