@@ -1,0 +1,128 @@
+"""The spectral preconditioner of EigenPro, from a subsample.
+
+Problem: the gradient of least squares in the space of a kernel k is slow along small
+eigenvalues of the covariance operator T = (1/n) sum_i k(x_i, .) k(x_i, .)' because its
+large ones bound the step. Flatten the q largest:
+
+    P = I - sum_i (1 - (l_q / l_i)^0.95) f_i f_i',    i < q.
+
+Symbols: S a subsample of s rows; l_i, e_i (s,) eigenpairs of K_SS / s, largest first;
+f_i = sum_j e_ij k(x_j, .) / sqrt(s l_i) the eigenfunctions they estimate. With
+V = (e_1 .. e_q) / sqrt(s) and D = diag((1 - (l_q / l_i)^0.95) / l_i), a gradient
+sum_i g_i k(x_i, .) over a batch I changes by the coefficients
+
+    V D V' K_SI g    on S.
+
+What P leaves of the largest eigenvalue, l_1 (l_q / l_1)^0.95, and of the kernel's
+diagonal, b = max_x k(x, x) - sum_i (1 - (l_q / l_i)^0.95) f_i(x)^2, decide on the batch
+and the step of :mod:`skopt2.solvers.kernel.eigenpro`.
+
+Source: S. Ma and M. Belkin, Kernel machines that adapt to GPUs for effective large
+batch training, SysML 2019 (EigenPro 2), sections 3 and 4.
+"""
+
+import numpy as np
+import scipy.linalg
+
+from skopt2._core.array import asarray_like, namespace
+
+# How much of the ratio of eigenvalues is flattened.
+EXPONENT = 0.95
+# Rows from which the subsample is larger, and both sizes.
+MANY_ROWS, SUBSAMPLE, LARGE_SUBSAMPLE = 100_000, 2000, 12_000
+# Fewest eigenvalues that are flattened, and the most as a share of the subsample.
+FEWEST, SHARE = 5, 4
+
+
+class SpectralPreconditioner:
+    """Flatten the largest eigenvalues of a kernel.
+
+    Parameters
+    ----------
+    K : array of shape (s, s)
+        Kernel matrix of the subsample; overwritten.
+    n_components : int or None, default=None
+        q; None for as many as lie above 1 / s of the kernel's size, at most s / 4.
+
+    Attributes
+    ----------
+    n_components : int
+        q.
+    vectors : array of shape (s, q)
+        V.
+    damping : array of shape (q, 1)
+        Diagonal of D.
+    top : float
+        Largest eigenvalue that is left.
+    diagonal : float
+        Largest diagonal of the kernel that is left, measured on the subsample.
+    """
+
+    def __init__(self, K, n_components=None):
+        xp, s = namespace(K), int(K.shape[0])
+        before = xp.linalg.diagonal(K) + 0.0
+        size = float(xp.max(before)) or 1.0
+        most = max(1, min(s - 1, max(FEWEST, s // SHARE)))
+        if n_components is not None:
+            most = max(1, min(s - 1, n_components)) if s > 1 else 1
+        values, vectors = _largest_eigenpairs(K, min(s, most + 1))
+        values = np.maximum(values / s, np.finfo(values.dtype).tiny)
+        if n_components is None:
+            above = int(np.sum((size / values) ** EXPONENT < s)) - 1
+            most = min(most, max(FEWEST, above))
+        # One more eigenvalue is known than flattened: it is what they are flattened to.
+        floor, q = float(values[min(most, values.size - 1)]), most
+        values, vectors = values[:q], vectors[:, :q]
+        left = (floor / values) ** EXPONENT
+        self.n_components = q
+        self.vectors = vectors / s**0.5
+        self.damping = asarray_like(((1.0 - left) / values)[:, None], K)
+        self.top = float(values[0] * left[0])
+        gone = asarray_like((1.0 - left) * values * s, K)
+        after = before - xp.sum(vectors * vectors * gone, axis=1)
+        self.diagonal = max(float(xp.max(after)), self.top, 1e-3 * size)
+
+    def correct(self, H):
+        """Return V D V' H.
+
+        Parameters
+        ----------
+        H : array of shape (s, c)
+            K_SI g.
+
+        Returns
+        -------
+        coefficients : array of shape (s, c)
+            To add on S.
+        """
+        return self.vectors @ (self.damping * (self.vectors.T @ H))
+
+
+def subsample_size(n):
+    """Return the number of rows from which EigenPro learns the spectrum.
+
+    Parameters
+    ----------
+    n : int
+        All rows.
+
+    Returns
+    -------
+    s : int
+        2000, 12,000 for more than 100,000 rows, and not more than n.
+    """
+    return min(n, SUBSAMPLE if n < MANY_ROWS else LARGE_SUBSAMPLE)
+
+
+def _largest_eigenpairs(K, count):
+    """Return the largest eigenvalues on the host, and their vectors, in that order."""
+    xp, s = namespace(K), int(K.shape[0])
+    if xp is np:
+        values, vectors = scipy.linalg.eigh(
+            K, subset_by_index=[s - count, s - 1], overwrite_a=True, check_finite=False
+        )
+    else:
+        values, vectors = xp.linalg.eigh(K)
+        values, vectors = values[s - count :], vectors[:, s - count :]
+        values = asarray_like(values, np.zeros(1))
+    return values[::-1].astype(np.float64), xp.flip(vectors, axis=1)
