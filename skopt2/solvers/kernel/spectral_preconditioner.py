@@ -13,9 +13,12 @@ sum_i g_i k(x_i, .) over a batch I changes by the coefficients
 
     V D V' K_SI g    on S.
 
-What P leaves of the largest eigenvalue, l_1 (l_q / l_1)^0.95, and of the kernel's
-diagonal, b = max_x k(x, x) - sum_i (1 - (l_q / l_i)^0.95) f_i(x)^2, decide on the batch
-and the step of :mod:`skopt2.solvers.kernel.eigenpro`.
+What P leaves of the largest eigenvalue, l_1 (l_q / l_1)^0.95, and of the kernel,
+
+    k_P(x, z) = k(x, z) - k(x, S) V D V' k(S, z),
+
+decide on the batch and the step of :mod:`skopt2.solvers.kernel.eigenpro`. On S itself
+k_P is too small, since the eigenfunctions were fitted there: other rows measure it.
 
 Source: S. Ma and M. Belkin, Kernel machines that adapt to GPUs for effective large
 batch training, SysML 2019 (EigenPro 2), sections 3 and 4.
@@ -24,7 +27,7 @@ batch training, SysML 2019 (EigenPro 2), sections 3 and 4.
 import numpy as np
 import scipy.linalg
 
-from skopt2._core.array import asarray_like, namespace
+from skopt2._core.array import asarray_like, namespace, norm64
 
 # How much of the ratio of eigenvalues is flattened.
 EXPONENT = 0.95
@@ -32,6 +35,8 @@ EXPONENT = 0.95
 MANY_ROWS, SUBSAMPLE, LARGE_SUBSAMPLE = 100_000, 2000, 12_000
 # Fewest eigenvalues that are flattened, and the most as a share of the subsample.
 FEWEST, SHARE = 5, 4
+# Power iterations.
+POWER = 20
 
 
 class SpectralPreconditioner:
@@ -54,14 +59,13 @@ class SpectralPreconditioner:
         Diagonal of D.
     top : float
         Largest eigenvalue that is left.
-    diagonal : float
-        Largest diagonal of the kernel that is left, measured on the subsample.
+    size : float
+        Largest k(x, x) on the subsample.
     """
 
     def __init__(self, K, n_components=None):
         xp, s = namespace(K), int(K.shape[0])
-        before = xp.linalg.diagonal(K) + 0.0
-        size = float(xp.max(before)) or 1.0
+        self.size = size = float(xp.max(xp.linalg.diagonal(K))) or 1.0
         most = max(1, min(s - 1, max(FEWEST, s // SHARE)))
         if n_components is not None:
             most = max(1, min(s - 1, n_components)) if s > 1 else 1
@@ -78,9 +82,6 @@ class SpectralPreconditioner:
         self.vectors = vectors / s**0.5
         self.damping = asarray_like(((1.0 - left) / values)[:, None], K)
         self.top = float(values[0] * left[0])
-        gone = asarray_like((1.0 - left) * values * s, K)
-        after = before - xp.sum(vectors * vectors * gone, axis=1)
-        self.diagonal = max(float(xp.max(after)), self.top, 1e-3 * size)
 
     def correct(self, H):
         """Return V D V' H.
@@ -96,6 +97,51 @@ class SpectralPreconditioner:
             To add on S.
         """
         return self.vectors @ (self.damping * (self.vectors.T @ H))
+
+    def remaining_diagonal(self, diagonal, K):
+        """Return the largest k_P(x, x) of some rows.
+
+        Parameters
+        ----------
+        diagonal : array of shape (k, 1)
+            Their k(x, x).
+        K : array of shape (k, s)
+            Their kernel with the subsample.
+
+        Returns
+        -------
+        largest : float
+            At least a thousandth of the kernel's size, which rounding explains.
+        """
+        xp, C = namespace(K), K @ self.vectors
+        left = diagonal - (C * C) @ self.damping
+        return max(float(xp.max(left)), self.top, 1e-3 * self.size)
+
+    def remaining_eigenvalue(self, block, K):
+        """Return the largest eigenvalue of k_P on some rows, by power iteration.
+
+        Parameters
+        ----------
+        block : array of shape (k, k)
+            Kernel matrix of the rows.
+        K : array of shape (k, s)
+            Their kernel with the subsample.
+
+        Returns
+        -------
+        largest : float
+        """
+        C = K @ self.vectors
+        start = np.random.default_rng(0).standard_normal((int(K.shape[0]), 1))
+        v, value = asarray_like(start, K), 0.0
+        for _ in range(POWER):
+            length = norm64(v)
+            if length == 0.0:
+                break
+            v = v / length
+            v = block @ v - C @ (self.damping * (C.T @ v))
+            value = norm64(v)
+        return value
 
 
 def subsample_size(n):

@@ -1,0 +1,394 @@
+"""Block descent on the dual objective: the loop that SDD, EigenPro and SAP share.
+
+Problem: minimise 1/2 tr a'H a - tr a'Y over a (n, c), H = K + Lambda, as in
+:mod:`skopt2.solvers.kernel.system`. Symbols: I a block of rows, B = abs(I); z the point
+at which a rule wants the gradient; G = H_I z - Y_I (B, c) the gradient's block, the
+only thing for which rows of K are computed.
+
+One step is: the point of the rule, the gradient of the next block there, and the rule's
+own advance, which differs in the direction (G itself, a block solve, a spectral
+preconditioner) and in the momentum.
+
+Rows of -G, kept as they come, are an estimate of the residual that costs nothing. It is
+compared with the tolerance once an epoch; only where it passes does one further pass
+measure the residual itself, and the fit has converged only if that passes too. If the
+estimate grows tenfold, or is not finite, the step was too long: it is halved, momentum
+is dropped, and the iteration goes back to the best iterate so far.
+
+Source: J. A. Lin, S. Padhy, J. Antoran and others, Stochastic gradient descent for
+Gaussian processes done right, ICLR 2024, for the block gradient of the dual objective;
+the guard and the two-stage certificate are ours.
+"""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from skopt2._core.array import asarray_like, namespace, put, take
+from skopt2._core.result import Measure
+from skopt2.solvers.kernel.coefficients import Coefficients
+
+RESIDUAL = "relative residual"
+ESTIMATE = "estimated relative residual"
+# Growth of the residual from which the step is taken to be too long.
+GROWTH = 10.0
+# Restarts after which a shorter step is no remedy: K is not positive semidefinite.
+MOST_RESTARTS = 40
+# Entries of K between two measures at most, so that time limits are noticed.
+ENTRIES = 4e9
+# Epochs without a residual a tenth smaller, at the level that rounding explains, and
+# multiple of that level.
+IDLE, FLOOR = 8.0, 10.0
+# Epochs from which one more pass for the residual at the end is a small part.
+MANY = 10.0
+
+
+@dataclass
+class BlockState:
+    """Where block descent stands; the engine changes it in place.
+
+    Parameters
+    ----------
+    moving : dict of array
+        What the rule moves.
+    residual : array of shape (n, c)
+        Estimate of the residual, or the residual where ``exact``.
+    best, best_residual : array of shape (n, c)
+        Iterate with the smallest estimate, and its estimate.
+    estimate, best_estimate : float
+        Relative size of both.
+    t : int
+        Blocks taken.
+    n_epochs : float
+        Passes over K.
+    bias : float
+        Residual over estimate when both were known last, drawn towards 1.
+    idle_since, idle_level : float
+        Epoch and size of the last residual that was a tenth smaller.
+    n_restarts : int
+        Restarts of the guard.
+    answer : array of shape (n, c) or None
+        The iterate whose residual was measured, until the next step.
+    exact : bool
+        Whether ``residual`` is that of ``answer``.
+    """
+
+    moving: dict
+    residual: Any
+    best: Any
+    best_residual: Any
+    estimate: float
+    best_estimate: float
+    t: int = 0
+    n_epochs: float = 0.0
+    bias: float = 1.0
+    idle_since: float = 0.0
+    idle_level: float = math.inf
+    n_restarts: int = 0
+    answer: Any = None
+    exact: bool = False
+
+
+class BlockRule:
+    """What an algorithm adds to the engine: direction and momentum.
+
+    Attributes
+    ----------
+    name : str
+        Of the algorithm.
+    batch_size : int
+        Rows of a block.
+    step_size : float
+        Along the direction; the guard halves it.
+    jitter : float
+        What was added to diagonals, in the units of the kernel.
+    n_components : int or None
+        Rank of a preconditioner.
+    smoothing : float
+        Share of a new gradient in the residual estimate. The residual is affine, so
+        rows that are averaged as the iterates are estimate the residual of the average.
+    """
+
+    name = ""
+    batch_size = 1
+    step_size = 1.0
+    jitter = 0.0
+    n_components = None
+    smoothing = 1.0
+
+    def begin(self, a):
+        """Return the arrays that move, by name, for a start at a (n, c)."""
+        raise NotImplementedError
+
+    def point(self, moving):
+        """Return where the gradient of the next block is wanted, shape (n, c)."""
+        raise NotImplementedError
+
+    def advance(self, moving, index, G):
+        """Take a step for the gradient G (B, c) of the block ``index``."""
+        raise NotImplementedError
+
+    def iterate(self, moving):
+        """Return what would be the solution now, an array of its own."""
+        raise NotImplementedError
+
+    def extra_entries(self, size):
+        """Return the entries of K that a block of a size costs beside its rows."""
+        return 0
+
+    def slow_down(self):
+        """Halve the step."""
+        self.step_size *= 0.5
+
+
+class BlockDual:
+    """Solver for the iteration loop: blocks of a sampler, steps of a rule.
+
+    Parameters
+    ----------
+    system : KernelSystem
+        The problem.
+    rule : BlockRule
+        The algorithm.
+    sampler : BlockSampler
+        The blocks.
+    tol : float
+        Relative residual at which the loop will stop.
+    max_steps : int
+        Blocks after which the loop will stop.
+    """
+
+    def __init__(self, system, rule, sampler, *, tol, max_steps):
+        self.system, self.rule, self.sampler = system, rule, sampler
+        self.tol, self.max_steps = tol, max_steps
+
+    def start(self, a=None):
+        """Return the state at a point.
+
+        Parameters
+        ----------
+        a : array of shape (n, c) or None, default=None
+            In the units of the system; None for 0, whose residual needs no pass.
+
+        Returns
+        -------
+        state : BlockState
+        """
+        system, n_epochs = self.system, 0.0
+        if a is None:
+            a, R = system.zeros(), _copy(system.Y)
+        else:
+            R, n_epochs = system.residual(a), 1.0
+        value = system.relative(R)
+        return BlockState(
+            self.rule.begin(a), R, _copy(a), _copy(R), value, value, n_epochs=n_epochs
+        )
+
+    def step(self, state):
+        """Take the gradient of the next block, and the step of the rule.
+
+        Parameters
+        ----------
+        state : BlockState
+            Changed in place.
+
+        Returns
+        -------
+        state : BlockState
+        """
+        index = self.sampler.block(state.t)
+        # A step that is too long overflows before the guard looks; it will see it.
+        with np.errstate(over="ignore", invalid="ignore"):
+            G = self.system.gradient(index, self.rule.point(state.moving))
+            state.residual = self._refresh(state.residual, index, G)
+            self.rule.advance(state.moving, index, G)
+        state.t += 1
+        size, n = int(index.shape[0]), self.system.n
+        state.n_epochs += size / n + self.rule.extra_entries(size) / n**2
+        state.answer, state.exact = None, False
+        return state
+
+    def _refresh(self, residual, index, G):
+        """Return the residual estimate with the rows of a new gradient in it."""
+        share = self.rule.smoothing
+        if share == 1.0:
+            return put(residual, index, -G)
+        old = take(residual, index)
+        return put(residual, index, old - share * (old + G))
+
+    def interval(self, state):
+        """Return the number of blocks to the next measure: to the end of the epoch.
+
+        Parameters
+        ----------
+        state : BlockState
+            Present one.
+
+        Returns
+        -------
+        n_blocks : int
+            Fewer where an epoch takes long.
+        """
+        n_blocks = self.sampler.n_blocks
+        rest = n_blocks - state.t % n_blocks
+        return min(rest, max(1, int(ENTRIES * n_blocks / self.system.n**2)))
+
+    def certificate(self, state):
+        """Compare the residual estimate, and where it matters the residual, with tol.
+
+        Parameters
+        ----------
+        state : BlockState
+            Changed in place: the guard may send it back.
+
+        Returns
+        -------
+        measure : Measure
+            Not below the tolerance unless the residual itself is.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            estimate = self.system.relative(state.residual)
+        if not estimate <= GROWTH * state.best_estimate:
+            return self._restart(state)
+        state.estimate = estimate
+        iterate = self.rule.iterate(state.moving)
+        if estimate < state.best_estimate:
+            state.best, state.best_estimate = iterate, estimate
+            state.best_residual = _copy(state.residual)
+        state.bias = 1.0 + 0.9 * (state.bias - 1.0)
+        stalled = self._stands_still(state, iterate)
+        last = state.t >= self.max_steps and state.n_epochs >= MANY
+        if estimate * state.bias <= self.tol or stalled or last:
+            return self._measure(state, stalled)
+        return self._report(state, iterate, estimate)
+
+    def _measure(self, state, stalled):
+        """Measure the residual itself, by one more pass."""
+        before, answer = state.estimate, self.rule.iterate(state.moving)
+        state.residual = self.system.residual(answer)
+        state.answer, state.exact = answer, True
+        state.n_epochs += 1.0
+        value = state.estimate = self.system.relative(state.residual)
+        state.bias = max(1.0, value / before) if before > 0.0 else 1.0
+        return self._report(state, answer, value, stalled)
+
+    def _restart(self, state):
+        """Go back to the best iterate with half the step and no momentum."""
+        self.rule.slow_down()
+        state.n_restarts += 1
+        state.moving = self.rule.begin(state.best)
+        state.residual = _copy(state.best_residual)
+        state.estimate, state.bias = state.best_estimate, 1.0
+        hopeless = state.n_restarts >= MOST_RESTARTS
+        return self._report(state, state.best, state.estimate, hopeless)
+
+    def _stands_still(self, state, iterate):
+        """Return True if rounding explains why the residual no longer falls."""
+        if state.estimate < 0.9 * state.idle_level:
+            state.idle_level, state.idle_since = state.estimate, state.n_epochs
+            return False
+        if state.n_epochs - state.idle_since < IDLE:
+            return False
+        return state.idle_level <= FLOOR * self.system.rounding(iterate)
+
+    def _report(self, state, iterate, value, stalled=False):
+        if not state.exact:
+            # An estimate does not end the loop.
+            value = max(value, math.nextafter(self.tol, math.inf))
+        return Measure(
+            objective=self.system.objective(iterate, state.residual),
+            value=value,
+            extra={
+                "n_epochs": state.n_epochs,
+                "step_size": float(self.rule.step_size),
+                "n_restarts": state.n_restarts,
+            },
+            stalled=stalled,
+        )
+
+    def finalize(self, state):
+        """Return the coefficients of a state, in the units of the caller.
+
+        Parameters
+        ----------
+        state : BlockState
+            Any.
+
+        Returns
+        -------
+        coefficients : Coefficients
+        """
+        a = state.answer
+        if a is None:
+            a = self.rule.iterate(state.moving)
+        return Coefficients(
+            self.system.to_units(a),
+            self.rule.name,
+            float(state.n_epochs),
+            int(self.rule.batch_size),
+            float(self.rule.step_size),
+            self.rule.n_components,
+            int(state.n_restarts),
+            float(self.rule.jitter),
+            bool(state.exact),
+        )
+
+    def pack(self, state):
+        """Return a state as plain arrays and numbers, for a checkpoint.
+
+        Parameters
+        ----------
+        state : BlockState
+            Any.
+
+        Returns
+        -------
+        packed : dict
+        """
+        packed = {f"moving_{name}": value for name, value in state.moving.items()}
+        for field in fields(state):
+            if field.name not in ("moving", "answer"):
+                packed[field.name] = getattr(state, field.name)
+        packed["answer"] = state.answer
+        packed["rule_step_size"] = float(self.rule.step_size)
+        packed["rule_jitter"] = float(self.rule.jitter)
+        packed["seed"], packed["solver"] = int(self.sampler.seed), self.rule.name
+        packed["batch_size"] = int(self.rule.batch_size)
+        return packed
+
+    def unpack(self, packed):
+        """Return the state of what :meth:`pack` returned.
+
+        Parameters
+        ----------
+        packed : dict
+            Of a solver for the same problem, seed and batch size.
+
+        Returns
+        -------
+        state : BlockState
+        """
+
+        def placed(value):
+            return asarray_like(value, self.system.Y) if is_array(value) else value
+
+        def is_array(value):
+            return hasattr(value, "shape") and len(value.shape) > 0
+
+        self.rule.step_size = float(packed["rule_step_size"])
+        self.rule.jitter = float(packed["rule_jitter"])
+        moving = {
+            name.removeprefix("moving_"): placed(value)
+            for name, value in packed.items()
+            if name.startswith("moving_")
+        }
+        names = {field.name for field in fields(BlockState)} - {"moving"}
+        rest = {name: placed(packed[name]) for name in names}
+        return BlockState(moving, **rest)
+
+
+def _copy(x):
+    """Return an array that the engine may change."""
+    return namespace(x).asarray(x, copy=True)
