@@ -39,6 +39,7 @@ CONFIGURATIONS = [
     ),
     KernelNewtonClassifier(loss="squared", clip=None, eta=0.5, device="cpu"),
     KernelNewtonRegressor(),
+    KernelNewtonRegressor(restart=True, oversampling=0.2),
     KernelNewtonRegressor(Matern(2.5), clip=1e3, oversampling=0.5, shuffle=False),
     KernelThinning(),
     KernelThinning("laplacian", variant="plus", n_swaps=2, device="cpu"),

@@ -166,6 +166,12 @@ class KernelNewtonClassifier(ClassifierMixin, KernelNewton):
         self.random_state = random_state
         self.device = device
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # What is left is learnt from the rows since the last that joined.
+        tags.classifier_tags.poor_score = bool(self.restart)
+        return tags
+
     def fit(self, X, y):
         """Learn from all rows, in ``n_passes`` passes.
 

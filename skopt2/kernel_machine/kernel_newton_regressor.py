@@ -160,6 +160,8 @@ class KernelNewtonRegressor(RegressorMixin, KernelNewton):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        # What is left is learnt from the rows since the last that joined.
+        tags.regressor_tags.poor_score = bool(self.restart)
         return tags
 
     def fit(self, X, y):
