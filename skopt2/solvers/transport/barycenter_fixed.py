@@ -178,6 +178,9 @@ class FixedSupport:
 
     def step(self, state):
         """Take one step, accelerated unless the last ones failed."""
+        if state.best is None:
+            # Accelerated steps that overshoot need something to return to.
+            self._watch(state)
         image = self._image(state)
         eps = self.levels[state.level]
         with np.errstate(all="ignore"):

@@ -218,3 +218,15 @@ def test_a_failed_acceleration_is_undone(rng):
     errors = result.history.as_dict()["certificate"]
     assert result.certificate.holds
     assert np.isfinite(errors).all()
+
+
+@pytest.mark.parametrize("places", [(50, 52), (10, 11), (3, 90)])
+def test_first_steps_that_overshoot_are_undone(places):
+    # Masses of one bin, where the acceleration fails before anything is measured.
+    B = np.zeros((2, 105))
+    B[[0, 1], places] = 1.0
+    _, result = run(B, line(105), 0.5, w=np.full(2, 0.5), debiased=True, tol=1e-6)
+    assert result.certificate.holds
+    p = result.solution.p
+    assert p @ np.arange(105) == pytest.approx(np.mean(places), abs=1e-6)
+    assert p[[sum(places) // 2, -(-sum(places) // 2)]].sum() > 0.4
