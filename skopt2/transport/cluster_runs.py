@@ -64,7 +64,7 @@ def run_clusters(problem, estimator, monitor=None, resume=None):
     ValueError
         If ``init`` holds no fitting histograms.
     """
-    over = _sharing(estimator.n_jobs)
+    over = partial(_over, estimator.n_jobs)
     solver = Lloyd(problem, problem.sample.w, tol=estimator.tol, over=over)
     state = None
     if resume is None or "state" not in resume:
@@ -81,17 +81,13 @@ def run_clusters(problem, estimator, monitor=None, resume=None):
     )
 
 
-def _sharing(n_jobs):
-    """Return a function that applies a function to all runs, in parallel."""
-
-    def over(function, runs):
-        if len(runs) <= 1:
-            return [function(run) for run in runs]
-        return Parallel(n_jobs=n_jobs, prefer="threads")(
-            delayed(function)(run) for run in runs
-        )
-
-    return over
+def _over(n_jobs, function, runs):
+    """Return what a function returns for every run."""
+    if len(runs) <= 1:
+        return [function(run) for run in runs]
+    return Parallel(n_jobs=n_jobs, prefer="threads")(
+        delayed(function)(run) for run in runs
+    )
 
 
 def _centres(problem, estimator, over):

@@ -226,7 +226,7 @@ class HistogramDistances:
         -------
         found : Assignment
         """
-        P = _without_traces(P)
+        P = without_traces(P)
         itself = self._solve(P, None)
         halves = 0.5 * (own[:, None] + itself.objective)
         m, k = halves.shape
@@ -302,7 +302,7 @@ def distances_of(estimator, X, centres, geometry, tol, max_iter=None):
     _, target = cuda.resolve(estimator.device, X)
     with target.activate():
         geometry, P = convert((geometry, centres), target)
-        A = normalise(move(X, target), type(estimator).__name__)
+        A = without_traces(normalise(move(X, target), type(estimator).__name__))
         limit = MAX_ITER if max_iter is None else max_iter
         D, error = HistogramDistances(geometry, tol, limit).to_centres(A, P)
     if not error <= tol:
@@ -316,10 +316,19 @@ def distances_of(estimator, X, centres, geometry, tol, max_iter=None):
     return D
 
 
-def _without_traces(P):
+def without_traces(P):
     """Return histograms without masses that rounding swallows, down to 1e-300.
 
     Their potentials would leave the range in which problems are scaled together.
+
+    Parameters
+    ----------
+    P : array of shape (m, n_bins)
+        Histograms with sums of one.
+
+    Returns
+    -------
+    P : array of shape (m, n_bins)
     """
     xp = namespace(P)
     lowest = float(xp.finfo(P.dtype).eps) ** 2

@@ -10,7 +10,11 @@ from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.validation import check_fit_input, check_predict_input, check_weights
 from skopt2.transport.cluster_problem import ClusterProblem
 from skopt2.transport.cluster_runs import CERTIFICATE, check_clustering, run_clusters
-from skopt2.transport.histogram_geometry import describe_cost, distances_of
+from skopt2.transport.histogram_geometry import (
+    describe_cost,
+    distances_of,
+    without_traces,
+)
 from skopt2.transport.histogram_sample import HistogramSample, total_weight
 from skopt2.transport.histograms import normalise
 
@@ -364,7 +368,7 @@ class WassersteinKMeans(
                 "n_clusters."
             )
         geometry, scale = describe_cost(self, data.X, data.target)
-        A = normalise(data.X, name)
+        A = without_traces(normalise(data.X, name))
         sample = HistogramSample.of(A, data.sample_weight)
         tol = self.marginal_tol
         return ClusterProblem(sample, geometry, data.target, tol), scale

@@ -32,6 +32,9 @@ import numpy as np
 from skopt2._core.array import asarray_like, device_of, namespace, put, take
 from skopt2._core.result import Measure
 
+# Inertias that differ relatively by less are equal, but for what they were solved to.
+EQUAL = 1e-8
+
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
@@ -130,8 +133,9 @@ class Lloyd:
         return Measure(best.inertia, change, extra=extra)
 
     def finalize(self, state):
-        """Return the clusters of the best run."""
-        return self._best(state)
+        """Return the clusters of the best run, the first of those that are equal."""
+        worst = self._best(state).inertia * (1.0 + EQUAL)
+        return next(run for run in state if run.inertia <= worst)
 
     def pack(self, state):
         """Return the state as arrays and numbers."""
