@@ -142,6 +142,13 @@ class CuPyProvider:
         half = solve_triangular(factor, rhs, lower=True)
         return solve_triangular(factor, half, lower=True, trans="T")
 
+    def solve_triangular(self, factor, rhs, transposed=False):
+        """Return the solution for a lower factor of shape (n, n), or its transpose."""
+        from cupyx.scipy.linalg import solve_triangular
+
+        trans = "T" if transposed else "N"
+        return solve_triangular(factor, rhs, lower=True, trans=trans)
+
     def generator(self, seed, index):
         """Return a random generator of a device."""
         import cupy

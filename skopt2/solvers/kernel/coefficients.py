@@ -21,7 +21,7 @@ class Coefficients:
     step_size : float or None
         Last step along the direction of a block; a restart halves it.
     n_components : int or None
-        Rank of the preconditioner.
+        Rank of the preconditioner, or of K where it had no Cholesky factor.
     n_restarts : int
         How often the residual grew so much that the solver went back.
     jitter : float

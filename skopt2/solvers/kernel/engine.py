@@ -11,9 +11,12 @@ preconditioner) and in the momentum.
 
 Rows of -G, kept as they come, are an estimate of the residual that costs nothing. It is
 compared with the tolerance once an epoch; only where it passes does one further pass
-measure the residual itself, and the fit has converged only if that passes too. If the
-estimate grows tenfold, or is not finite, the step was too long: it is halved, momentum
-is dropped, and the iteration goes back to the best iterate so far.
+measure the residual itself, and the fit has converged only if that passes too.
+
+If the estimate is not finite, or ten times a reference, the step was too long: it is
+halved, momentum is dropped, and the iteration goes back to the best iterate so far. The
+reference follows the estimate down, by three tenths an epoch at the most, since
+momentum lets a residual swing through small values; it never follows it up.
 
 Source: J. A. Lin, S. Padhy, J. Antoran and others, Stochastic gradient descent for
 Gaussian processes done right, ICLR 2024, for the block gradient of the dual objective;
@@ -34,6 +37,8 @@ RESIDUAL = "relative residual"
 ESTIMATE = "estimated relative residual"
 # Growth of the residual from which the step is taken to be too long.
 GROWTH = 10.0
+# How much of what the residual is compared with stays from one epoch to the next.
+DECAY = 0.7
 # Restarts after which a shorter step is no remedy: K is not positive semidefinite.
 MOST_RESTARTS = 40
 # Entries of K between two measures at most, so that time limits are noticed.
@@ -59,10 +64,12 @@ class BlockState:
         Iterate with the smallest estimate, and its estimate.
     estimate, best_estimate : float
         Relative size of both.
-    t : int
-        Blocks taken.
+    t, measured : int
+        Blocks taken, now and at the last measure.
     n_epochs : float
         Passes over K.
+    reference : float
+        What the estimate is compared with by the guard.
     bias : float
         Residual over estimate when both were known last, drawn towards 1.
     idle_since, idle_level : float
@@ -81,7 +88,9 @@ class BlockState:
     best_residual: Any
     estimate: float
     best_estimate: float
+    reference: float
     t: int = 0
+    measured: int = 0
     n_epochs: float = 0.0
     bias: float = 1.0
     idle_since: float = 0.0
@@ -182,8 +191,9 @@ class BlockDual:
         else:
             R, n_epochs = system.residual(a), 1.0
         value = system.relative(R)
+        moving = self.rule.begin(a)
         return BlockState(
-            self.rule.begin(a), R, _copy(a), _copy(R), value, value, n_epochs=n_epochs
+            moving, R, _copy(a), _copy(R), value, value, value, n_epochs=n_epochs
         )
 
     def step(self, state):
@@ -248,16 +258,20 @@ class BlockDual:
         measure : Measure
             Not below the tolerance unless the residual itself is.
         """
+        epochs = (state.t - state.measured) / self.sampler.n_blocks
+        state.measured = state.t
         with np.errstate(over="ignore", invalid="ignore"):
             estimate = self.system.relative(state.residual)
-        if not estimate <= GROWTH * state.best_estimate:
+        if not estimate <= GROWTH * state.reference:
             return self._restart(state)
         state.estimate = estimate
+        lowest = DECAY**epochs * state.reference
+        state.reference = max(min(state.reference, estimate), lowest)
         iterate = self.rule.iterate(state.moving)
         if estimate < state.best_estimate:
             state.best, state.best_estimate = iterate, estimate
             state.best_residual = _copy(state.residual)
-        state.bias = 1.0 + 0.9 * (state.bias - 1.0)
+        state.bias = 1.0 + 0.9**epochs * (state.bias - 1.0)
         stalled = self._stands_still(state, iterate)
         last = state.t >= self.max_steps and state.n_epochs >= MANY
         if estimate * state.bias <= self.tol or stalled or last:
@@ -356,6 +370,7 @@ class BlockDual:
         packed["rule_jitter"] = float(self.rule.jitter)
         packed["seed"], packed["solver"] = int(self.sampler.seed), self.rule.name
         packed["batch_size"] = int(self.rule.batch_size)
+        packed["rank"] = self.rule.n_components
         return packed
 
     def unpack(self, packed):
@@ -372,10 +387,10 @@ class BlockDual:
         """
 
         def placed(value):
-            return asarray_like(value, self.system.Y) if is_array(value) else value
-
-        def is_array(value):
-            return hasattr(value, "shape") and len(value.shape) > 0
+            if getattr(value, "ndim", 0) == 0:
+                return value
+            # The state changes in place, the checkpoint must not.
+            return _copy(asarray_like(value, self.system.Y))
 
         self.rule.step_size = float(packed["rule_step_size"])
         self.rule.jitter = float(packed["rule_jitter"])

@@ -1,0 +1,189 @@
+"""The one entry to the solvers of kernel systems.
+
+Problem: (K + Lambda) a = Y (:mod:`skopt2.solvers.kernel.system`), for kernel ridge
+regression and for Gaussian processes: Lambda = alpha I, or alpha / w_i for a row of
+weight w_i, or the noise variances.
+"""
+
+import time
+from dataclasses import replace
+from numbers import Integral, Real
+
+from skopt2._core.iterate import iterate
+from skopt2._core.random import seed_sequence
+from skopt2.solvers.kernel.block_sampler import BlockSampler
+from skopt2.solvers.kernel.choice import choose
+from skopt2.solvers.kernel.cholesky import factorise, single_is_enough
+from skopt2.solvers.kernel.conjugate_gradient import ConjugateGradient
+from skopt2.solvers.kernel.dual_descent import DualDescent
+from skopt2.solvers.kernel.eigenpro import EigenPro
+from skopt2.solvers.kernel.engine import ESTIMATE, RESIDUAL, BlockDual
+from skopt2.solvers.kernel.low_rank import LowRankPreconditioner
+from skopt2.solvers.kernel.sketch_project import SketchProject
+from skopt2.solvers.kernel.system import KernelSystem
+
+SOLVERS = ("auto", "cholesky", "sap", "sdd", "eigenpro", "cg")
+# Refinements of a direct solution; more than a few mean that rounding has won.
+REFINEMENTS = 20
+
+
+def solve_kernel_system(
+    operator,
+    Y,
+    lam,
+    *,
+    solver="auto",
+    tol=1e-3,
+    max_epochs=100,
+    start=None,
+    rng=None,
+    batch_size=None,
+    step_size=None,
+    n_components=None,
+    monitor=None,
+    time_limit=None,
+    resume=None,
+):
+    """Solve (K + Lambda) a = Y.
+
+    Parameters
+    ----------
+    operator : KernelOperator
+        Symmetric, of shape (n, n).
+    Y : array of shape (n, c)
+        Targets in the units of the caller, beside the operator. All columns share every
+        pass over K.
+    lam : float or array of shape (n,)
+        Diagonal of Lambda, not negative. Rows of weight 0 have no finite one: drop
+        them.
+    solver : {"auto", "cholesky", "sap", "sdd", "eigenpro", "cg"}, default="auto"
+        Algorithm; "auto" is "cholesky" where its factor fits the memory budget and is
+        predicted to be faster, else "sap".
+    tol : float, default=1e-3
+        Tolerance of the residual, relative to Y, in every column.
+    max_epochs : float, default=100
+        Passes over K after which to stop.
+    start : array of shape (n, c) or None, default=None
+        Coefficients to start from; ignored by a direct solution. Costs one pass.
+    rng : None, int, Generator, RandomState or SeedSequence, default=None
+        Of blocks, subsamples and pivots.
+    batch_size : int or None, default=None
+        Rows of a block; None for the default of the algorithm.
+    step_size : float or None, default=None
+        Step of "sdd" and "eigenpro"; None for the largest safe one.
+    n_components : int or None, default=None
+        Rank of the preconditioner of "eigenpro" and "cg", and of Nystrom approximations
+        of the blocks of "sap"; None for the default of the algorithm.
+    monitor : object or None, default=None
+        As for :func:`skopt2._core.iterate.iterate`.
+    time_limit : float or None, default=None
+        Seconds after which to stop. Preparations count; a factorisation is not
+        interrupted.
+    resume : dict or None, default=None
+        ``state``, ``n_iter`` and ``history`` of a checkpoint. Algorithm, seed, block
+        size and rank are its own.
+
+    Returns
+    -------
+    result : Result
+        Its solution is a :class:`~skopt2.solvers.kernel.coefficients.Coefficients`, its
+        ``n_iter`` counts blocks, or passes of a direct or conjugate gradient solution.
+        The certificate is the largest relative residual of a column; its name says if
+        it is only an estimate, which ends a fit at a limit, and never as converged.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range, or K is not positive semidefinite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skopt2.kernels import Gaussian, KernelOperator
+    >>> from skopt2.solvers.kernel.solve import solve_kernel_system
+    >>> K = KernelOperator(Gaussian(), np.array([[0.0], [9.0]]))
+    >>> result = solve_kernel_system(K, np.array([[2.0], [4.0]]), 1.0)
+    >>> result.solution.a.round(6).tolist()
+    [[1.0], [2.0]]
+    """
+    began = time.perf_counter()
+    state = (resume or {}).get("state")
+    options = {"batch_size": batch_size, "step_size": step_size, "rank": n_components}
+    if state is not None:
+        solver, seed = state["solver"], int(state["seed"])
+        options |= {name: state[name] for name in ("batch_size", "rank")}
+    else:
+        seed = int(seed_sequence(rng).generate_state(1)[0])
+    _check(solver, tol, max_epochs, options)
+    system = KernelSystem(operator, Y, lam)
+    single = system.Y.dtype == system.xp.float64 and single_is_enough(system)
+    if solver == "auto":
+        solver = choose(system, tol=tol, single=single)
+    engine, interval, max_iter = _build(
+        solver, system, tol=tol, max_epochs=max_epochs, seed=seed, **options
+    )
+    if state is not None:
+        first = engine.unpack(state)
+        resume = {key: value for key, value in resume.items() if key != "state"}
+    elif start is None or solver == "cholesky":
+        first = engine.start()
+    else:
+        first = engine.start(system.from_units(start))
+    if time_limit is not None:
+        time_limit -= time.perf_counter() - began
+    result = iterate(
+        engine,
+        first,
+        tol=tol,
+        max_iter=max_iter,
+        check_every=interval,
+        time_limit=time_limit,
+        monitor=monitor,
+        name=RESIDUAL,
+        resume=resume,
+    )
+    if result.solution.exact:
+        return result
+    return replace(result, certificate=replace(result.certificate, name=ESTIMATE))
+
+
+def _build(solver, system, *, tol, max_epochs, seed, batch_size, step_size, rank):
+    """Return the solver of the loop, its interval of measures, and its step limit."""
+    if solver == "cholesky":
+        engine = ConjugateGradient(system, factorise(system), tol=tol, seed=seed)
+        return engine, 1, min(REFINEMENTS, max(1, round(max_epochs)))
+    if solver == "cg":
+        made = LowRankPreconditioner(system, rank, seed)
+        spent = made.n_components / system.n
+        engine = ConjugateGradient(system, made, tol=tol, seed=seed, spent=spent)
+        return engine, 1, max(1, round(max_epochs))
+    if solver == "sap":
+        rule = SketchProject(system, batch_size, rank, seed)
+    elif solver == "sdd":
+        rule = DualDescent(system, batch_size, step_size, seed)
+    else:
+        rule = EigenPro(system, batch_size, rank, step_size, seed)
+    sampler = BlockSampler(system.n, rule.batch_size, seed, system.Y)
+    max_steps = max(1, round(max_epochs * sampler.n_blocks))
+    engine = BlockDual(system, rule, sampler, tol=tol, max_steps=max_steps)
+    return engine, engine.interval, max_steps
+
+
+def _check(solver, tol, max_epochs, options):
+    """Raise ValueError for a parameter out of range."""
+    if solver not in SOLVERS:
+        raise ValueError(f"solver must be one of {SOLVERS}; got {solver!r}.")
+    if not (isinstance(tol, Real) and tol >= 0):
+        raise ValueError(f"tol must be a number that is not negative; got {tol!r}.")
+    if not (isinstance(max_epochs, Real) and max_epochs > 0):
+        raise ValueError(f"max_epochs must be positive; got {max_epochs!r}.")
+    for name in ("batch_size", "rank"):
+        value = options[name]
+        if value is not None and not (isinstance(value, Integral) and value > 0):
+            name = "n_components" if name == "rank" else name
+            raise ValueError(
+                f"{name} must be a positive whole number or None; got {value!r}."
+            )
+    step = options["step_size"]
+    if step is not None and not (isinstance(step, Real) and step > 0):
+        raise ValueError(f"step_size must be positive or None; got {step!r}.")
