@@ -19,7 +19,6 @@ from skopt2._core.array import (
     accumulation_dtype,
     all_finite,
     asarray_like,
-    device_of,
     namespace,
     take,
     to_numpy,
@@ -90,7 +89,7 @@ class CenterChunk:
         weight = None if self.weight is None else take(self.weight, index)
         return take(self.Y, index), weight
 
-    def gradient(self, index, a, offset=None, unit=1.0):
+    def gradient(self, index, a, offset=None, unit=1.0, moment=False):
         """Return the part of a block in half the gradient of the loss.
 
         Parameters
@@ -103,13 +102,15 @@ class CenterChunk:
             Added to the values of the model.
         unit : float, default=1.0
             The weights are divided by it.
+        moment : bool, default=False
+            Whether c more columns of H are wanted, K_I'(w_I Y_I).
 
         Returns
         -------
-        H : array of shape (p, c)
+        H : array of shape (p, c) or (p, 2 c)
             K_I'R_I.
         R : array of shape (k, c)
-            R_I, weighted.
+            R_I.
         loss : array of shape ()
             Sum of w_i abs(y_i - f(x_i))^2 over the block, not divided.
         """
@@ -118,13 +119,15 @@ class CenterChunk:
 
         def residual(G):
             R = G - Y if offset is None else G - Y + offset
-            square = R * R
-            found["R"] = R if weight is None else R * weight
-            if unit != 1.0:
-                found["R"] = found["R"] / unit
-            square = square if weight is None else square * weight
-            found["loss"] = xp.sum(square, dtype=self._wide)
+            found["loss"] = xp.sum(scaled(R) * R, dtype=self._wide) * unit
+            found["R"] = scaled(R)
+            if moment:
+                return xp.concat([found["R"], scaled(Y)], axis=1)
             return found["R"]
+
+        def scaled(R):
+            R = R if weight is None else R * weight
+            return R if unit == 1.0 else R / unit
 
         _, H = self.operator.rows_and_adjoint(index, a, residual)
         return H, found["R"], found["loss"]
@@ -246,47 +249,31 @@ class CenterData:
                 value += alpha * float(xp.sum(ridge * xp.astype(a, wide, copy=False)))
         return g, value
 
-    def products(self, V):
-        """Return sum_I K_I'(w_I K_I V) and B = sum_I K_I'(w_I Y_I), by one pass.
+    def multiply(self, V):
+        """Return sum_I K_I'(w_I K_I V), by one pass.
 
         Parameters
         ----------
-        V : array of shape (p, k) or None
-            Vectors; None for B alone.
+        V : array of shape (p, k)
+            Vectors.
 
         Returns
         -------
-        product : array of shape (p, k) or None
-            In float64.
-        B : array of shape (p, c)
+        product : array of shape (p, k)
             In float64.
         """
         xp, wide = namespace(self.Z), accumulation_dtype(self.Z)
-        p, device = int(self.Z.shape[0]), device_of(self.Z)
-        k = 0 if V is None else int(V.shape[1])
-        total = xp.zeros(
-            (p, k + self.c), dtype=wide, **({} if xp is np else {"device": device})
-        )
+        total = xp.zeros_like(V, dtype=wide)
         for chunk in self.chunks():
             for index in chunk.slices():
-                Y, weight = chunk.targets(index)
+                _, weight = chunk.targets(index)
 
-                def both(G, Y=Y, weight=weight):
-                    R = Y if G is None else xp.concat([G, Y], axis=1)
-                    return R if weight is None else R * weight
+                def weighted(G, weight=weight):
+                    return G if weight is None else G * weight
 
-                if V is None:
-                    H = _adjoint(chunk, index, both(None))
-                else:
-                    _, H = chunk.operator.rows_and_adjoint(index, V, both)
+                _, H = chunk.operator.rows_and_adjoint(index, V, weighted)
                 total += xp.astype(H, wide, copy=False)
-        return (None if V is None else total[:, :k]), total[:, k:]
-
-
-def _adjoint(chunk, index, R):
-    """Return K_I'R."""
-    block = chunk.operator.block(index, slice(0, chunk.operator.shape[1]))
-    return namespace(block).matrix_transpose(block) @ R
+        return total
 
 
 def check_targets(Y, X):

@@ -222,6 +222,23 @@ class CenterLeastSquares:
             self._coefficients(b), max(value, 0.0), self._relative(R), jitter
         )
 
+    def gradient_norm(self, g):
+        """Return the norm of a gradient relative to that at a = 0.
+
+        Parameters
+        ----------
+        g : array of shape (p, c)
+            Half the gradient with respect to a, for example from another pass.
+
+        Returns
+        -------
+        value : float
+            Norm of the function in the span of the centres with the values g there,
+            the largest of all targets.
+        """
+        g = take(g, self._index)
+        return self._relative(self.factor.whiten(g))
+
     def _coefficients(self, b):
         """Return a, with zeros for the centres that are left out."""
         xp, Z = namespace(self.Z), self.Z
