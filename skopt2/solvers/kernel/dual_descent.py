@@ -20,7 +20,7 @@ and the block size are ours.
 """
 
 from skopt2._core.array import put, take
-from skopt2.solvers.kernel.engine import BlockRule
+from skopt2.solvers.kernel.block_rule import BlockRule
 from skopt2.solvers.kernel.step_size import (
     largest_eigenvalue,
     momentum_step,

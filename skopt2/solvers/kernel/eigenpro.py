@@ -27,7 +27,7 @@ ours.
 import numpy as np
 
 from skopt2._core.array import asarray_like, put, take
-from skopt2.solvers.kernel.engine import BlockRule
+from skopt2.solvers.kernel.block_rule import BlockRule
 from skopt2.solvers.kernel.spectral_preconditioner import (
     SpectralPreconditioner,
     subsample_size,

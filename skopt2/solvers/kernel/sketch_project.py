@@ -26,8 +26,8 @@ blocks exactly is cheaper until b^2 reaches a few hundred n; the choice of mu is
 import math
 
 from skopt2._core.array import put, take
+from skopt2.solvers.kernel.block_rule import BlockRule
 from skopt2.solvers.kernel.block_solve import ExactBlock, NystromBlock
-from skopt2.solvers.kernel.engine import BlockRule
 
 # Smallest mu nu, which is the part of the error that an epoch removes at the least.
 LEAST_RATE = 0.2
