@@ -8,6 +8,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skopt2 import kernel_machine, linear_model, transport
 from skopt2.kernel_machine import (
+    EigenProClassifier,
+    EigenProRegressor,
     KernelNewtonClassifier,
     KernelNewtonRegressor,
     KernelThinning,
@@ -77,6 +79,13 @@ CONFIGURATIONS = [
     SparseClassifierCV(alphas=4, eps=0.01, cv=3, tol=1e-10),
     SparseClassifierCV("multinomial", alphas=4, criterion="ebic", tol=1e-10),
     SparseClassifierCV("squared_hinge", alphas=4, cv=3, scoring="accuracy", tol=1e-10),
+    EigenProRegressor(tol=1e-10),
+    EigenProRegressor("gaussian", solver="sap", tol=1e-12, max_iter=1000),
+    EigenProRegressor(solver="eigenpro", tol=1e-12, max_iter=5000, device="cpu"),
+    EigenProRegressor(centers=20, center_selection="kmeans++", warm_start=True),
+    EigenProClassifier(tol=1e-10),
+    EigenProClassifier("matern", solver="cg", tol=1e-12, max_iter=1000),
+    EigenProClassifier(centers=20, alpha=0.1),
     MongeGapMap(),
     ReferenceTransport(),
     ReferenceTransport(map="entropic", n_reference=10, device="cpu"),

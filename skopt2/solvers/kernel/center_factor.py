@@ -52,7 +52,11 @@ class TriangularFactor:
 
     def __init__(self, factor, jitter=0.0):
         self._factor, self.jitter, self.dtype = factor, jitter, factor.dtype
-        self.xp = namespace(factor)
+
+    @property
+    def xp(self):
+        """Namespace of the factor; a module, which a pickle could not hold."""
+        return namespace(self._factor)
 
     def whiten(self, B):
         """Return L^-1 B.

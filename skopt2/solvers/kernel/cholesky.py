@@ -25,6 +25,8 @@ from skopt2.solvers.kernel.system import add_to_diagonal
 CHUNK = 2**25
 # Rows up to which a matrix without a factor is diagonalised.
 SMALL = 2000
+# Rows from which a factor in float32 saves time.
+FEW = 1000
 # Jitters to try, in units of n eps times the size of the kernel.
 LADDER = (0.01, 0.1, 1.0, 10.0)
 # Regularisation, in units of eps sqrt(n) times the size of the kernel, from which a
@@ -208,7 +210,8 @@ def single_is_enough(system):
     """Return True if a factor in float32 is a good preconditioner for float64.
 
     Independent rounding errors of the entries change the eigenvalues by about eps
-    sqrt(n) times the size of the kernel.
+    sqrt(n) times the size of the kernel. A small system is worth a factor in float64,
+    which costs next to nothing and solves it to rounding at once.
 
     Parameters
     ----------
@@ -219,6 +222,8 @@ def single_is_enough(system):
     -------
     enough : bool
     """
+    if system.n < FEW:
+        return False
     xp = system.xp
     noise = float(xp.finfo(xp.float32).eps) * system.n**0.5 * system.scale
     return float(xp.min(system.lam)) >= SAFE * noise

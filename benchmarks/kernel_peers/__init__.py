@@ -1,0 +1,1 @@
+"""One adapter a library for the kernel benchmark."""
