@@ -29,6 +29,7 @@ from skopt2._core.array import (
 WIDE = 8192
 # Ratio of the steps of the ladder, and their number.
 RATIO, STEPS = 10.0, 14
+_NOT_SEMIDEFINITE = "is not positive semidefinite: use another kernel."
 
 
 class TriangularFactor:
@@ -188,8 +189,7 @@ def factor_centers(operator, wide=None, eps=None):
         return jittered_factor(matrix, eps)
     except np.linalg.LinAlgError as error:
         raise ValueError(
-            f"The kernel matrix of the centres cannot be factored: {error} The kernel "
-            "is not positive semidefinite; use another kernel."
+            f"The kernel matrix of the centres {_NOT_SEMIDEFINITE} {error}"
         ) from None
 
 
@@ -210,6 +210,11 @@ def factor_pivots(operator, eps):
     factor : TriangularFactor
         Of their kernel matrix; no jitter.
 
+    Raises
+    ------
+    ValueError
+        If the kernel is seen not to be positive semidefinite.
+
     Notes
     -----
     A centre is left out where the part of k(z, .) that the pivots do not span has a
@@ -220,11 +225,18 @@ def factor_pivots(operator, eps):
     block = operator.block(slice(0, p), slice(0, p))
     K = np.asarray(to_numpy(block))
     K = K if K.flags.writeable else K.copy()
-    size = float(np.mean(K.diagonal()))
+    # Two conditions of semidefinite matrices that cost little, else seen by nobody: a
+    # direction with a negative square would be left out in silence.
+    size = float(np.max(K.diagonal()))
+    least, largest = float(np.min(K.diagonal())), float(np.max(np.abs(K)))
+    if least < -1e-6 * abs(size) or largest > size * (1.0 + 1e-6):
+        raise ValueError(f"The kernel matrix of the centres {_NOT_SEMIDEFINITE}")
     tol = max(p * float(np.finfo(K.dtype).eps), 0.5 * p**0.5 * eps) * size
     (pstrf,) = scipy.linalg.get_lapack_funcs(("pstrf",), (K,))
     factor, pivots, rank, _ = pstrf(K.T, tol=tol, lower=1, overwrite_a=1)
-    rank = max(int(rank), 1)
+    if rank == 0:
+        # A matrix of zeros: any factor will do, since all whitened rows are 0.
+        factor[0, 0], rank = 1.0, 1
     pivots = pivots[:rank].astype(np.int64) - 1
     if xp is np:
         factor = factor if rank == p else np.asfortranarray(factor[:rank, :rank])

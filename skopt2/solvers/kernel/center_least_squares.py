@@ -47,7 +47,7 @@ from skopt2.solvers.kernel.center_factor import (
 )
 
 # Rows of a chunk whose Gram matrix is added at once, and entries of their kernel block.
-ROWS, ENTRIES = 256, 2**22
+ROWS, ENTRIES = 256, 2**20
 # Most steps of iterative refinement.
 REFINEMENTS = 10
 

@@ -35,7 +35,9 @@ class CenterState:
     loss : float
         Sum of the losses of an epoch's batches before their steps.
     best : array of shape (p, c)
-        Iterate at the end of the best epoch.
+        Iterate at the end of the best epoch, or the best that a pass confirmed.
+    near : array of shape (p, c) or None
+        Iterate of conjugate gradients with the smallest measure.
     estimate, best_estimate : float
         Relative gradient of the last and of the best epoch.
     n_epochs : float
@@ -49,13 +51,15 @@ class CenterState:
     exact : bool
         Whether the measure is that of the iterate, by a pass.
     idle_since, idle_level, confirmed : float
-        Pass and level of the last gain; last level that a pass gave.
+        Pass of the last gain; smallest measures of conjugate gradients since a pass
+        was made to confirm one, and of all that were confirmed.
     """
 
     a: Any
     mean: Any
     waiting: Any
     best: Any
+    near: Any = None
     n_steps: int = 0
     temporary: list = field(default_factory=list)
     gradient: Any = None

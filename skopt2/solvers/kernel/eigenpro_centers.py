@@ -203,32 +203,36 @@ class EigenProCenters(CenterDescent):
         state.conjugate = self.conjugate.begin(
             copy_of(state.mean if better else state.best)
         )
-        state.a = state.conjugate.a
         state.n_epochs += 1.0
-        state.idle_since = state.n_epochs
         return self._confirmed(state)
 
     def _certify(self, state):
         """Measure a step of conjugate gradients."""
         value = state.estimate = self._ratio(state.conjugate.squares)
         if value < 0.9 * state.idle_level:
-            state.idle_level, state.idle_since = value, state.n_epochs
+            state.idle_since = state.n_epochs
+        if value < state.idle_level:
+            state.idle_level, state.near = value, state.a
         idle = state.n_epochs - state.idle_since >= IDLE
-        if value > self.tol and not idle:
+        lost = not value <= GROWTH * state.idle_level
+        if value > self.tol and not idle and not lost:
             return self._report(state, state.conjugate.value, value)
-        # The residual is updated, and rounding has parted it from the gradient.
-        state.conjugate = self.conjugate.begin(state.a)
+        # The residual is updated, and rounding may have parted it from the gradient.
+        state.conjugate = self.conjugate.begin(state.near)
         state.n_epochs += 1.0
         return self._confirmed(state)
 
     def _confirmed(self, state):
-        """Report a gradient that a pass gave."""
-        value = state.estimate = self._ratio(state.conjugate.squares)
-        state.exact = True
+        """Report the least gradient that a pass gave."""
+        value, state.exact = self._ratio(state.conjugate.squares), True
         stalled = not value < 0.9 * state.confirmed
-        state.confirmed = min(value, state.confirmed)
-        state.idle_since, state.idle_level = state.n_epochs, value
-        return self._report(state, state.conjugate.value, value, stalled)
+        if value < state.confirmed:
+            state.confirmed, state.best = value, state.conjugate.a
+            state.loss = state.conjugate.value
+        state.a, state.estimate = state.best, state.confirmed
+        state.near, state.idle_level = state.conjugate.a, value
+        state.idle_since = state.n_epochs
+        return self._report(state, state.loss, state.confirmed, stalled)
 
     def _report(self, state, objective, value, stalled=False):
         if not state.exact:
