@@ -92,8 +92,8 @@ class EigenProRegressor(MultiOutputMixin, RegressorMixin, KernelModel):
         Rank of its preconditioner.
     n_restarts_ : int
         How often an iterative solver diverged, and went on with half the step.
-    validation_errors_ : ndarray of shape (n_checks,)
-        Mean squared errors on the rows held out; only with early stopping.
+    validation_errors_ : ndarray of shape (n_checks,) or None
+        Mean squared errors on the rows held out; None without early stopping.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)

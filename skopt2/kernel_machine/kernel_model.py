@@ -164,6 +164,7 @@ class KernelModel(CenterModel, IterativeEstimator):
             "step_size_": solution.step_size,
             "n_components_": solution.n_components,
             "n_restarts_": solution.n_restarts,
+            "validation_errors_": None,
         }
 
     def _calibrate(self, kernel, fitted, held, scores):
