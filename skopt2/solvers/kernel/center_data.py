@@ -236,18 +236,20 @@ class CenterData:
         """
         xp, wide = namespace(self.Z), accumulation_dtype(self.Z)
         g = xp.zeros_like(a, dtype=wide)
-        value = 0.0
+        # Summed on the device, which is not waited for in between.
+        value = xp.zeros_like(g[0, 0])
         with np.errstate(over="ignore", invalid="ignore"):
             for chunk in self.chunks():
                 for index in chunk.slices():
                     H, _, loss = chunk.gradient(index, a)
                     g += xp.astype(H, wide, copy=False)
-                    value += float(loss)
+                    value = value + loss
             if alpha:
                 ridge = xp.astype(operator.product(a), wide, copy=False)
                 g += alpha * ridge
-                value += alpha * float(xp.sum(ridge * xp.astype(a, wide, copy=False)))
-        return g, value
+                wide_a = xp.astype(a, wide, copy=False)
+                value = value + alpha * xp.sum(ridge * wide_a)
+        return g, float(value)
 
     def multiply(self, V):
         """Return sum_I K_I'(w_I K_I V), by one pass.

@@ -89,13 +89,24 @@ class CenterDescent:
         Returns
         -------
         state : CenterState
+
+        Raises
+        ------
+        ValueError
+            If the shape is another one.
         """
         xp, like = self.xp, self.data.Z[:, :1]
         if a is None:
             a = xp.zeros_like(like, dtype=self.wide)
             a = xp.concat([a] * self.data.c, axis=1)
         else:
-            a = xp.asarray(asarray_like(a, like, self.wide), copy=True)
+            shape = (self.p, self.data.c)
+            if tuple(a.shape) != shape:
+                raise ValueError(
+                    f"start must have the shape {shape} of centres and targets; got "
+                    f"{tuple(a.shape)}."
+                )
+            a = copy_of(asarray_like(a, like, self.wide))
         zeros = xp.zeros_like(a)
         return CenterState(a, copy_of(a), zeros, copy_of(a), gradient=copy_of(zeros))
 
@@ -150,7 +161,7 @@ class CenterDescent:
             state.moment += self.unit * H[:, c:]
             H = H[:, :c]
         state.gradient += self.unit * H
-        state.loss += float(loss)
+        state.loss = state.loss + loss
         ridge = t * int(index.shape[0]) * mu
         change = t * N.correct(H)
         if ridge:

@@ -32,7 +32,7 @@ class CenterState:
         Rows and coefficients of the temporary centres.
     gradient, moment : array of shape (p, c) or None
         Sums of the H_I of an epoch, and of K_I'W_I Y_I of the first.
-    loss : float
+    loss : float or array of shape ()
         Sum of the losses of an epoch's batches before their steps.
     best : array of shape (p, c)
         Iterate at the end of the best epoch, or the best that a pass confirmed.
@@ -64,7 +64,7 @@ class CenterState:
     temporary: list = field(default_factory=list)
     gradient: Any = None
     moment: Any = None
-    loss: float = 0.0
+    loss: Any = 0.0
     estimate: float = 1.0
     best_estimate: float = 1.0
     n_epochs: float = 0.0

@@ -149,6 +149,7 @@ class EigenProCenters(CenterDescent):
             self._size[self._size == 0.0] = 1.0
         if state.conjugate is not None:
             return self._certify(state)
+        state.loss = float(state.loss)
         with np.errstate(over="ignore", invalid="ignore"):
             g = state.gradient
             if self.alpha:

@@ -8,7 +8,7 @@ The direct solver costs 2 n p^2 + p^3 operations and three p by p matrices in fl
 EigenPro some ten to thirty times n p entries of the kernel, and one p by p matrix, or
 none beyond 20,000 centres. Both are measured by the norm of the gradient's projection
 in the space of the kernel, relative to that at a = 0, from a pass of its own over the
-data.
+data. Beyond 20,000 centres the projection, and so the norm, is approximate.
 """
 
 import dataclasses
@@ -86,7 +86,7 @@ def solve_on_centers(
     **options
         Arguments of :class:`~skopt2.solvers.kernel.eigenpro_centers.EigenProCenters`:
         ``batch_size``, ``n_components``, ``step_size``, ``delay``, ``exact`` and
-        ``finish``.
+        ``finish``; the direct solver has no use for them.
 
     Returns
     -------

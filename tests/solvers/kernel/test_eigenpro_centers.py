@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from skopt2._core.iterate import iterate
-from skopt2.kernels import Gaussian, Laplacian
+from skopt2.kernels import Gaussian, KernelOperator, Laplacian
 from skopt2.solvers.kernel.center_data import CenterData
 from skopt2.solvers.kernel.eigenpro_centers import EigenProCenters
+from skopt2.solvers.kernel.inner_projection import InnerProjection
+from skopt2.solvers.kernel.spectral_preconditioner import SpectralPreconditioner
 from tests.solvers.kernel.center_reference import dense_solution, distance, problem
 
 LAPLACIAN = Laplacian(length_scale=2.0)
@@ -300,3 +302,34 @@ def test_other_namespaces_take_the_same_steps(device_backend, rng, options):
     a = device_backend.to_numpy(there.solution.a)
     np.testing.assert_allclose(a, host.solution.a, rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(there.objective, host.objective, rtol=1e-9)
+
+
+def test_the_approximate_projection_measures_what_the_exact_one_does(rng):
+    X, Y, Z = problem(rng, n=900, p=300)
+    rough = solver_of(X, Y, Z, 0.5, exact=False, n_components=40, tol=1e-3)
+    result = run(rough, 200)
+    assert result.reason.value == "converged"
+    exact = solver_of(X, Y, Z, 0.5)
+    start, _ = exact.data.gradient(np.zeros_like(Y[:300]), exact.operator, 0.5)
+    g, _ = exact.data.gradient(result.solution.a, exact.operator, 0.5)
+    norms = [np.sqrt(exact.preconditioner.measure(h)[1]) for h in (g, start)]
+    value = np.max(norms[0] / norms[1])
+    np.testing.assert_allclose(result.certificate.value, value, rtol=0.4)
+
+
+def test_the_approximate_projection_is_linear_and_has_a_limit(rng):
+    _, _, Z = problem(rng, p=200)
+    operator = KernelOperator(LAPLACIAN, Z)
+    S = np.sort(rng.permutation(200)[:120])
+    H = rng.standard_normal((200, 2))
+    spectrum = SpectralPreconditioner(operator.block(S, S), 20)
+    once = InnerProjection(operator, S, spectrum, seed=0)
+    np.testing.assert_allclose(once.solve(3.0 * H), 3.0 * once.solve(H), rtol=1e-9)
+    many = InnerProjection(operator, S, spectrum, seed=0, n_epochs=400)
+    K = LAPLACIAN(Z)
+    np.testing.assert_allclose(K @ many.solve(K @ H), K @ H, atol=1e-2)
+    errors = [
+        np.linalg.norm(K @ projection.solve(K @ H) - K @ H)
+        for projection in (many, InnerProjection(operator, S, spectrum, 0, 40), once)
+    ]
+    assert errors[0] < errors[1] < errors[2] < np.linalg.norm(K @ H)

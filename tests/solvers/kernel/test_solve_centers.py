@@ -176,6 +176,11 @@ def test_no_array_of_all_rows_and_centres_is_made(rng, options):
         ({"X": np.zeros((5, 3)), "Y": None}, TypeError, "must yield chunks"),
         ({"X": iter([]), "Y": None}, TypeError, "read only once"),
         ({"solver": "eigenpro", "colour": 1}, TypeError, "colour"),
+        (
+            {"solver": "eigenpro", "start": np.zeros((5, 1))},
+            ValueError,
+            "start must have the shape",
+        ),
     ],
 )
 def test_bad_input_is_named(rng, change, error, message):
