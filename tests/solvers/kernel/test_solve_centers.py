@@ -99,6 +99,36 @@ def test_a_start_is_gone_on_from(rng):
     assert warm.n_iter < cold.n_iter
 
 
+class Keep:
+    """A monitor that keeps the last checkpoint, and stops there if it is asked to."""
+
+    def __init__(self, stop):
+        self.stop, self.checkpoint = stop, {}
+
+    def begin(self, iteration):
+        pass
+
+    def end(self, iteration, solver, state, measure, history):
+        columns = history.as_dict()
+        self.checkpoint = {"state": solver.pack(state), "n_iter": iteration}
+        self.checkpoint["history"] = columns
+        return iteration >= self.stop
+
+
+@BOTH
+def test_a_fit_that_was_stopped_is_resumed(rng, solver):
+    X, Y, Z = problem(rng, n=400, p=30)
+    options = {"alpha": 0.1, "solver": solver, "tol": 1e-6}
+    whole = solve_on_centers(KERNEL, X, Y, Z, **options)
+    keep = Keep(3)
+    part = solve_on_centers(KERNEL, X, Y, Z, monitor=keep, **options)
+    found = solve_on_centers(KERNEL, X, Y, Z, resume=keep.checkpoint, **options)
+    if solver == "eigenpro":
+        assert part.reason.value == "callback"
+        assert part.certificate.value > 1e-6
+    np.testing.assert_array_equal(found.solution.a, whole.solution.a)
+
+
 def test_auto_is_direct_where_that_is_cheap(rng):
     assert solve_centers._choose(50_000, 5000) == "cholesky"
     assert solve_centers._choose(10_000_000, 5000) == "eigenpro"
