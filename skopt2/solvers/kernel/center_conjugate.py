@@ -13,7 +13,7 @@ The last factor, of Polak and Ribiere, allows for an N that is not exactly symme
 The measure of R is the norm of its function, (R_j'K^-1 R_j)^1/2.
 
 Source: Y. Notay, Flexible conjugate gradients, SIAM Journal on Scientific Computing 22,
-2000, algorithm 2.1 with one direction kept.
+2000, with one direction kept.
 """
 
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ span, are added to a at once. T = 1 is EigenPro 3. Batch, step and T are those o
 :mod:`skopt2.solvers.kernel.center_steps`.
 
 Source: A. Abedsoltan, M. Belkin and P. Pandit, Toward large kernel models, ICML 2023
-(EigenPro 3), algorithm 1; A. Abedsoltan, S. Ma, P. Pandit and M. Belkin, Fast training
+(EigenPro 3); A. Abedsoltan, S. Ma, P. Pandit and M. Belkin, Fast training
 of large kernel models with delayed projections, 2024 (EigenPro 4), algorithm 1. The
 ridge and the weights are ours.
 """

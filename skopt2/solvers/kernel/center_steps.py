@@ -9,8 +9,8 @@ that an epoch achieves the same: t = 1 / (b + m mu). Beyond it t = 2 / (b + (m -
 m mu), and of the whole sample 2 / ((l + mu) n). A projection costs p^2 and a batch m p,
 each entry of the latter about as much as two of the former: T = p / 2 m.
 
-Source: S. Ma, R. Bassily and M. Belkin, The power of interpolation, ICML 2018, theorem
-4, for batch and step.
+Source: S. Ma, R. Bassily and M. Belkin, The power of interpolation, ICML 2018, for
+batch and step.
 """
 
 # Shares of the largest stable step, of a batch and of the whole sample.

@@ -4,19 +4,23 @@ Problem: K theta = H for K = k(Z, Z) (p, p), p too large for a Cholesky factor, 
 H (p, c) the values of a function at the centres: theta are the coefficients of its
 projection on the span of k(z_j, .). Symbols: J a block of centres; S a subsample of
 them, whose spectrum flattens the largest eigenvalues as in
-:mod:`skopt2.solvers.kernel.spectral_preconditioner`, with V, D, b, l.
+:mod:`skopt2.solvers.kernel.spectral_preconditioner`, with V and D;
+b the largest diagonal of the kernel and l the largest eigenvalue that this leaves.
 
 Epochs of EigenPro 2 from theta = 0: G = K_J theta - H_J, then theta_J <- theta_J - t G
-and theta_S <- theta_S + t V D V' K_SJ G. The blocks are the same in every call, so the
-map from H to theta is linear.
+and theta_S <- theta_S + t V D V' K_SJ G, with t = 0.9 / b and blocks of at most
+b / l + 1. They are the same in every call, so the map from H to theta is linear.
 
 Source: A. Abedsoltan, M. Belkin and P. Pandit, Toward large kernel models, ICML 2023
-(EigenPro 3), section 4.2, where one or two epochs are enough.
+(EigenPro 3), where one or two epochs are enough. The fixed blocks are ours.
 """
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace, put, take
+from skopt2._core.array import asarray_like, namespace, put, take, to_numpy
+
+# Share of the largest stable step, and centres on which it is measured.
+SHARE, PROBES = 0.9, 400
 
 
 class InnerProjection:
@@ -43,12 +47,23 @@ class InnerProjection:
         self.operator, self.subsample, self.spectrum = operator, subsample, spectrum
         self.n_epochs = n_epochs
         p = operator.shape[0]
-        critical = int(min(spectrum.diagonal / spectrum.top + 1.0, p))
-        self.step_size = 0.9 / spectrum.diagonal
         order = np.random.default_rng((seed, p)).permutation(p)
-        parts = np.array_split(order, -(-p // max(1, critical)))
         like, xp = operator.A.rows, operator.xp
+        b = self._diagonal(order)
+        critical = int(min(b / spectrum.top + 1.0, p))
+        self.step_size = SHARE / b
+        parts = np.array_split(order, -(-p // max(1, critical)))
         self.blocks = [asarray_like(np.sort(part), like, xp.int64) for part in parts]
+
+    def _diagonal(self, order):
+        """Return b, from centres that are not in S where there are any."""
+        S = np.asarray(to_numpy(self.subsample))
+        others = order[~np.isin(order, S)][:PROBES]
+        probes = others if others.size else S
+        probes = asarray_like(probes, self.subsample)
+        diagonal = take(self.operator.diagonal(), probes)[:, None]
+        near = self.operator.block(probes, self.subsample)
+        return self.spectrum.remaining_diagonal(diagonal, near)
 
     def solve(self, H):
         """Return theta.

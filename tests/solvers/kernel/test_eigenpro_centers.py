@@ -325,11 +325,11 @@ def test_the_approximate_projection_is_linear_and_has_a_limit(rng):
     spectrum = SpectralPreconditioner(operator.block(S, S), 20)
     once = InnerProjection(operator, S, spectrum, seed=0)
     np.testing.assert_allclose(once.solve(3.0 * H), 3.0 * once.solve(H), rtol=1e-9)
-    many = InnerProjection(operator, S, spectrum, seed=0, n_epochs=400)
+    many = InnerProjection(operator, S, spectrum, seed=0, n_epochs=80)
     K = LAPLACIAN(Z)
-    np.testing.assert_allclose(K @ many.solve(K @ H), K @ H, atol=1e-2)
+    np.testing.assert_allclose(K @ many.solve(K @ H), K @ H, atol=0.1)
     errors = [
         np.linalg.norm(K @ projection.solve(K @ H) - K @ H)
-        for projection in (many, InnerProjection(operator, S, spectrum, 0, 40), once)
+        for projection in (many, InnerProjection(operator, S, spectrum, 0, 10), once)
     ]
     assert errors[0] < errors[1] < errors[2] < np.linalg.norm(K @ H)
