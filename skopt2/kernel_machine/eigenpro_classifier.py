@@ -31,8 +31,7 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
         a kernel object of ``sklearn.gaussian_process``, a name that
         :func:`sklearn.metrics.pairwise.pairwise_kernels` knows, or "precomputed".
         "laplacian" is exp(-r), r the Euclidean distance.
-    length_scale : float, array-like of shape (n_features,) or "median", \
-            default="median"
+    length_scale : float, array of shape (n_features,) or "median", default="median"
         Unit of the distance for kernels given by a name: one for all features, one for
         each, or the median distance between the different rows of the fit.
     alpha : float, default=1.0
@@ -107,7 +106,7 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
         Mean squared errors on the rows held out; None without early stopping.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where ``X`` had string names.
     n_epochs_ : float
         Passes over the kernel matrix.

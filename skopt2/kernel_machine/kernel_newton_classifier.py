@@ -44,8 +44,7 @@ class KernelNewtonClassifier(ClassifierMixin, KernelNewton):
     alpha : float, default=0.1
         Ridge, in units of the loss of one row: unlike a penalty on a mean it weighs
         less as rows come in.
-    length_scale : float, array-like of shape (n_features,) or "median", \
-            default="median"
+    length_scale : float, array of shape (n_features,) or "median", default="median"
         Of a kernel given by its name; "median" is the median distance between the rows
         of the first call.
     eta : float or "auto", default="auto"

@@ -42,8 +42,7 @@ class KernelThinning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Kernel, see :func:`skopt2.kernels.get_kernel`.
     size : int, default=None
         Rows to choose, from 1 to n; None for the square root of n, rounded down.
-    length_scale : float, array-like of shape (n_features,) or "median", \
-            default="median"
+    length_scale : float, array of shape (n_features,) or "median", default="median"
         Of a kernel given by its name; "median" is the median distance between rows.
     variant : {"target", "power", "plus"}, default="target"
         What drives the halving of the sample: the kernel itself, a rougher power of
