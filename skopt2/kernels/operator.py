@@ -188,6 +188,10 @@ class KernelOperator:
         columns = self._index(columns, self.shape[1])
         tiles = self._tiles
         if index_size(columns) < self.shape[1] or not isinstance(columns, slice):
+            if self.stored:
+                # All rows of these columns would be a copy of a part of the matrix.
+                size = index_size(index)
+                return tiles.part(index, columns).dense(slice(0, size))
             tiles = tiles.part(slice(0, self.shape[0]), columns)
         return tiles.dense(index)
 

@@ -64,10 +64,10 @@ class Tiles:
         """
         matrix = self.matrix
         if matrix is not None:
-            matrix = (
-                matrix[index] if isinstance(index, slice) else matrix.take(index, 0)
-            )
-            matrix = matrix[:, columns]
+            if isinstance(index, slice) or isinstance(columns, slice):
+                matrix = matrix[index, columns]
+            else:
+                matrix = matrix[np.ix_(index, columns)]
         A, B = self.A.part(index), self.B.part(columns)
         return Tiles(self.kernel, A, B, self.pool, matrix=matrix)
 
