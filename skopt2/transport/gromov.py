@@ -80,9 +80,9 @@ def gromov_wasserstein(
     loss : {"squared", "kl"}, default="squared"
         Loss of two costs: (x - y)^2, or x log(x / y) - x + y, which needs nonnegative
         ``Cx`` and positive ``Cy``.
-    metric : {"precomputed", "sqeuclidean", "euclidean", "cityblock", "cosine"} or \
-            callable, default="precomputed"
-        Costs between the points of each space. Those of "sqeuclidean" with the squared
+    metric : str or callable, default="precomputed"
+        Costs between the points of each space: "precomputed", "sqeuclidean",
+        "euclidean", "cityblock" or "cosine". Those of "sqeuclidean" with the squared
         loss are never formed: their low rank makes a step cost n m n_features.
     M : array-like of shape (n, m), default=None
         Costs between the spaces, for fused transport.

@@ -53,10 +53,9 @@ class WassersteinKMeans(
         Whether :math:`D` is the Sinkhorn divergence. If not it is the minimum of
         :math:`\langle P, C \rangle + \varepsilon\, \mathrm{KL}(P | U)` over plans,
         with the uniform plan :math:`U`, which blurs the centres.
-    init : {"k-means++", "random"} or array of shape (n_clusters, n_features), \
-            default="k-means++"
+    init : {"k-means++", "random"} or array, default="k-means++"
         Centres to start from: rows that are drawn far apart, or by their weight alone;
-        or histograms.
+        or histograms, of shape (n_clusters, n_features).
     n_init : int, default=1
         Runs from different starts, the best of which is kept; 1 where ``init`` is an
         array.
