@@ -140,7 +140,7 @@ class WassersteinBarycenter(
     (100, 10)
     """
 
-    _remedies = ("increase reg", "increase reg")
+    _remedies = ("choose a reg near the detail of the histograms", "increase reg")
 
     def __init__(
         self,

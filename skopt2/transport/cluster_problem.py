@@ -39,14 +39,8 @@ class ClusterProblem:
     def mean(self, members, w, g):
         """Return the barycentre of some histograms, its potentials and error."""
         with self.target.activate():
-            B = self._rows(members)
-            result, p, g = self.geometry.barycentre(
-                B,
-                w,
-                start=None if g is None else _finite(g),
-                tol=self.tol,
-                max_iter=MAX_ITER,
-            )
+            B, limits = self._rows(members), {"tol": self.tol, "max_iter": MAX_ITER}
+            result, p, g = self.geometry.barycentre(B, w, start=g, **limits)
             return p, g, result.certificate.value
 
     def divergences(self, ids):
@@ -79,11 +73,3 @@ class ClusterProblem:
     def _rows(self, ids):
         A = self.sample.A
         return take(A, asarray_like(ids, A, namespace(A).int64))
-
-
-def _finite(g):
-    """Return potentials in which those of bins without mass are as low as any."""
-    xp = namespace(g)
-    some = xp.isfinite(g)
-    low = xp.min(xp.where(some, g, xp.zeros_like(g)), axis=1, keepdims=True)
-    return xp.where(some, g, low)

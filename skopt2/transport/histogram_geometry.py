@@ -35,6 +35,8 @@ from skopt2.transport.problem import check_positive
 
 # Largest number of iterations of one problem inside another loop.
 MAX_ITER = 10_000
+# Share of the mass that a barycentre to start from has in equal parts in all bins.
+SPREAD = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +79,7 @@ class HistogramGeometry:
         w : ndarray of shape (k,)
             Positive weights with the sum one.
         start : array of shape (k, n_bins), default=None
-            Finite potentials of the barycentre to start from.
+            Potentials of a barycentre to start from, -inf where it has no mass.
         **options : dict
             As in :func:`.fixed_support.solve_fixed`.
 
@@ -90,8 +92,11 @@ class HistogramGeometry:
         g : array of shape (k, n_bins)
             Its potentials.
         """
+        kernel = self.log_kernel()
+        if start is not None:
+            start = self._start(kernel, B, w, start)
         result, p, _, g = solve_fixed(
-            self.log_kernel(),
+            kernel,
             B,
             w,
             self.eps,
@@ -100,6 +105,27 @@ class HistogramGeometry:
             **options,
         )
         return result, p, g
+
+    def _start(self, kernel, B, w, g):
+        """Return finite potentials, of a barycentre with mass in all bins if debiased.
+
+        Debiased steps multiply the masses. A bin that is all but empty at the start
+        would stay so, whatever the histograms say, and the marginal errors would not
+        tell.
+        """
+        xp = namespace(g)
+        some = xp.isfinite(g)
+        low = xp.min(xp.where(some, g, xp.zeros_like(g)), axis=1, keepdims=True)
+        g = xp.where(some, g, low)
+        if not self.debiased:
+            return g
+        kernel.set_reg(self.eps)
+        x = g * (1.0 / self.eps)
+        with np.errstate(divide="ignore", under="ignore"):
+            q = kernel.cols(xp.log(B) - kernel.rows(x))
+            p = xp.sum(asarray_like(w, B)[:, None] * xp.exp(x + q), axis=0)
+        p = (1.0 - SPREAD) * p / xp.sum(p) + SPREAD / p.shape[0]
+        return self.eps * (xp.log(p)[None, :] - q)
 
 
 def describe_cost(estimator, X, target):

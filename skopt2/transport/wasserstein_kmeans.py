@@ -391,7 +391,8 @@ class WassersteinKMeans(
             message = (
                 f"A plan or a centre of {type(self).__name__} did not reach "
                 f"marginal_tol={self.marginal_tol:.0e}: the largest marginal error is "
-                f"{self.marginal_error_:.1e}. Increase reg or loosen marginal_tol."
+                f"{self.marginal_error_:.1e}. Loosen marginal_tol, or choose a reg "
+                "near the detail of the histograms."
             )
         if message is not None:
             warnings.warn(message, ConvergenceWarning, stacklevel=5)

@@ -315,7 +315,9 @@ def test_float32(X):
 
 def test_too_few_iterations_are_reported(X):
     model = WassersteinBarycenter(0.01, max_iter=4, tol=1e-9)
-    with pytest.warns(ConvergenceWarning, match="Increase max_iter.*increase reg"):
+    with pytest.warns(
+        ConvergenceWarning, match="Increase max_iter.*reg near the detail"
+    ):
         model.fit(X)
     assert not model.converged_
     assert model.stop_reason_ == "max_iter"

