@@ -268,12 +268,14 @@ def test_not_converged_warns():
 def test_cloud_on_a_device(cuda_stand_in, streamed):
     X, Y, a, b = clouds(60, 50)
     up = [array_api_strict.asarray(z, device=DEVICES[0]) for z in (X, Y)]
-    expected = sinkhorn(a, b, PointCloud(X, Y, streamed=True), 0.02)
-    found = sinkhorn(a, b, PointCloud(*up, streamed=streamed), 0.02)
+    options = {"reg": 0.02, "tol": 1e-12}
+    expected = sinkhorn(a, b, PointCloud(X, Y, streamed=True), **options)
+    found = sinkhorn(a, b, PointCloud(*up, streamed=streamed), **options)
     assert found.plan.device == DEVICES[0]
     np.testing.assert_allclose(download(found.plan), expected.plan, atol=1e-11)
     assert found.cost == pytest.approx(expected.cost, rel=1e-10)
-    moved = sinkhorn(a, b, PointCloud(X, Y, streamed=streamed), 0.02, device="cuda")
+    cloud = PointCloud(X, Y, streamed=streamed)
+    moved = sinkhorn(a, b, cloud, **options, device="cuda")
     assert isinstance(moved.plan, np.ndarray)
     np.testing.assert_allclose(moved.plan, expected.plan, atol=1e-11)
 

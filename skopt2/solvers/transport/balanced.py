@@ -69,7 +69,7 @@ class BalancedSolver:
         else:
             f, g = geometry.reduction()
             f, g = f + log_a, g + log_b
-        state = DualState(f, g, eps)
+        state = DualState(f, g, eps, rough=self.plan.roughens)
         state.memory = self._memory(warm)
         self.plan.renew(state)
         state.last = (state.x, state.y)
@@ -98,8 +98,10 @@ class BalancedSolver:
         error = plan.error(state)
         if not state.memory["careful"]:
             error = self._watch(state, error)
-        if state.single is not None and error <= max(self.tol, SINGLE):
+        last = state.eps == self.eps
+        if state.rough and last and error <= max(self.tol, SINGLE):
             plan.sharpen(state)
+            state.exact = True
             error = plan.error(state)
         if error <= self.tol and not state.exact and self.floor > ROUNDING:
             plan.absorb(state)

@@ -1,53 +1,56 @@
 """Which algorithm runs: sweeps, Newton steps, or sweeps until Newton steps pay.
 
 Sweeps cost little and win wherever their rate is good; Newton steps do not depend on
-the rate, but each costs as much as some dozens of sweeps. Over-relaxed sweeps come
-first. At every measure their observed rate
-(:mod:`skopt2.solvers.transport.relaxation`) promises a number of further sweeps. From
-the ``FIRST``-th measure on this is compared with the cost of a Newton finish, in
-sweeps:
+the rate, but each costs as much as some dozens of sweeps. Three decisions:
 
-    steps * (time of a Newton step) / (time of a sweep),
-
-where the time of a Newton step follows from the sizes and from the number of large
-entries of the plan, counted once. With an error of at most ``NEAR`` the finish starts
-where the sweeps stand, and needs about ``NEAR_STEPS`` steps. Farther away, where Newton
-steps would be lost, it starts anew along the levels of regularisation, whose sweeps and
-steps are counted as well. Two comparisons in a row that Newton's method wins end the
-sweeps; that is not taken back. Where the error is large and the regularisation tiny,
-the rate does not mean anything yet, and Newton's method begins at once.
+1. Where to begin. Over-relaxed sweeps start at the regularisation that is asked for,
+   unless that is so small beside the range of the costs that they would not come near
+   a solution: then at the first level of :mod:`skopt2.solvers.transport.annealing`.
+2. Whether to go back. While the error is above ``NEAR`` the rate says little, and
+   Newton steps would be lost. Sweeps whose error is still large after some measures,
+   or that are predicted to need longer to come near than all coarser levels do, are
+   given up for these.
+3. How to end. Near the solution the observed rate
+   (:mod:`skopt2.solvers.transport.relaxation`) promises a number of further sweeps, and
+   the error a number of Newton steps, since these square it. The lesser time
+   (:mod:`skopt2.solvers.transport.pace`) wins. The rate of the first sweeps is that of
+   fast modes; until over-relaxed ones have been seen, no better rate is believed than
+   that of a diffusion with the step that the regularisation allows. Two comparisons in
+   a row that Newton's method wins end the sweeps, one where they came from coarser
+   levels; that is not taken back.
 """
 
 import functools
 import math
 from dataclasses import replace
 
-from skopt2.solvers.transport.annealing import LEVEL_TOL
-from skopt2.solvers.transport.laplacian import seconds_of_factor
+from skopt2.solvers.transport.balanced import PERIOD
 from skopt2.solvers.transport.newton import SinkhornNewton
+from skopt2.solvers.transport.relaxation import Relaxation
 from skopt2.solvers.transport.scaling import Scaling
 
-# Measures before the first comparison, and comparisons in a row that decide.
-FIRST, ROW = 5, 2
 # Range of costs over regularisation from which sweeps do not come near a solution.
 STEEP = 4000.0
-# Marginal error from which Newton steps at the last level succeed, and their number.
-NEAR, NEAR_STEPS = 0.1, 4.0
+# Measures after which an error above REMOTE means the same.
+EARLY, REMOTE = 2, 0.5
+# Measures before the way by coarser levels is considered for another reason, and
+# comparisons in a row that decide for Newton steps.
+FIRST, ROW = 5, 3
+# Marginal error from which Newton steps at the last level succeed, and the share of
+# them that need a new factorisation; error below which nothing more is to be had.
+NEAR, FACTORS, TINY = 0.1, 0.6, 1e-14
+# Factor by which sweeps have to lose: what is predicted of them is on the safe side.
+CAUTION = 1.25
 # Newton steps of one level on the way, its sweeps, and those that its kernel costs.
-LEVEL_STEPS, LEVEL_SWEEPS = 1.5, 25.0
-# Seconds per entry of a sweep: with a kernel that fits the cache, with a larger one,
-# and without one; of its arithmetic on vectors.
-CACHED, LARGE, STREAMED, SWEEP = 1.6e-10, 3.2e-10, 2.5e-9, 2e-5
-CACHE = 2_000_000
-# What float32 makes of that time.
-SINGLE = 0.6
-# Seconds per entry of a Newton step besides its factorisation, in sweeps where nothing
-# is stored, and at all.
-STEP_ENTRY, STEP_SWEEPS, STEP = 3e-9, 3.0, 1e-3
+LEVEL_STEPS, LEVEL_SWEEPS = 1.0, 30.0
+# 1 - q times the range of costs over the regularisation, for points that fill a space:
+# P spreads what is on them as a diffusion does, and forgets its slowest mode at a rate
+# of pi^2 / 2 in a cube of one dimension, and somewhat less where points are few.
+DIFFUSION = 2.0
 
 
-class Auto(Scaling):
-    """Sweeps, then Newton steps where these are predicted to finish first.
+class Auto(SinkhornNewton):
+    """Sweeps, and Newton steps where these are predicted to finish first.
 
     Parameters and methods are those of BalancedSolver; ``name`` is the algorithm that
     is running.
@@ -58,74 +61,94 @@ class Auto(Scaling):
         self.name = Scaling.name
 
     @functools.cached_property
-    def newton(self):
-        """Newton's method for the same problem."""
-        found = SinkhornNewton(self.geometry, self.a, self.b, self.eps, tol=self.tol)
-        found.plan = self.plan
-        return found
+    def _steep(self):
+        """Whether to begin with a coarser level."""
+        # Sweeps of a streamed plan are cheap where the regularisation is small.
+        steep = STEEP * self.eps
+        large = self.geometry.stored and self.geometry.scale > steep
+        return large and self.spread > steep
+
+    def _first_level(self, warm):
+        return super()._first_level(warm or not self._steep)
 
     def _memory(self, warm):
-        return {**super()._memory(warm), "phase": self.name, "measures": 0, "votes": 0}
+        direct = warm or not self._steep
+        memory = super()._memory(direct)
+        choice = {"phase": Scaling.name, "measures": 0, "votes": 0, "direct": direct}
+        return {**memory, **choice, "warm": False}
 
     def unpack(self, packed):
         """Return the state of what ``pack`` returned."""
         self.name = packed["phase"]
         return super().unpack(packed)
 
-    def interval(self, state):
-        """Return the number of steps to the next measure."""
-        if state.memory["phase"] == "newton":
-            return self.newton.interval(state)
-        return super().interval(state)
-
-    def step(self, state):
-        """Take one sweep, or one Newton step."""
-        if state.memory["phase"] == "newton":
-            return self.newton.step(state)
-        return super().step(state)
-
-    def certificate(self, state):
-        """Measure the error, and decide how to go on."""
-        memory = state.memory
-        if memory["phase"] == "newton":
-            return self.newton.certificate(state)
-        measure = super().certificate(state)
-        if measure.value <= self.tol:
+    def _at_last_level(self, state, measure):
+        """Decide how to go on at the level that is asked for; return the measure."""
+        memory, error = state.memory, measure.value
+        if memory["dense"]:
+            self.name = memory["phase"] = Scaling.name
+            return super()._at_last_level(state, measure)
+        if memory["phase"] == SinkhornNewton.name or error <= self.tol:
             return measure
+        memory["left"] = PERIOD
         memory["measures"] += 1
-        if memory["measures"] >= FIRST:
+        if memory["direct"] and error > NEAR:
+            if self._is_remote(state):
+                memory.update(direct=False, measures=0)
+                self._start_over(state)
+                return replace(measure, stalled=False)
+        elif memory["age"] > 0:
+            # Without a new relaxation, whose rate is not known yet.
             memory["votes"] = memory["votes"] + 1 if self._newton_pays(state) else 0
-        if memory["votes"] >= ROW:
-            memory["phase"] = self.name = self.newton.name
-            self.newton.take_over(state, measure.value <= NEAR)
-            return replace(measure, stalled=False)
-        return measure
+        if memory["votes"] < (ROW if memory["direct"] else 1):
+            return measure
+        memory.update(phase=SinkhornNewton.name, left=0)
+        self.name = memory["phase"]
+        return replace(measure, stalled=False)
+
+    def _sweeping(self, state, goal, scale):
+        """Return the predicted seconds of sweeps to an error, for a range of costs."""
+        slowest = 1.0 - min(DIFFUSION * self.eps / scale, 1.0)
+        left = Relaxation.of(state.memory).remaining(goal, slowest)
+        return left * self.pace.sweep(state)
+
+    def _is_remote(self, state):
+        """Return True if coarser levels lead near the solution sooner than sweeps."""
+        memory, pace, scale = state.memory, self.pace, self.geometry.scale
+        if memory["measures"] == EARLY and self.geometry.stored:
+            return state.error > REMOTE
+        if memory["measures"] < FIRST or memory["age"] == 0:
+            return False
+        sweeping = self._sweeping(state, NEAR, scale)
+        level = LEVEL_STEPS * pace.step(state) + LEVEL_SWEEPS * pace.sweep(state)
+        if sweeping <= level:
+            return False
+        level += LEVEL_STEPS * self._factor(state)
+        return sweeping > (len(self.levels) - 1) * level
 
     def _newton_pays(self, state):
         """Return True if Newton's method is predicted to finish before the sweeps."""
-        memory, stored = state.memory, self.geometry.stored
-        near = state.error <= NEAR
-        if not near and stored and self.newton.spread > STEEP * self.eps:
-            memory["votes"] = ROW
-            return True
-        size = self.geometry.shape[0] * self.geometry.shape[1]
-        rate = (CACHED if size <= CACHE else LARGE) if stored else STREAMED
-        sweep = SWEEP + rate * size * (1.0 if state.single is None else SINGLE)
-        step = STEP + (STEP_ENTRY * size if stored else STEP_SWEEPS * sweep)
-        levels = 0 if near else len(self.newton.levels) - 1
-        steps = NEAR_STEPS + LEVEL_STEPS * levels
-        left = self.relaxation(state).remaining(self.tol)
-        left = (left - LEVEL_SWEEPS * levels) * sweep
-        if left <= steps * step:
+        # Near the solution an error is squared in each step.
+        goal = max(self.tol, TINY)
+        squarings = math.log(goal) / math.log(min(state.error, NEAR))
+        steps = 1.5 + math.log2(max(squarings, 1.0))
+        price = CAUTION * steps * self.pace.step(state)
+        sweeping = self._sweeping(state, goal, self.geometry.scale)
+        if sweeping <= price:
             # Not even if the factorisations were free.
             return False
-        if "factor" not in memory:
-            share = min(LEVEL_TOL, state.error)
-            S = self.plan.large_entries(state, share)
-            held = S is not None or stored
-            memory["factor"] = seconds_of_factor(S, *self.geometry.shape)
-            memory["factor"] = memory["factor"] if held else math.inf
-        return left > steps * (step + memory["factor"])
+        price += CAUTION * FACTORS * steps * self._factor(state)
+        if sweeping <= price:
+            return False
+        # The range takes a look at all costs, where a bound of it does not do.
+        return self._sweeping(state, goal, self.spread) > price
+
+    def _factor(self, state):
+        """Return the predicted seconds of a factorisation on the way to the end."""
+        memory = state.memory
+        if self.geometry.stored or memory["factor"] < 0.0:
+            memory["factor"] = self.pace.factor(state, 0.1 * state.error)
+        return memory["factor"]
 
 
 def balanced_solver(name, geometry, a, b, eps, *, tol):

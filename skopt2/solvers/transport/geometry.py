@@ -47,6 +47,11 @@ DEVICE_BLOCK = 2**26
 # Exponents below these make subnormal numbers, which are an order of magnitude slower
 # to compute and to multiply than the smallest normal ones, and mean the same.
 LOWEST_EXPONENT = {"float64": -700.0, "float32": -85.0}
+# Elements of a block that stays in the cache between the steps of a kernel.
+CACHE_BLOCK = 2**15
+# Smallest entry of a kernel in float32 that stands for one in float64: scaled by as
+# much as is allowed before an absorption it still counts for nothing.
+FLOOR = np.float32(1e-36)
 
 
 class DenseGeometry:
@@ -79,11 +84,12 @@ class DenseGeometry:
     @functools.cached_property
     def spread(self):
         """Largest cost after :meth:`reduction`: terms of one side do not count."""
-        f, g = self.reduction()
-        return max(
-            float(self.xp.max(self.C[rows, :] - f[rows, None] - g[None, :]))
-            for rows in self._blocks()
-        )
+        (f, g), largest = self.reduction(), 0.0
+        for rows in self._blocks():
+            reduced = self.C[rows, :] - f[rows, None]
+            reduced -= g[None, :]
+            largest = max(largest, float(self.xp.max(reduced)))
+        return largest
 
     def reduction(self):
         """Return potentials (f, g) that leave nonnegative costs with tight zeros.
@@ -113,7 +119,7 @@ class DenseGeometry:
         eps : float
             Regularisation.
         out : ndarray of shape (n, m), default=None
-            Memory to overwrite, NumPy only.
+            Memory to overwrite, NumPy only; of the dtype that is wanted.
 
         Returns
         -------
@@ -125,11 +131,35 @@ class DenseGeometry:
         if out is None:
             # In the order of the cost: products with F-ordered costs stay contiguous.
             out = np.empty_like(self.C)
+        if out.dtype != self.dtype:
+            return self._rounded_kernel(f, g, eps, out)
         np.subtract(g, self.C, out=out)
         out += f[:, None]
         out *= 1.0 / eps
         np.maximum(out, self._lowest, out=out)
         return np.exp(out, out=out)
+
+    def _rounded_kernel(self, f, g, eps, out):
+        """Compute the kernel in float32, from exponents that are not.
+
+        Entries below ``FLOOR`` become zeros, which a sum of nothing else gives away.
+        """
+        C, lowest = self.C, LOWEST_EXPONENT["float32"]
+        if C.flags.f_contiguous and not C.flags.c_contiguous:
+            C, out, f, g = C.T, out.T, g, f
+        step = max(1, CACHE_BLOCK // C.shape[1])
+        memory = np.empty((step, C.shape[1]), dtype=C.dtype)
+        for start in range(0, C.shape[0], step):
+            rows = slice(start, start + step)
+            z, block = memory[: C[rows].shape[0]], out[rows]
+            np.subtract(g, C[rows], out=z)
+            z += f[rows, None]
+            np.multiply(z, 1.0 / eps, out=block, casting="same_kind")
+            np.maximum(block, lowest, out=block)
+            np.exp(block, out=block)
+            np.maximum(block, FLOOR, out=block)
+            block -= FLOOR
+        return out if C is self.C else out.T
 
     def row_softmin(self, g, eps):
         """Return -eps * log sum_j exp((g_j - C_ij) / eps), shape (n,)."""

@@ -139,13 +139,14 @@ def fill_of(graph):
     return graph.nnz * (FLAT_FILL if growth <= FLAT_GROWTH else FILL)
 
 
-def seconds_of_factor(S, n, m):
+def seconds_of_factor(count, n, m):
     """Return a rough time of one factorisation, for the choice between algorithms.
 
     Parameters
     ----------
-    S : sparse array of shape (n, m) or None
-        Large entries of the plan; None for a dense one.
+    count : float
+        Large entries of the plan; n m for one that is handled as a dense matrix, inf
+        for one that is not held.
     n, m : int
         Numbers of rows and columns.
 
@@ -155,12 +156,12 @@ def seconds_of_factor(S, n, m):
     """
     n, m = max(n, m), min(n, m)
     dense = DENSE_FACTOR * float(m) ** 3
-    if S is None:
+    if count == n * m:
         return dense + DENSE_PRODUCT * n * m * m
-    products = S.nnz * (S.nnz / n)
-    iterations = ITERATIONS * 2e-9 * S.nnz
-    sparse = SPARSE_FACTOR * (THIN_FILL if S.nnz <= THIN_FILL * n else FILL) * products
-    if m > DENSE_ORDER:
+    products = count * (count / n)
+    iterations = ITERATIONS * 2e-9 * count
+    sparse = SPARSE_FACTOR * (THIN_FILL if count <= THIN_FILL * n else FILL) * products
+    if not count < n * m or m > DENSE_ORDER:
         return PRODUCT * products + min(sparse, iterations)
     both = min(DENSE_PRODUCT * n * m * m, PRODUCT * products)
     return both + min(sparse, dense)

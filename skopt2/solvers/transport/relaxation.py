@@ -16,7 +16,7 @@ for regularized optimal transport, 2017, section 4.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 # Two rates that differ by less, relative to their logarithms, are one asymptotic rate.
 AGREEMENT = 0.6
@@ -52,13 +52,21 @@ class Relaxation:
     objective: float = -math.inf
     patience: int = 3
 
-    def remaining(self, tol):
+    @classmethod
+    def of(cls, memory):
+        """Return the relaxation whose fields are among the items of a dict."""
+        return cls(**{field.name: memory[field.name] for field in fields(cls)})
+
+    def remaining(self, tol, slowest=0.0):
         """Return how many more sweeps the observed rate promises to take.
 
         Parameters
         ----------
         tol : float
             Error to reach.
+        slowest : float, default=0.0
+            What q is expected to be at least. It counts until the rate of relaxed
+            sweeps has been observed.
 
         Returns
         -------
@@ -70,16 +78,16 @@ class Relaxation:
         w, p = self.omega, self.rate
         if tol <= 0.0:
             return math.inf
-        if w > 1.0 and (self.age == 0 or (self.age == 1 and p >= 1.0)):
-            # The rate is that of the old relaxation, or of the jump to the new one.
-            p = w - 1.0
-        elif w > 1.0 and self.age > 1:
+        if w > 1.0:
+            # A single interval may be a beat of the complex modes.
             p = math.sqrt(p * self.before)
+            if self.age == 0 or (self.age == 1 and p >= 1.0):
+                # The rate is that of the old relaxation, or of the jump to the new one.
+                p = max(w - 1.0, _relaxed(slowest))
         if not 0.0 < p < 1.0:
             return math.inf
         if w == 1.0:
-            s = math.sqrt(1.0 - p)
-            p = (1.0 - s) / (1.0 + s)
+            p = _relaxed(max(p, slowest))
         return math.log(tol / self.last) / math.log(max(p, w - 1.0, 1e-3))
 
     def update(self, error, objective, sweeps):
@@ -132,3 +140,9 @@ class Relaxation:
 
     def _set(self, omega):
         self.omega, self.age = omega, 0
+
+
+def _relaxed(q):
+    """Return the rate of the best relaxation, for the rate of plain sweeps."""
+    s = math.sqrt(1.0 - q)
+    return (1.0 - s) / (1.0 + s)

@@ -17,28 +17,14 @@ A. Thibault, L. Chizat, C. Dossal and N. Papadakis, Overrelaxed Sinkhorn-Knopp a
 for regularized optimal transport, 2017.
 """
 
-from dataclasses import fields
-
 from skopt2.solvers.transport.balanced import PERIOD, BalancedSolver
 from skopt2.solvers.transport.relaxation import Relaxation
-
-_NAMES = tuple(field.name for field in fields(Relaxation))
 
 
 class Scaling(BalancedSolver):
     """Over-relaxed scaling of the plan; see BalancedSolver."""
 
     name = "sinkhorn"
-
-    def start(self, f=None, g=None):
-        """Return the state at given potentials; see BalancedSolver."""
-        state = super().start(f, g)
-        self.plan.round(state)
-        return state
-
-    def relaxation(self, state):
-        """Return the relaxation of the sweeps."""
-        return Relaxation(**{name: state.memory[name] for name in _NAMES})
 
     def _memory(self, warm):
         return {**super()._memory(warm), **vars(Relaxation()), "sweeps": 0}
@@ -56,7 +42,7 @@ class Scaling(BalancedSolver):
         """Measure the error, and adapt the relaxation to its rate."""
         memory = state.memory
         measure = self.measure(state, memory["omega"])
-        relaxation = self.relaxation(state)
+        relaxation = Relaxation.of(memory)
         relaxation.update(measure.value, measure.objective, memory["sweeps"])
         memory.update(vars(relaxation), sweeps=0)
         return measure

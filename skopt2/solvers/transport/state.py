@@ -45,8 +45,8 @@ class DualState:
         Logarithms of the scalings since then.
     kernel : array of shape (n, m) or None
         Kernel at f and g; None where it has to be computed.
-    single : ndarray of shape (n, m) or None
-        The kernel in float32, for sweeps far from the solution.
+    rough : bool
+        Whether the kernel is one in float32, for sums far from the solution.
     u, v : array of shape (n,), (m,)
         exp(x) and exp(y).
     rows, cols : array of shape (n,), (m,)
@@ -70,7 +70,7 @@ class DualState:
     x: Any = None
     y: Any = None
     kernel: Any = None
-    single: Any = None
+    rough: bool = False
     u: Any = None
     v: Any = None
     rows: Any = None

@@ -8,6 +8,10 @@ mean the same as the log domain as long as x and y stay small: what K has lost b
 range of the floats would still be below it. :func:`absorb` moves x and y into the
 potentials before they leave that range.
 
+Far from the solution a kernel in float32 will do. Products with it take half the time,
+less where only they fit the cache, and it is cheaper to evaluate. Their sums are right
+to 1e-7.
+
 Source: B. Schmitzer, Stabilized sparse scaling algorithms for entropy regularized
 transport problems, SIAM J. Sci. Comput. 41, 2019, section 3.1.
 """
@@ -17,15 +21,17 @@ import scipy.sparse as sp
 
 from skopt2._core.array import dot64, max_abs, sum64
 
-# Entries of a kernel below which float32 gains nothing, and its smallest value there:
-# scaled by as much as is allowed before an absorption it still counts for nothing.
-SMALL, FLOOR = 100_000, np.float32(1e-36)
+# Entries of a kernel below which float32 gains nothing.
+SMALL = 100_000
 # Share of entries above which the plan is handled as a dense matrix.
 DENSE_SHARE = 0.12
 # Elements of a block that stays in the cache while its large entries are found.
 BLOCK = 2**16
-# Largest logarithm of a scaling before it is absorbed.
-ABSORB_SINGLE = 25.0
+# Rows in which large entries are counted for an estimate.
+SAMPLE = 32
+# Largest logarithm of a scaling before it is absorbed, with a kernel in float32 that
+# stands for one in float64, and with others.
+ABSORB_ROUGH = 25.0
 ABSORB = {"float64": 100.0, "float32": 15.0}
 
 
@@ -47,35 +53,32 @@ class StoredPlan:
         self.xp = geometry.xp
         wide = geometry.dtype != geometry.xp.float32
         self.limit = ABSORB["float64" if wide else "float32"]
+        size = geometry.shape[0] * geometry.shape[1]
+        self.roughens = self.xp is np and wide and size >= SMALL
+        # Memory of the kernels in either dtype, on the host.
+        self._memory = {}
 
     def renew(self, state):
         """Evaluate the kernel at the potentials, with scalings of one."""
-        memory = state.kernel if self.xp is np else None
-        state.kernel = self.geometry.kernel(state.f, state.g, state.eps, memory)
-        if state.single is not None:
-            self.round(state)
+        self._evaluate(state)
         self.reset(state)
         self.refresh(state)
 
-    def round(self, state):
-        """Use the kernel in float32 for the sweeps from here on, where that is faster.
-
-        Products with it take half the time, and less where only they fit the cache.
-        Their sums are right to 1e-7, which is enough while the error is far above.
-        """
-        kernel = state.kernel
-        if self.xp is not np or kernel.dtype != np.float64 or kernel.size < SMALL:
-            return
-        if state.single is None:
-            state.single = np.empty_like(kernel, dtype=np.float32)
-        # Entries below the floor become zeros rather than subnormal numbers.
-        np.maximum(kernel, FLOOR, out=state.single, casting="same_kind")
-        state.single -= FLOOR
+    def _evaluate(self, state):
+        """Compute the kernel, in the dtype that the state asks for."""
+        memory = None
+        if self.xp is np:
+            dtype = np.float32 if state.rough else self.geometry.dtype
+            memory = self._memory.get(dtype)
+            if memory is None:
+                memory = np.empty_like(self.geometry.C, dtype=dtype)
+                self._memory[dtype] = memory
+        state.kernel = self.geometry.kernel(state.f, state.g, state.eps, memory)
 
     def sharpen(self, state):
-        """Use the kernel itself from here on, and compute the sums with it."""
-        state.single = None
-        self.refresh(state)
+        """Absorb the scalings, and use the kernel in full precision from here on."""
+        state.rough = False
+        self.absorb(state)
 
     def reset(self, state):
         """Set the scalings to one."""
@@ -85,8 +88,8 @@ class StoredPlan:
 
     def refresh(self, state):
         """Compute the sums of the plan over rows and columns."""
-        state.rows = state.u * (state.kernel @ state.v)
-        state.cols = state.v * (state.u @ state.kernel)
+        state.rows = state.u * self._times(state, state.v)
+        state.cols = state.v * self._times_t(state, state.u)
 
     def absorb(self, state):
         """Move the scalings into the potentials and evaluate the kernel there."""
@@ -96,10 +99,11 @@ class StoredPlan:
 
     def far(self, state):
         """Return True if a scaling is about to leave the range of the floats; waits."""
-        limit = self.limit if state.single is None else ABSORB_SINGLE
-        if self.xp is np and state.x @ state.x + state.y @ state.y < limit * limit:
-            return False
-        return max(max_abs(state.x), max_abs(state.y)) > limit
+        limit = ABSORB_ROUGH if state.rough else self.limit
+        x, y = state.x, state.y
+        if self.xp is np:
+            return max(x.max(), y.max(), -x.min(), -y.min()) > limit
+        return max(max_abs(x), max_abs(y)) > limit
 
     def sweep(self, state, omega=1.0):
         """Scale the rows, then the columns, over-relaxed by ``omega``."""
@@ -116,22 +120,26 @@ class StoredPlan:
 
     def _times(self, state, v):
         """Return K v."""
-        if state.single is not None:
-            sums = state.single @ v.astype(np.float32)
+        if state.rough:
+            sums = state.kernel @ v.astype(np.float32)
             if sums.min() > 0.0:
                 return sums
-            state.single = None
+            self._give_up(state)
         return state.kernel @ v
 
     def _times_t(self, state, u):
         """Return K' u."""
-        if state.single is not None:
-            sums = u.astype(np.float32) @ state.single
-            # Of masses of 1e-40 float32 has nothing left.
+        if state.rough:
+            sums = u.astype(np.float32) @ state.kernel
             if sums.min() > 0.0:
                 return sums
-            state.single = None
+            self._give_up(state)
         return u @ state.kernel
+
+    def _give_up(self, state):
+        """Use the kernel in full precision: of 1e-40 float32 has nothing left."""
+        state.rough = False
+        self._evaluate(state)
 
     def move(self, state, dx, dy):
         """Add to the logarithms of the scalings, and compute the sums there."""
@@ -189,6 +197,30 @@ class StoredPlan:
         data *= self.b[columns]
         parts = (data, columns.astype(np.int32), starts.astype(np.int32))
         return sp.csr_array(parts, shape=(n, m))
+
+    def count_large(self, state, share):
+        """Return an estimate of the number of entries P_ij > share a_i b_j.
+
+        Parameters
+        ----------
+        state : DualState
+            With a kernel.
+        share : float
+            As for :meth:`large_entries`.
+
+        Returns
+        -------
+        count : float
+            From some rows; n m where the plan is better handled as a dense matrix.
+        """
+        n, m = self.geometry.shape
+        if self.xp is not np:
+            return float(n * m)
+        rows = slice(n // (2 * SAMPLE) % n, n, max(1, n // SAMPLE))
+        left, right = (state.u / self.a)[rows], state.v / self.b
+        some = state.kernel[rows] * right * left[:, None]
+        share_of_all = np.count_nonzero(some > share) / some.size
+        return float(n * m) * (share_of_all if share_of_all <= DENSE_SHARE else 1.0)
 
     def error(self, state):
         """Return the marginal error |r - a|_1 + |c - b|_1; waits."""

@@ -10,6 +10,7 @@ something asks for them. That takes a pass, which gives the next sweep as well: 
 are free where the sweep follows.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +64,9 @@ class StreamedPlan:
         Masses of the columns.
     """
 
+    # There is no kernel that could be one in float32.
+    roughens = False
+
     def __init__(self, geometry, a, b):
         self.geometry, self.a, self.b = geometry, a, b
         self.xp = geometry.xp
@@ -75,9 +79,6 @@ class StreamedPlan:
         """Forget what belongs to other potentials."""
         self.reset(state)
         state.fresh = False
-
-    def round(self, state):
-        """Do nothing: there is no kernel."""
 
     def sharpen(self, state):
         """Do nothing: there is no kernel."""
@@ -143,6 +144,11 @@ class StreamedPlan:
             return None
         S = to_numpy(S)
         return sp.csr_array((S.data.astype(np.float64), S.indices, S.indptr), S.shape)
+
+    def count_large(self, state, share):
+        """Return the number of entries P_ij > share a_i b_j; inf for too many."""
+        S = self.large_entries(state, share)
+        return math.inf if S is None else float(S.nnz)
 
     def error(self, state):
         """Return the marginal error |r - a|_1 + |c - b|_1; waits."""
