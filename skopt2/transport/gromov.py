@@ -104,8 +104,8 @@ def gromov_wasserstein(
         another backend; None for one.
     tol : float, default=1e-6
         Tolerance of the certificate: the larger of the marginal error of the plan and
-        its L1 distance from the solution for its linearised cost, or the relative
-        Frank-Wolfe gap if ``proximal``.
+        a bound on its L1 distance from the solution for its linearised cost, or on the
+        relative Frank-Wolfe gap if ``proximal``.
     max_iter : int, default=None
         Largest number of linearisations of each start; None for 1000.
     time_limit : float, default=None
@@ -133,6 +133,13 @@ def gromov_wasserstein(
     ConvergenceWarning
         If the certificate did not reach the tolerance; ``result.converged`` is False
         then.
+
+    Notes
+    -----
+    There can be many stationary plans, and each start leads to one. A large ``reg`` has
+    few: solve for it first, and pass its plan as ``start`` for a smaller one. Spaces
+    with symmetries have several equally good plans, and the product of the masses can
+    be stationary between them: ``n_init`` or ``M`` leads away from it.
 
     References
     ----------

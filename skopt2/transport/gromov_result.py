@@ -31,14 +31,15 @@ class GromovResult:
         What is minimised: ``cost`` and, unless ``proximal``, the entropy, corrected to
         first order for the marginal error.
     stationarity : float
-        L1 distance of the plan from the solution of transport with its own linearised
-        cost. If ``proximal``, how far that cost is above the least that any plan has,
-        relative to the largest entry of the gradient (Frank-Wolfe gap).
+        Upper bound on the L1 distance of the plan from the solution of transport with
+        its own linearised cost and its own marginals. If ``proximal``, on how far that
+        cost is above the least of all plans, relative to the largest entry of the
+        gradient (Frank-Wolfe gap).
     marginal_error : float
         ``|P 1 - a|_1 + |P' 1 - b|_1``.
     inner_converged : bool
-        Whether the transport problem behind ``stationarity`` reached its tolerance,
-        which is much below ``tol``.
+        Whether the last linearised problem was solved to its tolerance, which is much
+        below ``tol``.
     converged : bool
         Whether the certificate reached the tolerance.
     stop_reason : str

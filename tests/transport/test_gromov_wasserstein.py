@@ -72,22 +72,22 @@ def test_neither_order_nor_position_matters(rng, proximal):
     np.testing.assert_allclose(back.plan.T, one.plan, atol=1e-6)
 
 
-@pytest.mark.parametrize(("seed", "n", "kind"), [(8, 40, 0.05), (4, 20, 1.0)])
-def test_the_certificate_is_not_off_by_the_errors_of_plans(seed, n, kind):
-    # Plans of a coarse inner problem seem nearer to each other than they are here.
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 2)) * [2.0, 1.0]
-    Y = X[rng.permutation(n)] + kind * rng.normal(size=(n, 2))
-    Cx, Cy = squares(X), squares(Y)
-    top, a = max(Cx.max(), Cy.max()), np.full(n, 1 / n)
-    Cx, Cy = Cx / top, Cy / top
-    result = gromov_wasserstein(Cx, Cy, reg=0.01, tol=1e-4)
-    G = 2.0 * (Cx**2 @ a)[:, None] + 2.0 * (Cy**2 @ a) - 4.0 * Cx @ result.plan @ Cy
-    again = sinkhorn(None, None, G, 0.01, tol=1e-11, max_iter=20_000)
+@pytest.mark.parametrize("tol", [0.1, 1e-4, 1e-7])
+@pytest.mark.parametrize("noise", [0.05, 1.0])
+def test_the_certificate_bounds_the_distance(rng, noise, tol):
+    X = rng.normal(size=(30, 2)) * [2.0, 1.0]
+    Y = X[rng.permutation(30)] + noise * rng.normal(size=(30, 2))
+    Cx, Cy = squares(X) / squares(X).max(), squares(Y) / squares(Y).max()
+    result = gromov_wasserstein(Cx, Cy, reg=0.01, tol=tol)
+    P = result.plan
+    a, b = P.sum(axis=1), P.sum(axis=0)
+    G = 2.0 * (Cx**2 @ a)[:, None] + 2.0 * (Cy**2 @ b) - 4.0 * Cx @ P @ Cy
+    again = sinkhorn(a, b, G, 0.01, tol=1e-12, max_iter=20_000)
     assert again.converged
-    distance = np.abs(again.plan - result.plan).sum()
-    assert result.stationarity == pytest.approx(distance, rel=1e-3)
-    assert distance <= 1e-4
+    distance = np.abs(again.plan - P).sum()
+    assert 0.0 < distance <= result.stationarity <= tol
+    # The bound would be of little use were it much larger.
+    assert result.stationarity < 100.0 * distance
 
 
 @pytest.mark.parametrize("reg", [1e4, 1.0, 1e-2])
@@ -177,7 +177,7 @@ def test_the_result_proves_itself(rng):
     assert result.linear_cost == pytest.approx((M * P).sum(), rel=1e-12)
     G = 1.4 * np.einsum("ijkl,kl->ij", L, P) + 0.3 * M
     again = sinkhorn(a, b, G, 2.0, tol=1e-11).plan
-    assert result.stationarity == pytest.approx(np.abs(again - P).sum(), abs=1e-9)
+    assert result.stationarity >= np.abs(again - P).sum() - 1e-9
     assert max(result.stationarity, result.marginal_error) <= 1e-8
     f, g = result.potentials
     np.testing.assert_allclose(np.exp((f[:, None] + g - G) / 2.0), P, atol=1e-8)
@@ -249,11 +249,12 @@ def test_callables_and_precision(rng):
     one = gromov_wasserstein(X, Y, metric=lambda A, B: squares(A), **options)
     other = gromov_wasserstein(X, Y, metric="sqeuclidean", **options)
     np.testing.assert_allclose(one.plan, other.plan, atol=1e-4)
-    low = gromov_wasserstein(
-        X.astype(np.float32), Y.astype(np.float32), metric="sqeuclidean", **options
-    )
+    options = {"reg": 20.0, "metric": "sqeuclidean", "tol": 1e-4}
+    high = gromov_wasserstein(X, Y, **options)
+    low = gromov_wasserstein(X.astype(np.float32), Y.astype(np.float32), **options)
+    assert low.converged
     assert low.plan.dtype == low.potentials[0].dtype == np.float32
-    np.testing.assert_allclose(low.plan, other.plan, atol=1e-3)
+    np.testing.assert_allclose(low.plan, high.plan, atol=1e-3)
     order = rng.permutation(10)
     X = X.astype(np.float32)
     options = {"reg": 1.0, "metric": "sqeuclidean", "proximal": True, "tol": 1e-3}

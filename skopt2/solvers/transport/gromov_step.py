@@ -1,25 +1,39 @@
-"""One linearised step of Gromov-Wasserstein transport, and what its ends are worth.
+"""A plan of Gromov-Wasserstein transport, how far it is from stationary, and a step.
 
-Problem: P+ = argmin <G, P+> + eps * sum P+ (log P+ - 1) + tau KL(P+ | R) over plans
-with the marginals a (n,) and b (m,), for the gradient G (n, m) at a plan P, where R is
-P, or in the proximal variant max(P, FLOOR a b'). With the potentials f (n,) and g (m,),
-log P+ = (f + g - G + tau log R) / (eps + tau).
+Problem: min_P E(P) = F(P) + eps * sum P (log P - 1) over plans with the marginals a
+(n,) and b (m,). Symbols: G (n, m) gradient of F at P, Z = log P.
 
-Source: see :mod:`skopt2.solvers.transport.gromov`.
+Entropic. Any positive P solves entropic transport for the cost -eps Z and its own
+marginals; P+ does for the cost G. With D = G + eps Z less any potentials f (n,), g (m,)
+
+    eps * sum (P - P+)(log P - log P+) = <D, P+ - P>.
+
+A term on the left is (P - P+)^2 over the logarithmic mean of P and P+, which is at most
+m = (P + P+) / 2. So with Cauchy's inequality on the right t = |P - P+|_1 fulfils
+
+    (eps t)^2 <= eps^2 * sum (P - P+)^2 / m <= sum m D^2 <= sum P D^2 + max D^2 t / 4,
+
+since P+ <= P + (P+ - P)_+, and these parts sum to t / 2. The solution t of that
+quadratic equation bounds the distance; its last term is of second order. The error of
+the marginals is measured on its own.
+
+Without entropy, eps = 0: for feasible potentials, G - f - g >= 0, the sum of
+(G - f - g) P is at least <G, P> - <G, P'> for all plans P' with the marginals of P.
+
+Source: S. Lacoste-Julien, Convergence rate of Frank-Wolfe for non-convex objectives,
+2016, equation 1 (gap).
 """
 
-from skopt2._core.array import dot64, namespace, sum64
+import math
+
+from skopt2._core.array import dot64, max_abs, namespace, sum64
 from skopt2.solvers.transport.geometry import DenseGeometry
 from skopt2.solvers.transport.gromov_costs import quadratic
 from skopt2.solvers.transport.inner import solve_balanced
 
-# Share of a b' above which the proximal variant keeps a plan that it stays near. Steps
-# multiply: from 1e-300 a pair would need hundreds of them to come back.
-FLOOR = 1e-10
-
 
 class GromovPoint:
-    """A plan with its logarithm, the gradient and the objective there.
+    """A plan with the gradient, the objective and the certificate there.
 
     Parameters
     ----------
@@ -27,24 +41,26 @@ class GromovPoint:
         Problem.
     P, Z : array of shape (n, m)
         Plan and its logarithm.
-    start : tuple of array or None
-        Potentials (f, g) that go with the plan.
+    potentials : tuple of array, default=None
+        Potentials (f, g) of the problem that the plan solves; without entropy only.
 
     Attributes
     ----------
-    G : array of shape (n, m)
-        Gradient of the cost.
+    G, D : array of shape (n, m)
+        Gradient of the cost; with entropy that of the objective, less ``potentials``.
+    potentials : tuple of array
+        With entropy those of the linearised problem at the plan itself.
     cost, linear, quadratic : float
         Cost, and its two terms without their weights.
     objective, doubt : float
         What falls from step to step, and the size of the correction that it contains.
-    error : float
-        Marginal error.
+    residual, error : float
+        Distance from stationary, and marginal error.
     """
 
-    def __init__(self, solver, P, Z, start):
+    def __init__(self, solver, P, Z, potentials=None):
         xp, eps = solver.xp, solver.eps
-        self.P, self.Z, self.start = P, Z, start
+        self.P, self.Z = P, Z
         rows, cols = xp.sum(P, axis=1) - solver.a, xp.sum(P, axis=0) - solver.b
         self.error = sum64(xp.abs(rows)) + sum64(xp.abs(cols))
         G = solver.spaces.gradient(P)
@@ -58,95 +74,124 @@ class GromovPoint:
         self.objective = self.cost
         if eps > 0.0:
             self.objective += eps * (sum64(P * Z) - sum64(P))
-        self.doubt = 0.0
-        if start is not None:
-            # The potentials are the slope along the error of the marginals: without
-            # that, plans of different errors do not compare.
-            f, g = start
-            change = dot64(f - xp.mean(f), rows) + dot64(g - xp.mean(g), cols)
-            self.objective -= change
-            self.doubt = abs(change)
+            potentials, self.D = _separate(solver, G + eps * Z, P)
+            square = sum64(P * self.D * self.D)
+            self.decrease = square / eps
+            self.residual = distance(self.D, square, eps)
+        else:
+            if potentials is None:
+                potentials = xp.zeros_like(solver.a), xp.zeros_like(solver.b)
+            self.D, self.residual = None, gap(G, P, *potentials) / solver.scale
+        self.potentials = potentials
+        # The potentials are the slope along the error of the marginals: without that,
+        # plans of different errors do not compare.
+        f, g = potentials
+        change = dot64(f, rows) + dot64(g, cols)
+        self.objective -= change
+        self.doubt = abs(change)
 
 
-class GromovProbe:
-    """Where a step leads from a point.
+def follow(solver, cost, reg, tol, potentials):
+    """Return the plan of least cost and entropy.
 
     Parameters
     ----------
     solver : GromovSinkhorn
         Problem.
-    point : GromovPoint
-        Where the step begins.
-    tau : float
-        Weight of the Kullback-Leibler term.
+    cost : array of shape (n, m)
+        Costs.
+    reg : float
+        Weight of the entropy.
     tol : float
         Marginal error to reach.
-    start : tuple of array or None
+    potentials : tuple of array or None
         Potentials to start from.
 
-    Attributes
-    ----------
+    Returns
+    -------
     point : GromovPoint
-        Where the step ends.
-    residual : float
-        Certificate of where it begins.
-    start : tuple of array
-        Potentials.
-    n_iter, solved : int, bool
-        Sweeps and Newton steps, and whether they reached the tolerance.
+        The plan.
+    result : Result
+        How its transport problem ended.
     """
-
-    def __init__(self, solver, point, tau, tol, start):
-        xp, reg = solver.xp, solver.eps + tau
-        cost = point.G
-        if tau > 0.0:
-            cost = cost - tau * (
-                _kept(solver, point.Z) if solver.eps == 0.0 else point.Z
-            )
-        geometry = DenseGeometry(cost)
-        result = solve_balanced(geometry, solver.a, solver.b, reg, tol, start)
-        f, g = result.solution.f, result.solution.g
-        # What only one side gains would stay from start to start, and take digits away
-        # when it was in the units of a larger tau.
-        middle = 0.5 * (xp.mean(f) - xp.mean(g))
-        f, g = f - middle, g + middle
-        self.n_iter, self.start = result.n_iter, (f, g)
-        self.solved = result.certificate.holds
-        Z = (f[:, None] + g[None, :] - cost) * (1.0 / reg)
-        P = xp.exp(Z)
-        if solver.eps > 0.0:
-            self.residual = sum64(xp.abs(P - point.P)) * reg / solver.eps
-        else:
-            self.residual = gap(point, f, g) / solver.scale
-        self.point = GromovPoint(solver, P, Z, (f, g))
+    xp = solver.xp
+    geometry = DenseGeometry(cost)
+    result = solve_balanced(geometry, solver.a, solver.b, reg, tol, potentials)
+    f, g = _balanced(result.solution.f, result.solution.g)
+    Z = (f[:, None] + g[None, :] - cost) * (1.0 / reg)
+    return GromovPoint(solver, xp.exp(Z), Z, (f, g)), result
 
 
-def gap(point, f, g):
-    """Return an upper bound on <G, P> - min <G, P'> over plans P'.
+def distance(D, square, eps):
+    """Return an upper bound on |P - P+|_1.
 
     Parameters
     ----------
-    point : GromovPoint
-        With the gradient G at P.
+    D : array of shape (n, m)
+        Gradient of the objective less potentials.
+    square : float
+        Sum of P D^2.
+    eps : float
+        Regularisation.
+
+    Returns
+    -------
+    distance : float
+        At most 2.0.
+    """
+    square = square / eps**2
+    second = (max_abs(D) / eps) ** 2 / 8.0
+    if not math.isfinite(second):
+        return 2.0
+    return min(2.0, second + math.sqrt(second * second + square))
+
+
+def gap(G, P, f, g):
+    """Return an upper bound on <G, P> - <G, P'> for all P' with the marginals of P.
+
+    Parameters
+    ----------
+    G, P : array of shape (n, m)
+        Costs and plan.
     f, g : array of shape (n,), (m,)
-        Any potentials.
+        Any potentials; they are made feasible.
 
     Returns
     -------
     gap : float
-        For the P' with the marginals of P: how far these are from those that are
-        wanted is measured on its own.
     """
     xp = namespace(f)
-    slack = point.G - f[:, None] - g[None, :]
-    # Feasible potentials leave slack nowhere negative.
+    slack = G - f[:, None] - g[None, :]
     slack = slack - xp.min(slack, axis=0)[None, :]
     slack = slack - xp.min(slack, axis=1)[:, None]
-    return sum64(slack * point.P)
+    return sum64(slack * P)
 
 
-def _kept(solver, Z):
-    """Return the logarithm of a plan that is kept from zero."""
-    xp = solver.xp
-    least = xp.log(FLOOR * solver.a)[:, None] + xp.log(solver.b)[None, :]
-    return xp.maximum(Z, least)
+def _separate(solver, S, P):
+    """Return potentials near S in the mean over P, and S without them.
+
+    The means over the product of the masses are exact where potentials are all of S;
+    those over P, one after the other, make what is left smaller.
+    """
+    xp, a, b = solver.xp, solver.a, solver.b
+    f = S @ b
+    S = S - f[:, None]
+    g = a @ S
+    S = S - g[None, :]
+    # A plan to start from may have empty rows.
+    W = P + solver.unit * a[:, None] * b[None, :]
+    more = xp.sum(W * S, axis=1) / xp.sum(W, axis=1)
+    S = S - more[:, None]
+    rest = xp.sum(W * S, axis=0) / xp.sum(W, axis=0)
+    return _balanced(f + more, g + rest), S - rest[None, :]
+
+
+def _balanced(f, g):
+    """Return potentials of the same mean.
+
+    What one of them gains at the cost of the other would stay from step to step, and
+    take digits away where it was in the units of a larger weight.
+    """
+    xp = namespace(f)
+    middle = 0.5 * (xp.mean(f) - xp.mean(g))
+    return f - middle, g + middle
