@@ -10,7 +10,9 @@ remove it.
 
 R follows its recursion. It is measured anew before it may end the loop, unless only few
 iterations lie behind it, whose rounding cannot matter; if the two differ too much, the
-iteration starts again from the measured one.
+iteration starts again from the measured one. The solution is, for each column, the
+iterate with the smallest residual: that of conjugate gradients is not monotone, and
+where H is singular in floating-point arithmetic it grows in the end.
 
 Source: J. Nocedal and S. Wright, Numerical Optimization, 2nd edition, 2006, algorithm
 5.3.
@@ -20,10 +22,12 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from skopt2._core.array import accumulation_dtype, asarray_like
 from skopt2._core.result import Measure
 from skopt2.solvers.kernel.coefficients import Coefficients
-from skopt2.solvers.kernel.engine import FLOOR
+from skopt2.solvers.kernel.engine import FLOOR, largest
 
 # Iterations after which the recursion of the residual is as good as a measurement, and
 # how much above the precision.
@@ -40,6 +44,10 @@ class GradientState:
         Iterate, residual, directions.
     rz : array of shape (c,)
         tr R'Z of each column, accumulated in float64.
+    best, best_residual : array of shape (n, c)
+        Iterates with the smallest residuals, column by column, and these residuals.
+    best_values : ndarray of shape (c,)
+        Their norms relative to Y.
     n_epochs : float
         Passes over K.
     age : int
@@ -47,13 +55,16 @@ class GradientState:
     idle_since, idle_level : float
         Pass and size of the last residual that was a tenth smaller.
     exact : bool
-        Whether R counts as measured.
+        Whether ``best_residual`` counts as measured.
     """
 
     a: Any
     R: Any
     D: Any
     rz: Any
+    best: Any
+    best_residual: Any
+    best_values: Any
     n_epochs: float = 0.0
     age: int = 0
     idle_since: float = 0.0
@@ -102,7 +113,16 @@ class ConjugateGradient:
         else:
             R, spent = system.residual(a), self.spent + 1.0
         D, rz = self._direction(R)
-        return GradientState(xp.asarray(a, copy=True), R, D, rz, n_epochs=spent)
+        return GradientState(
+            xp.asarray(a, copy=True),
+            R,
+            D,
+            rz,
+            xp.asarray(a, copy=True),
+            xp.asarray(R, copy=True),
+            system.relative_columns(R),
+            n_epochs=spent,
+        )
 
     def step(self, state):
         """Take one iteration, which is one pass over K.
@@ -139,26 +159,44 @@ class ConjugateGradient:
         -------
         measure : Measure
         """
-        system = self.system
-        value = system.relative(state.R)
-        few = state.age <= FEW and self.tol >= MARGIN * system.eps
+        self._keep(state)
+        value = largest(state.best_values)
         stalled = self._stands_still(state, value)
-        if few:
+        if state.age <= FEW and self.tol >= MARGIN * self.system.eps:
             state.exact = True
         elif value <= self.tol or stalled:
-            state.R = system.residual(state.a)
-            state.n_epochs += 1.0
-            state.exact, state.age = True, 0
-            state.D, state.rz = self._direction(state.R)
-            value = system.relative(state.R)
+            value = self._measure(state)
         if not state.exact:
             value = max(value, math.nextafter(self.tol, math.inf))
         return Measure(
-            objective=system.objective(state.a, state.R),
+            objective=self.system.objective(state.best, state.best_residual),
             value=value,
             extra={"n_epochs": state.n_epochs},
             stalled=stalled,
         )
+
+    def _keep(self, state):
+        """Keep the columns of the present iterate that are the best so far."""
+        xp, values = self.system.xp, self.system.relative_columns(state.R)
+        better = values < state.best_values
+        if not better.any():
+            return
+        mask = asarray_like(better, self.system.Y, xp.bool)
+        state.best = xp.where(mask, state.a, state.best)
+        state.best_residual = xp.where(mask, state.R, state.best_residual)
+        state.best_values = np.where(better, values, state.best_values)
+
+    def _measure(self, state):
+        """Measure the residuals of the best iterates, and start again from them."""
+        xp, system = self.system.xp, self.system
+        state.best_residual = system.residual(state.best)
+        state.best_values = system.relative_columns(state.best_residual)
+        state.n_epochs += 1.0
+        state.exact, state.age = True, 0
+        state.a = xp.asarray(state.best, copy=True)
+        state.R = xp.asarray(state.best_residual, copy=True)
+        state.D, state.rz = self._direction(state.R)
+        return largest(state.best_values)
 
     def finalize(self, state):
         """Return the coefficients of a state, in the units of the caller.
@@ -174,7 +212,7 @@ class ConjugateGradient:
         """
         made = self.preconditioner
         return Coefficients(
-            self.system.to_units(state.a),
+            self.system.to_units(state.best),
             made.name,
             float(state.n_epochs),
             n_components=made.n_components,
@@ -217,12 +255,13 @@ class ConjugateGradient:
         state : GradientState
         """
         values = {field.name: packed[field.name] for field in fields(GradientState)}
-        for name in ("a", "R", "D"):
+        for name in ("a", "R", "D", "best", "best_residual"):
             # The state changes in place, the checkpoint must not.
             placed = asarray_like(values[name], self.system.Y)
             values[name] = self.system.xp.asarray(placed, copy=True)
         wide = accumulation_dtype(self.system.Y)
         values["rz"] = asarray_like(values["rz"], self.system.Y, wide)
+        values["best_values"] = np.array(packed["best_values"], dtype=np.float64)
         return GradientState(**values)
 
     def _direction(self, R):
@@ -252,4 +291,5 @@ class ConjugateGradient:
             return False
         if state.n_epochs - state.idle_since < self.preconditioner.patience:
             return False
-        return state.idle_level <= FLOOR * self.system.rounding(state.a)
+        direct = self.preconditioner.name == "cholesky"
+        return direct or value <= FLOOR * self.system.rounding(state.a)

@@ -14,9 +14,14 @@ compared with the tolerance once an epoch; only where it passes does one further
 measure the residual itself, and the fit has converged only if that passes too.
 
 If the estimate is not finite, or ten times a reference, the step was too long: it is
-halved, momentum is dropped, and the iteration goes back to the best iterate so far. The
-reference follows the estimate down, by three tenths an epoch at the most, since
+halved, momentum is dropped, and the iteration goes back to the best iterates so far.
+The reference follows the estimate down, by three tenths an epoch at the most, since
 momentum lets a residual swing through small values; it never follows it up.
+
+The columns of Y are problems of their own: the solution is, for each of them, the
+iterate with the smallest residual. Where K is singular in floating-point arithmetic and
+Y not in its range, the residual falls before it rises, and not at the same time in all
+columns.
 
 Source: J. A. Lin, S. Padhy, J. Antoran and others, Stochastic gradient descent for
 Gaussian processes done right, ICLR 2024, for the block gradient of the dual objective;
@@ -59,36 +64,33 @@ class BlockState:
     moving : dict of array
         What the rule moves.
     residual : array of shape (n, c)
-        Estimate of the residual, or the residual where ``exact``.
+        Estimate of the residual of what moves.
     best, best_residual : array of shape (n, c)
-        Iterate with the smallest estimate, and its estimate.
-    estimate, best_estimate : float
-        Relative size of both.
+        Iterates with the smallest residuals, column by column, and these residuals.
+    best_values : ndarray of shape (c,)
+        Their norms relative to Y.
+    reference : ndarray of shape (c,)
+        What the guard compares the estimate with.
     t, measured : int
         Blocks taken, now and at the last measure.
     n_epochs : float
         Passes over K.
-    reference : float
-        What the estimate is compared with by the guard.
     bias : float
         Residual over estimate when both were known last, drawn towards 1.
     idle_since, idle_level : float
         Epoch and size of the last residual that was a tenth smaller.
     n_restarts : int
         Restarts of the guard.
-    answer : array of shape (n, c) or None
-        The iterate whose residual was measured, until the next step.
     exact : bool
-        Whether ``residual`` is that of ``answer``.
+        Whether ``best_residual`` was measured for all columns, and not estimated.
     """
 
     moving: dict
     residual: Any
     best: Any
     best_residual: Any
-    estimate: float
-    best_estimate: float
-    reference: float
+    best_values: Any
+    reference: Any
     t: int = 0
     measured: int = 0
     n_epochs: float = 0.0
@@ -96,7 +98,6 @@ class BlockState:
     idle_since: float = 0.0
     idle_level: float = math.inf
     n_restarts: int = 0
-    answer: Any = None
     exact: bool = False
 
 
@@ -138,10 +139,10 @@ class BlockDual:
             a, R = system.zeros(), _copy(system.Y)
         else:
             R, n_epochs = system.residual(a), 1.0
-        value = system.relative(R)
+        values = system.relative_columns(R)
         moving = self.rule.begin(a)
         return BlockState(
-            moving, R, _copy(a), _copy(R), value, value, value, n_epochs=n_epochs
+            moving, R, _copy(a), _copy(R), values, values.copy(), n_epochs=n_epochs
         )
 
     def step(self, state):
@@ -165,7 +166,7 @@ class BlockDual:
         state.t += 1
         size, n = int(index.shape[0]), self.system.n
         state.n_epochs += size / n + self.rule.extra_entries(size) / n**2
-        state.answer, state.exact = None, False
+        state.exact = False
         return state
 
     def _refresh(self, residual, index, G):
@@ -209,58 +210,70 @@ class BlockDual:
         epochs = (state.t - state.measured) / self.sampler.n_blocks
         state.measured = state.t
         with np.errstate(over="ignore", invalid="ignore"):
-            estimate = self.system.relative(state.residual)
-        if not estimate <= GROWTH * state.reference:
+            values = self.system.relative_columns(state.residual)
+        if not (values <= GROWTH * state.reference).all():
             return self._restart(state)
-        state.estimate = estimate
         lowest = DECAY**epochs * state.reference
-        state.reference = max(min(state.reference, estimate), lowest)
-        iterate = self.rule.iterate(state.moving)
-        if estimate < state.best_estimate:
-            state.best, state.best_estimate = iterate, estimate
-            state.best_residual = _copy(state.residual)
+        state.reference = np.maximum(np.minimum(state.reference, values), lowest)
+        self._keep(state, values)
         state.bias = 1.0 + 0.9**epochs * (state.bias - 1.0)
-        stalled = self._stands_still(state, iterate)
+        estimate = largest(state.best_values)
+        stalled = self._stands_still(state, estimate)
         last = state.t >= self.max_steps and state.n_epochs >= MANY
         if estimate * state.bias <= self.tol or stalled or last:
-            return self._measure(state, stalled)
-        return self._report(state, iterate, estimate)
+            self._measure(state)
+        return self._report(state, stalled)
 
-    def _measure(self, state, stalled):
-        """Measure the residual itself, by one more pass."""
-        before, answer = state.estimate, self.rule.iterate(state.moving)
-        state.residual = self.system.residual(answer)
-        state.answer, state.exact = answer, True
+    def _keep(self, state, values):
+        """Keep the columns of the present iterate that are the best so far."""
+        better = values < state.best_values
+        if not better.any():
+            return
+        iterate, xp = self.rule.iterate(state.moving), self.system.xp
+        residual = _copy(state.residual)
+        if not better.all():
+            mask = asarray_like(better, self.system.Y, xp.bool)
+            iterate = xp.where(mask, iterate, state.best)
+            residual = xp.where(mask, residual, state.best_residual)
+        state.best, state.best_residual = iterate, residual
+        state.best_values = np.minimum(values, state.best_values)
+
+    def _measure(self, state):
+        """Measure the residuals of the best iterates, by one more pass."""
+        before = largest(state.best_values)
+        state.best_residual = self.system.residual(state.best)
+        state.best_values = self.system.relative_columns(state.best_residual)
         state.n_epochs += 1.0
-        value = state.estimate = self.system.relative(state.residual)
+        state.exact = True
+        value = largest(state.best_values)
         state.bias = max(1.0, value / before) if before > 0.0 else 1.0
-        return self._report(state, answer, value, stalled)
 
     def _restart(self, state):
-        """Go back to the best iterate with half the step and no momentum."""
+        """Go back to the best iterates with half the step and no momentum."""
         self.rule.slow_down()
         state.n_restarts += 1
         state.moving = self.rule.begin(state.best)
         state.residual = _copy(state.best_residual)
-        state.estimate, state.bias = state.best_estimate, 1.0
-        hopeless = state.n_restarts >= MOST_RESTARTS
-        return self._report(state, state.best, state.estimate, hopeless)
+        state.bias = 1.0
+        return self._report(state, stalled=state.n_restarts >= MOST_RESTARTS)
 
-    def _stands_still(self, state, iterate):
+    def _stands_still(self, state, estimate):
         """Return True if rounding explains why the residual no longer falls."""
-        if state.estimate < 0.9 * state.idle_level:
-            state.idle_level, state.idle_since = state.estimate, state.n_epochs
+        if estimate < 0.9 * state.idle_level:
+            state.idle_level, state.idle_since = estimate, state.n_epochs
             return False
         if state.n_epochs - state.idle_since < IDLE:
             return False
-        return state.idle_level <= FLOOR * self.system.rounding(iterate)
+        floor = self.system.rounding(self.rule.iterate(state.moving))
+        return state.idle_level <= FLOOR * floor
 
-    def _report(self, state, iterate, value, stalled=False):
+    def _report(self, state, stalled):
+        value = largest(state.best_values)
         if not state.exact:
             # An estimate does not end the loop.
             value = max(value, math.nextafter(self.tol, math.inf))
         return Measure(
-            objective=self.system.objective(iterate, state.residual),
+            objective=self.system.objective(state.best, state.best_residual),
             value=value,
             extra={
                 "n_epochs": state.n_epochs,
@@ -282,11 +295,8 @@ class BlockDual:
         -------
         coefficients : Coefficients
         """
-        a = state.answer
-        if a is None:
-            a = self.rule.iterate(state.moving)
         return Coefficients(
-            self.system.to_units(a),
+            self.system.to_units(state.best),
             self.rule.name,
             float(state.n_epochs),
             int(self.rule.batch_size),
@@ -311,9 +321,8 @@ class BlockDual:
         """
         packed = {f"moving_{name}": value for name, value in state.moving.items()}
         for field in fields(state):
-            if field.name not in ("moving", "answer"):
+            if field.name != "moving":
                 packed[field.name] = getattr(state, field.name)
-        packed["answer"] = state.answer
         packed["rule_step_size"] = float(self.rule.step_size)
         packed["rule_jitter"] = float(self.rule.jitter)
         packed["seed"], packed["solver"] = int(self.sampler.seed), self.rule.name
@@ -349,9 +358,16 @@ class BlockDual:
         }
         names = {field.name for field in fields(BlockState)} - {"moving"}
         rest = {name: placed(packed[name]) for name in names}
+        for name in ("best_values", "reference"):
+            rest[name] = np.array(packed[name], dtype=np.float64)
         return BlockState(moving, **rest)
 
 
 def _copy(x):
     """Return an array that the engine may change."""
     return namespace(x).asarray(x, copy=True)
+
+
+def largest(values):
+    """Return the largest of some numbers as a float; 0 for none."""
+    return float(np.max(values)) if values.size else 0.0

@@ -70,7 +70,9 @@ class SpectralPreconditioner:
         if n_components is not None:
             most = max(1, min(s - 1, n_components)) if s > 1 else 1
         values, vectors = _largest_eigenpairs(K, min(s, most + 1))
-        values = np.maximum(values / s, np.finfo(values.dtype).tiny)
+        # Below it eigenvalues are rounding, and no scale for a step.
+        noise = 10.0 * float(xp.finfo(K.dtype).eps) * max(float(values[0]), size)
+        values = np.maximum(values, noise) / s
         if n_components is None:
             above = int(np.sum((size / values) ** EXPONENT < s)) - 1
             most = min(most, max(FEWEST, above))

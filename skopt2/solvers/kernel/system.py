@@ -114,8 +114,8 @@ class KernelSystem:
         wide = xp.astype(V, accumulation_dtype(V))
         return np.asarray(to_numpy(xp.sqrt(xp.sum(wide * wide, axis=0))))
 
-    def relative(self, R):
-        """Return the largest abs(R_j) / abs(Y_j) of all columns j.
+    def relative_columns(self, R):
+        """Return abs(R_j) / abs(Y_j) of each column j, on the host.
 
         Parameters
         ----------
@@ -124,10 +124,10 @@ class KernelSystem:
 
         Returns
         -------
-        value : float
-            NaN or infinite if a residual is.
+        values : ndarray of shape (c,)
+            Not finite where a residual is not.
         """
-        return float(np.max(self.column_norms(R) / self.size)) if self.c else 0.0
+        return self.column_norms(R) / self.size
 
     def gradient(self, index, V):
         """Return rows of H V - Y: the gradient of the objective at V.

@@ -109,7 +109,7 @@ def test_the_certificate_is_the_residual(K, rng, rule):
         def end(self, iteration, solver, state, measure, history):
             solution = solver.finalize(state)
             if not solution.exact:
-                self.ratios.append(state.estimate / residual(solution.a))
+                self.ratios.append(state.best_values.max() / residual(solution.a))
 
     watch = Watch()
     result = run(solver, monitor=watch)
