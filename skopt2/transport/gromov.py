@@ -81,9 +81,10 @@ def gromov_wasserstein(
         Loss of two costs: (x - y)^2, or x log(x / y) - x + y, which needs nonnegative
         ``Cx`` and positive ``Cy``.
     metric : str or callable, default="precomputed"
-        Costs between the points of each space: "precomputed", "sqeuclidean",
-        "euclidean", "cityblock" or "cosine". Those of "sqeuclidean" with the squared
-        loss are never formed: their low rank makes a step cost n m n_features.
+        Costs between the points of each space: "sqeuclidean", "euclidean", "cityblock",
+        "cosine", or a function of two clouds that returns their matrix. Those of
+        "sqeuclidean" with the squared loss are never formed: their low rank makes a
+        step cost n m times the smaller number of features.
     M : array-like of shape (n, m), default=None
         Costs between the spaces, for fused transport.
     alpha : float, default=None
