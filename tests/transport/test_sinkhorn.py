@@ -251,3 +251,23 @@ def test_bad_input(changes, match):
     }
     with pytest.raises(ValueError, match=match):
         sinkhorn(**{**arguments, **changes})
+
+
+@pytest.mark.parametrize("moved", [1e-6, 1e-5])
+@pytest.mark.parametrize("gap", [15.0, 20.0, 25.0])
+def test_two_clusters_that_hardly_exchange_mass(rng, gap, moved):
+    # The error of sweeps stands just above the tolerance, follows the relaxation up
+    # and down, and looks as if a few more sweeps were enough.
+    X, Y = rng.random((40, 2)), rng.random((40, 2))
+    side = np.arange(40) >= 20
+    cost = ((X[:, None] - Y) ** 2).sum(axis=2)
+    cost += 0.1 * gap * (side[:, None] != side)
+    a = np.full(40, 1.0 / 40.0)
+    b = a + np.where(side, -moved, moved) / 20.0
+    result = sinkhorn(a, b, cost, 0.1)
+    assert result.converged
+    assert result.n_iter < 400
+    assert result.marginal_error == pytest.approx(
+        abs(result.plan.sum(axis=1) - a).sum() + abs(result.plan.sum(axis=0) - b).sum(),
+        abs=1e-12,
+    )

@@ -36,6 +36,9 @@ EARLY, REMOTE = 2, 0.5
 # Measures before the way by coarser levels is considered for another reason, and
 # comparisons in a row that decide for Newton steps.
 FIRST, ROW = 5, 3
+# Measures without a smaller error after which no rate is believed any more: where the
+# plan nearly falls apart, the error follows each new relaxation, and does not fall.
+IDLE = 12
 # Marginal error from which Newton steps at the last level succeed, and the share of
 # them that need a new factorisation; error below which nothing more is to be had.
 NEAR, FACTORS, TINY = 0.1, 0.6, 1e-14
@@ -100,6 +103,8 @@ class Auto(SinkhornNewton):
         elif memory["age"] > 0:
             # Without a new relaxation, whose rate is not known yet.
             memory["votes"] = memory["votes"] + 1 if self._newton_pays(state) else 0
+        if memory["idle"] >= IDLE:
+            memory["votes"] = ROW
         if memory["votes"] < (ROW if memory["direct"] else 1):
             return measure
         memory.update(phase=SinkhornNewton.name, left=0)
