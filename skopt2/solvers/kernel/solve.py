@@ -101,7 +101,7 @@ def solve_kernel_system(
     >>> import numpy as np
     >>> from skopt2.kernels import Gaussian, KernelOperator
     >>> from skopt2.solvers.kernel.solve import solve_kernel_system
-    >>> K = KernelOperator(Gaussian(), np.array([[0.0], [9.0]]))
+    >>> K = KernelOperator(Gaussian(length_scale=1.0), np.array([[0.0], [9.0]]))
     >>> result = solve_kernel_system(K, np.array([[2.0], [4.0]]), 1.0)
     >>> result.solution.a.round(6).tolist()
     [[1.0], [2.0]]
