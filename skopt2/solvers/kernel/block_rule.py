@@ -23,6 +23,8 @@ class BlockRule:
     smoothing : float
         Share of a new gradient in the residual estimate. The residual is affine, so
         rows that are averaged as the iterates are estimate the residual of the average.
+    growth : float
+        Growth of the residual from which the guard takes the step to be too long.
     """
 
     name = ""
@@ -31,6 +33,7 @@ class BlockRule:
     jitter = 0.0
     n_components = None
     smoothing = 1.0
+    growth = 10.0
 
     def begin(self, a):
         """Return the arrays that move, by name, for a start at a (n, c)."""
@@ -53,5 +56,14 @@ class BlockRule:
         return 0
 
     def slow_down(self):
-        """Halve the step."""
+        """Halve the step, after a divergence."""
         self.step_size *= 0.5
+
+    def pack(self):
+        """Return what changes while the rule is in use, numbers by name."""
+        return {"step_size": float(self.step_size), "jitter": float(self.jitter)}
+
+    def unpack(self, packed):
+        """Take over what :meth:`pack` returned."""
+        self.step_size = float(packed["step_size"])
+        self.jitter = float(packed["jitter"])

@@ -103,7 +103,7 @@ class EigenPro(BlockRule):
                     operator.block(index, self.subsample),
                 )
             )
-        return max(float(np.mean(found)), 1e-3 * self.spectrum.size)
+        return max(float(np.mean(found)), self.spectrum.noise)
 
     def begin(self, a):
         """Start at a."""

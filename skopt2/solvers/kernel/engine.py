@@ -13,10 +13,11 @@ Rows of -G, kept as they come, are an estimate of the residual that costs nothin
 compared with the tolerance once an epoch; only where it passes does one further pass
 measure the residual itself, and the fit has converged only if that passes too.
 
-If the estimate is not finite, or ten times a reference, the step was too long: it is
-halved, momentum is dropped, and the iteration goes back to the best iterates so far.
-The reference follows the estimate down, by three tenths an epoch at the most, since
-momentum lets a residual swing through small values; it never follows it up.
+If the estimate is not finite, or ten times a reference (the rule can say otherwise),
+the step was too long: it is halved, momentum is dropped, and the iteration goes back to
+the best iterates so far. The reference follows the estimate down, by three tenths an
+epoch at the most, since momentum lets a residual swing through small values; it never
+follows it up.
 
 The columns of Y are problems of their own: the solution is, for each of them, the
 iterate with the smallest residual. Where K is singular in floating-point arithmetic and
@@ -40,8 +41,6 @@ from skopt2.solvers.kernel.coefficients import Coefficients
 
 RESIDUAL = "relative residual"
 ESTIMATE = "estimated relative residual"
-# Growth of the residual from which the step is taken to be too long.
-GROWTH = 10.0
 # How much of what the residual is compared with stays from one epoch to the next.
 DECAY = 0.7
 # Restarts after which a shorter step is no remedy: K is not positive semidefinite.
@@ -211,7 +210,7 @@ class BlockDual:
         state.measured = state.t
         with np.errstate(over="ignore", invalid="ignore"):
             values = self.system.relative_columns(state.residual)
-        if not (values <= GROWTH * state.reference).all():
+        if not (values <= self.rule.growth * state.reference).all():
             return self._restart(state)
         lowest = DECAY**epochs * state.reference
         state.reference = np.maximum(np.minimum(state.reference, values), lowest)
@@ -241,8 +240,8 @@ class BlockDual:
     def _measure(self, state):
         """Measure the residuals of the best iterates, by one more pass."""
         before = largest(state.best_values)
-        state.best_residual = self.system.residual(state.best)
-        state.best_values = self.system.relative_columns(state.best_residual)
+        found = self.system.measured(state.best)
+        state.best, state.best_residual, state.best_values = found
         state.n_epochs += 1.0
         state.exact = True
         value = largest(state.best_values)
@@ -323,8 +322,7 @@ class BlockDual:
         for field in fields(state):
             if field.name != "moving":
                 packed[field.name] = getattr(state, field.name)
-        packed["rule_step_size"] = float(self.rule.step_size)
-        packed["rule_jitter"] = float(self.rule.jitter)
+        packed |= {f"rule_{name}": value for name, value in self.rule.pack().items()}
         packed["seed"], packed["solver"] = int(self.sampler.seed), self.rule.name
         packed["batch_size"] = int(self.rule.batch_size)
         packed["rank"] = self.rule.n_components
@@ -349,13 +347,15 @@ class BlockDual:
             # The state changes in place, the checkpoint must not.
             return _copy(asarray_like(value, self.system.Y))
 
-        self.rule.step_size = float(packed["rule_step_size"])
-        self.rule.jitter = float(packed["rule_jitter"])
-        moving = {
-            name.removeprefix("moving_"): placed(value)
-            for name, value in packed.items()
-            if name.startswith("moving_")
-        }
+        def named(prefix):
+            return {
+                name.removeprefix(prefix): value
+                for name, value in packed.items()
+                if name.startswith(prefix)
+            }
+
+        self.rule.unpack(named("rule_"))
+        moving = {name: placed(value) for name, value in named("moving_").items()}
         names = {field.name for field in fields(BlockState)} - {"moving"}
         rest = {name: placed(packed[name]) for name in names}
         for name in ("best_values", "reference"):

@@ -17,6 +17,13 @@ It is raised to 0.2 / nu where that is smaller: too large a value costs little w
 hundred epochs, while too small a one lets the residual swing. mu nu <= 1 is what the
 projections of an epoch can do.
 
+nu = n / b is right for blocks that share no information. Nearly equal rows in different
+blocks, without regularisation, need up to its square, and the iteration can diverge:
+the guard first raises mu nu to 1 and then takes the momentum away (gamma = 1, beta =
+alpha = 0), after which every step decreases the objective. Even then the residual can
+grow for some epochs, by the root of the condition number: nearly equal rows of unequal
+targets get huge coefficients of opposite signs. The guard is the more patient.
+
 Source: P. Rathore, Z. Frangella and others, Have ASkotch: a neat solution for
 large-scale kernel ridge regression, 2024, algorithm ASkotch, and their ADASAP for
 Gaussian processes, 2025, which take a Nystrom approximation of every block. Solving the
@@ -35,6 +42,8 @@ LEAST_RATE = 0.2
 EXACT = 8192
 # Default number of blocks, and bounds of their size.
 BLOCKS, SMALLEST, LARGEST = 16, 256, 2048
+# Growth of the residual that means divergence, with and without momentum.
+GROWTH, PLAIN_GROWTH = 1e3, 1e6
 
 
 class SketchProject(BlockRule):
@@ -69,11 +78,41 @@ class SketchProject(BlockRule):
             self.solve = ExactBlock(system)
         else:
             self.solve = NystromBlock(system, rank, seed)
-        nu = n / (n / n_blocks)
-        mu = min(1.0, max(LEAST_RATE, system.least * nu)) / nu
+        self.nu = float(n_blocks)
+        self.slowed = 0
+        self._set_momentum()
+
+    def _set_momentum(self):
+        """Set alpha, beta and gamma after a number of divergences."""
+        self.growth = GROWTH if self.slowed < 2 else PLAIN_GROWTH
+        if self.slowed >= 2:
+            self.alpha, self.beta, self.gamma = 0.0, 0.0, 1.0
+            return
+        rate = 1.0
+        if self.slowed == 0:
+            rate = min(1.0, max(LEAST_RATE, self.system.least * self.nu))
+        mu, nu = rate / self.nu, self.nu
         self.beta = 1.0 - math.sqrt(mu / nu)
         self.gamma = 1.0 / math.sqrt(mu * nu)
         self.alpha = 1.0 / (1.0 + self.gamma * nu)
+
+    def slow_down(self):
+        """Take momentum away, then halve the step."""
+        self.slowed += 1
+        if self.slowed <= 2:
+            self._set_momentum()
+        else:
+            self.step_size *= 0.5
+
+    def pack(self):
+        """Return the step, the jitter, and the number of divergences."""
+        return {**super().pack(), "slowed": int(self.slowed)}
+
+    def unpack(self, packed):
+        """Take over what :meth:`pack` returned."""
+        super().unpack(packed)
+        self.slowed = int(packed["slowed"])
+        self._set_momentum()
 
     @property
     def jitter(self):

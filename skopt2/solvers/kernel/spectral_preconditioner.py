@@ -61,18 +61,22 @@ class SpectralPreconditioner:
         Largest eigenvalue that is left.
     size : float
         Largest k(x, x) on the subsample.
+    noise : float
+        Least size of what is left for which the step does not amplify rounding.
     """
 
     def __init__(self, K, n_components=None):
         xp, s = namespace(K), int(K.shape[0])
         self.size = size = float(xp.max(xp.linalg.diagonal(K))) or 1.0
+        eps = float(xp.finfo(K.dtype).eps)
+        self.noise = eps**0.5 * size
         most = max(1, min(s - 1, max(FEWEST, s // SHARE)))
         if n_components is not None:
             most = max(1, min(s - 1, n_components)) if s > 1 else 1
         values, vectors = _largest_eigenpairs(K, min(s, most + 1))
-        # Below it eigenvalues are rounding, and no scale for a step.
-        noise = 10.0 * float(xp.finfo(K.dtype).eps) * max(float(values[0]), size)
-        values = np.maximum(values, noise) / s
+        # Below it eigenvalues are rounding, or steps so long that they amplify it.
+        floor = 100.0 * eps * max(float(values[0]), size)
+        values = np.maximum(values, floor) / s
         if n_components is None:
             above = int(np.sum((size / values) ** EXPONENT < s)) - 1
             most = min(most, max(FEWEST, above))
@@ -113,11 +117,11 @@ class SpectralPreconditioner:
         Returns
         -------
         largest : float
-            At least a thousandth of the kernel's size, which rounding explains.
+            At least ``noise``.
         """
         xp, C = namespace(K), K @ self.vectors
         left = diagonal - (C * C) @ self.damping
-        return max(float(xp.max(left)), self.top, 1e-3 * self.size)
+        return max(float(xp.max(left)), self.top, self.noise)
 
     def remaining_eigenvalue(self, block, K):
         """Return the largest eigenvalue of k_P on some rows, by power iteration.

@@ -164,6 +164,33 @@ class KernelSystem:
         R -= self.operator.product(V)
         return R
 
+    def measured(self, a):
+        """Return a point, its residual, and the sizes of its columns.
+
+        Columns that are worse than 0, whose residual is Y, become 0.
+
+        Parameters
+        ----------
+        a : array of shape (n, c)
+            Point.
+
+        Returns
+        -------
+        a, R : array of shape (n, c)
+            The point, and its residual by one pass over the kernel matrix.
+        values : ndarray of shape (c,)
+            Residuals relative to Y, at most 1.
+        """
+        R = self.residual(a)
+        values = self.relative_columns(R)
+        useful = values <= 1.0
+        if not useful.all():
+            mask = asarray_like(useful, self.Y, self.xp.bool)
+            a = self.xp.where(mask, a, self.xp.zeros_like(a))
+            R = self.xp.where(mask, R, self.Y)
+            values = np.where(useful, values, 1.0)
+        return a, R, values
+
     def multiply(self, V):
         """Return H V, by one pass over the kernel matrix.
 

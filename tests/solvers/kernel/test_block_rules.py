@@ -238,6 +238,55 @@ def test_rounding_is_recognised(K, rng, rule):
     assert result.solution.n_epochs < 600
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rule", RULES)
+def test_singular_systems_have_no_solution_worse_than_none(rng, rule, dtype):
+    """Noise is not in the range of the matrix; its column does not spoil the other."""
+    X = np.sort(rng.random((N, 1)), axis=0)
+    K = matern_matrix(X, 1000.0).astype(dtype)
+    Y = np.column_stack([np.sin(3.0 * X[:, 0]), rng.standard_normal(N)]).astype(dtype)
+    result = run(engine(rule, DenseOperator(K), Y, 0.0, tol=1e-12, epochs=40))
+    R = Y - K @ result.solution.a.astype(np.float64)
+    values = np.linalg.norm(R, axis=0) / np.linalg.norm(Y, axis=0)
+    assert values[1] < 1.0 + 1e-6
+    assert values[0] < 0.7
+    assert result.reason is not StopReason.CONVERGED
+    certificates = result.history.as_dict()["certificate"]
+    assert (certificates <= 1.0 + 1e-6).all()
+
+
+def test_the_measured_point_is_zero_where_that_is_better(K, rng):
+    Y = rng.standard_normal((N, 3))
+    system = KernelSystem(DenseOperator(K), Y, 0.3)
+    a = np.linalg.solve(K + 0.3 * np.eye(N), system.Y)
+    a[:, 1] *= -5.0
+    found, R, values = system.measured(a)
+    assert_array_equal(found[:, 1], 0.0)
+    assert_array_equal(found[:, [0, 2]], a[:, [0, 2]])
+    assert_allclose(R, system.Y - K @ found - 0.3 * found, atol=1e-12)
+    assert_allclose(values, [0.0, 1.0, 0.0], atol=1e-12)
+
+
+def test_momentum_that_diverges_is_taken_away(K, rng):
+    """Rows of other blocks that are nearly equal: plain projections remain stable."""
+    Y = rng.standard_normal((N, 2))
+    solver = engine(SketchProject, DenseOperator(K), Y, 0.3, tol=1e-8)
+    # Far more momentum than nu = 6 blocks allow.
+    solver.rule.gamma, solver.rule.beta, solver.rule.growth = 40.0, 0.99, 10.0
+    result = run(solver)
+    assert result.solution.n_restarts == 1
+    assert (solver.rule.gamma, solver.rule.step_size) == (1.0, 1.0)
+    assert result.reason is StopReason.CONVERGED
+    solver.rule.slow_down()
+    assert (solver.rule.alpha, solver.rule.beta) == (0.0, 0.0)
+    again = engine(SketchProject, DenseOperator(K), Y, 0.3)
+    again.rule.unpack(solver.rule.pack())
+    assert (again.rule.alpha, again.rule.beta) == (0.0, 0.0)
+    assert run(again).reason is StopReason.CONVERGED
+    solver.rule.slow_down()
+    assert solver.rule.step_size == 0.5
+
+
 def test_an_indefinite_matrix_is_refused(rng):
     K = rng.standard_normal((N, N))
     solver = engine(SketchProject, DenseOperator(K + K.T), np.ones((N, 1)), 0.0)
