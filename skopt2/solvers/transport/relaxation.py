@@ -16,7 +16,7 @@ for regularized optimal transport, 2017, section 4.
 """
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 # Two rates that differ by less, relative to their logarithms, are one asymptotic rate.
 AGREEMENT = 0.6
@@ -55,7 +55,7 @@ class Relaxation:
     @classmethod
     def of(cls, memory):
         """Return the relaxation whose fields are among the items of a dict."""
-        return cls(**{field.name: memory[field.name] for field in fields(cls)})
+        return cls(*(memory[name] for name in cls.__match_args__))
 
     def remaining(self, tol, slowest=0.0):
         """Return how many more sweeps the observed rate promises to take.
