@@ -8,13 +8,19 @@ gets a diagonal jitter. P only shortens the step where it is larger than H_II, s
 solution of the whole system stays what it was.
 """
 
+from contextlib import nullcontext
+
 import numpy as np
 
 from skopt2._core.array import all_finite, asarray_like, cholesky_solve, namespace
+from skopt2._core.threads import one_blas_thread
 from skopt2.solvers.kernel.system import add_to_diagonal
 
 # Power iterations for the largest eigenvalue of a preconditioned block.
 POWER = 10
+# Rows up to which a block is solved by one thread: several gain a millisecond where
+# they run, and lose hundreds where they wait for a core that others use.
+ALONE = 1024
 
 
 class ExactBlock:
@@ -63,7 +69,8 @@ class ExactBlock:
             H = add_to_diagonal(H, self.jitter - added)
             added = self.jitter
             # The transpose is what LAPACK's column order copies fastest.
-            D = cholesky_solve(H.T, G)
+            with one_blas_thread() if size <= ALONE else nullcontext():
+                D = cholesky_solve(H.T, G)
             if D is not None:
                 return D
             if not all_finite(G):

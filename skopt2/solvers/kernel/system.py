@@ -18,6 +18,7 @@ import numpy as np
 from skopt2._core.array import (
     accumulation_dtype,
     asarray_like,
+    device_of,
     namespace,
     take,
     to_numpy,
@@ -319,8 +320,11 @@ def add_to_diagonal(H, values):
     if xp.__name__ == "array_api_strict":
         eye = xp.eye(H.shape[0], dtype=H.dtype, device=H.device)
         return H + eye * values
-    diagonal = H.reshape(-1)[:: H.shape[0] + 1]
-    diagonal += values
+    if xp is np:
+        H.flat[:: H.shape[0] + 1] += values
+    else:
+        index = xp.arange(H.shape[0], device=device_of(H))
+        H[index, index] += values
     return H
 
 

@@ -13,7 +13,7 @@ from skopt2.solvers.kernel import choice
 from skopt2.solvers.kernel.cholesky import CholeskyFactor, SpectralInverse, factorise
 from skopt2.solvers.kernel.low_rank import LowRankPreconditioner, pivoted_factor
 from skopt2.solvers.kernel.solve import solve_kernel_system
-from skopt2.solvers.kernel.system import KernelSystem
+from skopt2.solvers.kernel.system import KernelSystem, add_to_diagonal
 from tests.solvers.kernel.dense_operator import DenseOperator, matern_matrix
 
 SOLVERS = ["cholesky", "sap", "sdd", "eigenpro", "cg"]
@@ -356,6 +356,17 @@ def test_auto_is_direct_while_it_fits(X, rng, monkeypatch):
     assert choice.choose(system, tol=1e-3) == "sap"
     # Digits cost the direct solution nothing.
     assert choice.choose(system, tol=1e-12) == "cholesky"
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_diagonal_is_added_in_any_layout(rng, backend, order):
+    H = rng.standard_normal((4, 4))
+    values = rng.standard_normal(4)
+    expected = (H.T if order == "F" else H) + np.diag(values)
+    there = backend.asarray(H)
+    there = there.T if order == "F" else there
+    there = add_to_diagonal(there, backend.asarray(values))
+    assert_allclose(backend.to_numpy(there), expected, rtol=1e-15)
 
 
 def test_rates_are_positive_and_kept(X):
