@@ -1,16 +1,15 @@
 """Which algorithm runs: sweeps, Newton steps, or sweeps until Newton steps pay.
 
 Sweeps cost little and win wherever their rate is good; Newton steps do not depend on
-the rate, but each costs as much as some dozens of sweeps. Three decisions:
+the rate, but each costs as much as some dozens of sweeps. Two decisions:
 
-1. Where to begin. Over-relaxed sweeps start at the regularisation that is asked for,
-   unless that is so small beside the range of the costs that they would not come near
-   a solution: then at the first level of :mod:`skopt2.solvers.transport.annealing`.
-2. Whether to go back. While the error is above ``NEAR`` the rate says little, and
-   Newton steps would be lost. Sweeps whose error is still large after some measures,
-   or that are predicted to need longer to come near than all coarser levels do, are
-   given up for these.
-3. How to end. Near the solution the observed rate
+1. Whether to go back. Over-relaxed sweeps start at the regularisation that is asked
+   for. While the error is above ``NEAR`` their rate says little, and Newton steps would
+   be lost. Sweeps whose error is still large after some measures, the sooner the
+   smaller the regularisation, or that are predicted to need longer to come near than
+   all coarser levels do, are given up for the levels of
+   :mod:`skopt2.solvers.transport.annealing`.
+2. How to end. Near the solution the observed rate
    (:mod:`skopt2.solvers.transport.relaxation`) promises a number of further sweeps, and
    the error a number of Newton steps, since these square it. The lesser time
    (:mod:`skopt2.solvers.transport.pace`) wins. The rate of the first sweeps is that of
@@ -20,7 +19,6 @@ the rate, but each costs as much as some dozens of sweeps. Three decisions:
    levels; that is not taken back.
 """
 
-import functools
 import math
 from dataclasses import replace
 
@@ -29,13 +27,15 @@ from skopt2.solvers.transport.newton import SinkhornNewton
 from skopt2.solvers.transport.relaxation import Relaxation
 from skopt2.solvers.transport.scaling import Scaling
 
-# Range of costs over regularisation from which sweeps do not come near a solution.
-STEEP = 4000.0
-# Measures after which an error above REMOTE means the same.
-EARLY, REMOTE = 2, 0.5
-# Measures before the way by coarser levels is considered for another reason, and
-# comparisons in a row that decide for Newton steps.
-FIRST, ROW = 5, 3
+# Error of the first measure above which sweeps do not come near a solution soon, where
+# the range of costs over the regularisation is as large.
+STEEP_REMOTE, STEEP = 0.05, 4000.0
+# Errors of the first measures that mean the same anywhere, and error per rate at which
+# it falls.
+REMOTE, DISTANT = (1.0, 0.5), 200.0
+# Measures before the rate of the sweeps counts for the same decision, and comparisons in
+# a row that decide for Newton steps.
+EARLY, ROW = 5, 3
 # Measures without a smaller error after which no rate is believed any more: where the
 # plan nearly falls apart, the error follows each new relaxation, and does not fall.
 IDLE = 12
@@ -63,21 +63,12 @@ class Auto(SinkhornNewton):
         super().__init__(geometry, a, b, eps, tol=tol)
         self.name = Scaling.name
 
-    @functools.cached_property
-    def _steep(self):
-        """Whether to begin with a coarser level."""
-        # Sweeps of a streamed plan are cheap where the regularisation is small.
-        steep = STEEP * self.eps
-        large = self.geometry.stored and self.geometry.scale > steep
-        return large and self.spread > steep
-
     def _first_level(self, warm):
-        return super()._first_level(warm or not self._steep)
+        return self.eps
 
     def _memory(self, warm):
-        direct = warm or not self._steep
-        memory = super()._memory(direct)
-        choice = {"phase": Scaling.name, "measures": 0, "votes": 0, "direct": direct}
+        memory = super()._memory(True)
+        choice = {"phase": Scaling.name, "measures": 0, "votes": 0, "direct": True}
         return {**memory, **choice, "warm": False}
 
     def unpack(self, packed):
@@ -95,14 +86,17 @@ class Auto(SinkhornNewton):
             return measure
         memory["left"] = PERIOD
         memory["measures"] += 1
+        if memory["direct"] and (self._is_remote(state) or self._is_slow(state)):
+            memory.update(direct=False, measures=0)
+            self._start_over(state)
+            return replace(measure, stalled=False)
         if memory["direct"] and error > NEAR:
-            if self._is_remote(state):
-                memory.update(direct=False, measures=0)
-                self._start_over(state)
-                return replace(measure, stalled=False)
-        elif memory["age"] > 0:
-            # Without a new relaxation, whose rate is not known yet.
-            memory["votes"] = memory["votes"] + 1 if self._newton_pays(state) else 0
+            return measure
+        if self._newton_pays(state):
+            memory["votes"] += 1
+        elif memory["age"] > 1 or memory["omega"] == 1.0:
+            # A new relaxation is given time, and takes nothing back.
+            memory["votes"] = 0
         if memory["idle"] >= IDLE:
             memory["votes"] = ROW
         if memory["votes"] < (ROW if memory["direct"] else 1):
@@ -118,11 +112,26 @@ class Auto(SinkhornNewton):
         return left * self.pace.sweep(state)
 
     def _is_remote(self, state):
+        """Return True if the first sweeps show that the solution is far away."""
+        error, measures = state.error, state.memory["measures"]
+        if measures > len(REMOTE) or not self.geometry.stored:
+            # Sweeps of a streamed plan are cheap where the regularisation is small.
+            return False
+        if error > REMOTE[measures - 1]:
+            return True
+        steep = STEEP * self.eps
+        if measures == 1:
+            far = error > STEEP_REMOTE and self.geometry.scale > steep
+            return far and self.spread > steep
+        # A small error that stays as it is is one of potentials that have far to go.
+        return error > DISTANT * (1.0 - state.memory["rate"])
+
+    def _is_slow(self, state):
         """Return True if coarser levels lead near the solution sooner than sweeps."""
         memory, pace, scale = state.memory, self.pace, self.geometry.scale
-        if memory["measures"] == EARLY and self.geometry.stored:
-            return state.error > REMOTE
-        if memory["measures"] < FIRST or memory["age"] == 0:
+        if state.error <= NEAR:
+            return False
+        if memory["measures"] < EARLY or memory["age"] == 0:
             return False
         sweeping = self._sweeping(state, NEAR, scale)
         level = LEVEL_STEPS * pace.step(state) + LEVEL_SWEEPS * pace.sweep(state)
