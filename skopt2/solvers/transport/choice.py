@@ -33,8 +33,8 @@ STEEP_REMOTE, STEEP = 0.05, 4000.0
 # Errors of the first measures that mean the same anywhere, and error per rate at which
 # it falls.
 REMOTE, DISTANT = (1.0, 0.5), 200.0
-# Measures before the rate of the sweeps counts for the same decision, and comparisons in
-# a row that decide for Newton steps.
+# Measures before the rate of the sweeps counts for the same decision, and comparisons
+# in a row that decide for Newton steps.
 EARLY, ROW = 5, 3
 # Measures without a smaller error after which no rate is believed any more: where the
 # plan nearly falls apart, the error follows each new relaxation, and does not fall.
