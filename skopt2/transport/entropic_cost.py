@@ -14,7 +14,7 @@ import math
 
 from skopt2._core.array import device_of, dot64, namespace, sum64
 from skopt2.solvers.transport.cost import ground_cost
-from skopt2.solvers.transport.self_transport import self_transport
+from skopt2.solvers.transport.symmetric import self_transport
 from skopt2.transport.point_cloud import PointCloud
 from skopt2.transport.problem import check_problem
 from skopt2.transport.sinkhorn import describe, solve
@@ -122,9 +122,10 @@ class SelfCost(EntropicCost):
         problem = check_problem(self.a, self.a, PointCloud(X, X, self.cost))
         geometry, a = problem.geometry, problem.a
         found = self_transport(geometry, a, self.reg, self.tol, self.potentials)
-        self.potentials, self.marginal_error = found.f, found.error
+        f = self.potentials = found.solution.f
+        self.marginal_error = found.certificate.value
         value = found.objective + geometry.centring.offset(a, a)
-        return value, 2.0 * self._gradient(geometry, found.f, found.f, X, X)
+        return value, 2.0 * self._gradient(geometry, f, f, X, X)
 
 
 def pair_costs(metric, X, Y, weight):

@@ -7,13 +7,13 @@ depend on how far apart the clouds are, and a shift of one cloud shifts its imag
 changes nothing else.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from skopt2._core.array import namespace
 from skopt2._core.result import Certificate, History, Result, StopReason
-from skopt2.solvers.transport.self_transport import self_transport
 from skopt2.solvers.transport.state import Potentials
+from skopt2.solvers.transport.symmetric import self_transport
 from skopt2.transport.centred_clouds import Clouds
 from skopt2.transport.cost_scale import check_divisor, check_magnitude, cloud_scale
 from skopt2.transport.entropic_map import (
@@ -34,7 +34,7 @@ from skopt2.transport.sinkhorn import (
 )
 from skopt2.transport.unbalanced import keep_masses, solve_unbalanced
 
-# Factor on the tolerance of a measure to itself: each factor of two is one cheap step.
+# Factor on the tolerance of a measure to itself: each factor of 3 is one cheap step.
 TIGHTER = 1e-4
 # Outcomes of a problem after which the next one makes sense.
 GO_ON = ("converged", "stalled")
@@ -219,22 +219,11 @@ class MapFit:
         """Return the result of a measure to itself."""
         tol, masses = self.settings.tol, problem.a
         found = self_transport(problem.geometry, masses, self.eps, TIGHTER * tol)
-        history = History()
-        history.append(
-            iteration=found.n_steps,
-            time=0.0,
-            objective=found.objective,
-            certificate=found.error,
-            reg=self.eps,
-            omega=1.0,
-        )
-        return Result(
-            Potentials(found.f, found.f),
-            found.objective,
-            Certificate(CERTIFICATE, found.error, tol),
-            StopReason.CONVERGED if found.error <= tol else StopReason.STALLED,
-            found.n_steps,
-            history,
+        error = found.certificate.value
+        return replace(
+            found,
+            certificate=Certificate(CERTIFICATE, error, tol),
+            reason=StopReason.CONVERGED if error <= tol else found.reason,
         )
 
     def _own_map(self, clouds):
@@ -243,8 +232,8 @@ class MapFit:
         problem = check_problem(a, a, PointCloud(X, X, clouds.metric))
         tol = TIGHTER * self.settings.tol
         found = self_transport(problem.geometry, problem.a, self.eps, tol)
-        self.own_error = max(self.own_error, found.error)
-        h, _ = problem.extend(found.f, found.f)
+        self.own_error = max(self.own_error, found.certificate.value)
+        h, _ = problem.extend(found.solution.f, found.solution.g)
         return EntropicMap(mean, X, X, mean, h, self.eps, clouds.metric)
 
     def _progress(self, found, monitor):

@@ -14,8 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skopt2._core.array import to_numpy
 from skopt2.callbacks import Checkpoint
-from skopt2.solvers.transport.self_transport import self_transport
-from skopt2.transport import MongeGapMap, PointCloud, monge_gap
+from skopt2.transport import MongeGapMap, monge_gap
 from skopt2.transport.entropic_cost import (
     EntropicCost,
     SelfCost,
@@ -235,28 +234,6 @@ def test_self_cost_equals_the_general_one(rng, metric):
         expected, half = general.value_and_gradient(X, X)
         assert value == pytest.approx(expected, abs=1e-7)
         np.testing.assert_allclose(gradient, 2 * half, atol=1e-5)
-
-
-def test_self_transport_halves_its_error(rng):
-    geometry = PointCloud(X := rng.standard_normal((200, 2)), X).geometry()
-    a = np.full(200, 1 / 200)
-    for reg in (1.0, 0.1, 0.01, 1e-3):
-        found = self_transport(geometry, a, reg, 1e-10)
-        assert found.error <= 1e-10
-        # 35 halvings, and a few steps to come near.
-        assert found.n_steps <= 60
-        rows, cols = geometry.marginals(found.f, found.f, reg)
-        error = np.abs(rows - a).sum() + np.abs(cols - a).sum()
-        assert error == pytest.approx(found.error, abs=1e-12)
-    warm = self_transport(geometry, a, 1e-3, 1e-10, found.f)
-    assert warm.n_steps == 1
-
-
-def test_self_transport_stops_at_rounding(rng):
-    geometry = PointCloud(X := rng.standard_normal((50, 2)).astype("f4"), X).geometry()
-    found = self_transport(geometry, np.full(50, 0.02, dtype="f4"), 0.1, 0.0)
-    assert found.error < 1e-5
-    assert found.n_steps < 100
 
 
 @pytest.mark.parametrize("q", [0, 6])

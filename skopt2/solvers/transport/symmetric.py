@@ -23,7 +23,8 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from skopt2._core.array import asarray_like, logsumexp
+from skopt2._core.array import asarray_like, dot64, logsumexp
+from skopt2._core.iterate import iterate
 from skopt2._core.result import Measure
 from skopt2.solvers.transport.plan_sums import PlanSums
 from skopt2.solvers.transport.relaxed_marginal import RelaxedMarginal
@@ -35,6 +36,8 @@ WEIGHT = 2.0 / 3.0
 PERIOD = 5
 # Measures without progress, at the floor of rounding, before the search is given up.
 PATIENCE = 10
+# Far more than thirds need; kernels that are not positive may need it.
+MAX_ITER = 1000
 
 
 @dataclass
@@ -66,12 +69,15 @@ class SymmetricScaling:
         Regularisation.
     rho : float, default=inf
         Price of leaving the masses; inf for fixed marginals.
+    constant : float, default=0.0
+        Added to the objective.
     """
 
     name = "symmetric"
 
-    def __init__(self, geometry, a, eps, rho=math.inf):
+    def __init__(self, geometry, a, eps, rho=math.inf, *, constant=0.0):
         self.geometry, self.a, self.eps = geometry, a, eps
+        self.constant = constant
         left_out, _ = geometry.centring.outside(*(geometry.xp.zeros_like(a),) * 2)
         self.side = RelaxedMarginal(a, rho, rho, eps, left_out)
         self.sums = PlanSums(geometry, eps)
@@ -124,7 +130,9 @@ class SymmetricScaling:
         else:
             memory["idle"] += 1
         stalled = memory["idle"] >= PATIENCE and found.value <= 1e3 * self.floor
-        return replace(found, extra={"reg": self.eps}, stalled=stalled)
+        return replace(
+            found, extra={"reg": self.eps, "omega": WEIGHT}, stalled=stalled
+        )
 
     def _measure(self, f, rows):
         """Return the Measure of a potential with given log P 1."""
@@ -132,7 +140,8 @@ class SymmetricScaling:
         plan = math.exp(total) if total < 709.0 else math.inf
         # Both sides are the same.
         error = 2.0 * side.error(f, rows, total)
-        return Measure(2.0 * side.objective(f) - self.eps * plan, error)
+        objective = 2.0 * side.objective(f) - self.eps * plan
+        return Measure(objective + self.constant, error)
 
     def finalize(self, state):
         """Return the potentials, twice the same."""
@@ -148,3 +157,37 @@ class SymmetricScaling:
         packed = dict(packed)
         f = asarray_like(packed.pop("f"), self.a)
         return SymmetricState(f, packed)
+
+
+def self_transport(geometry, a, eps, tol, f=None):
+    """Solve balanced transport of a measure to itself.
+
+    Parameters
+    ----------
+    geometry : object
+        Symmetric, see :mod:`skopt2.solvers.transport.geometry`.
+    a : array of shape (n,)
+        Positive masses with sum 1.
+    eps : float
+        Regularisation.
+    tol : float
+        Tolerance of the marginal error.
+    f : array of shape (n,), default=None
+        Potential of the geometry to start from; zero relative to the masses by default.
+
+    Returns
+    -------
+    result : Result
+        With the objective of balanced transport, 2 <a, f> - eps sum P for the
+        potentials that the geometry has.
+    """
+    entropy = 2.0 * eps * dot64(a, geometry.xp.log(a))
+    constant = entropy - geometry.centring.offset(a, a)
+    method = SymmetricScaling(geometry, a, eps, constant=constant)
+    return iterate(
+        method,
+        method.start(f),
+        tol=tol,
+        max_iter=MAX_ITER,
+        check_every=method.interval,
+    )

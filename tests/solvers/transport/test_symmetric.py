@@ -7,9 +7,12 @@ import pytest
 from scipy.special import logsumexp
 
 from skopt2._core.iterate import iterate
+from skopt2.solvers.transport.certificate import dual_objective
 from skopt2.solvers.transport.cost import ground_cost
 from skopt2.solvers.transport.geometry import DenseGeometry
-from skopt2.solvers.transport.symmetric import SymmetricScaling
+from skopt2.solvers.transport.stored_points import StoredPointGeometry
+from skopt2.solvers.transport.streamed import PointCloudGeometry
+from skopt2.solvers.transport.symmetric import SymmetricScaling, self_transport
 from skopt2.solvers.transport.unbalanced import UnbalancedScaling
 
 
@@ -103,6 +106,34 @@ def test_single_precision_and_its_floor():
     floor = run(SymmetricScaling(geometry, a, 0.5), tol=0.0)
     assert floor.reason == "stalled"
     assert floor.certificate.value < 1e-5
+
+
+@pytest.mark.parametrize("kind", [PointCloudGeometry, StoredPointGeometry])
+@pytest.mark.parametrize("eps", [1.0, 0.1, 0.01, 1e-3])
+def test_balanced_transport_to_itself(rng, kind, eps):
+    X, a = rng.standard_normal((120, 2)) + 3.0, rng.random(120) + 0.1
+    a /= a.sum()
+    geometry = kind(X, X)
+    found = self_transport(geometry, a, eps, 1e-10)
+    assert found.certificate.holds
+    assert found.n_iter <= 40
+    f = found.solution.f
+    rows, cols = geometry.marginals(f, f, eps)
+    error = np.abs(rows - a).sum() + np.abs(cols - a).sum()
+    assert error == pytest.approx(found.certificate.value, abs=1e-12)
+    dual = dual_objective(geometry, f, f, eps, a, a)
+    assert found.objective == pytest.approx(dual, rel=1e-12)
+    warm = self_transport(geometry, a, eps, 1e-10, f)
+    assert warm.n_iter <= 5
+
+
+def test_balanced_transport_to_itself_stops_at_rounding(rng):
+    X = rng.standard_normal((50, 2)).astype(np.float32)
+    a = np.full(50, 0.02, dtype=np.float32)
+    found = self_transport(PointCloudGeometry(X, X), a, 0.1, 0.0)
+    assert found.reason == "stalled"
+    assert found.certificate.value < 1e-5
+    assert found.n_iter < 100
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e12])
