@@ -130,9 +130,7 @@ class SymmetricScaling:
         else:
             memory["idle"] += 1
         stalled = memory["idle"] >= PATIENCE and found.value <= 1e3 * self.floor
-        return replace(
-            found, extra={"reg": self.eps, "omega": WEIGHT}, stalled=stalled
-        )
+        return replace(found, extra={"reg": self.eps, "omega": WEIGHT}, stalled=stalled)
 
     def _measure(self, f, rows):
         """Return the Measure of a potential with given log P 1."""
