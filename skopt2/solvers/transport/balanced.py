@@ -144,7 +144,7 @@ class BalancedSolver:
 
     def finalize(self, state):
         """Return the potentials."""
-        return Potentials(state.f + state.eps * state.x, state.g + state.eps * state.y)
+        return Potentials(*self.plan.potentials(state))
 
     def pack(self, state):
         """Return the state as arrays and numbers."""

@@ -170,6 +170,8 @@ class PointBlocks:
         """
         xp, dtype = self.xp, self.X.dtype
         nothing = NOTHING["float32" if dtype == xp.float32 else "float64"]
+        if dtype == xp.float32:
+            u, v = _level(u, v)
         u, v = (xp.where(xp.isfinite(z), z, xp.full_like(z, nothing)) for z in (u, v))
         left = right = tops = None
         lowest, cut = -math.inf, cut if self.tiled else -math.inf
@@ -303,3 +305,15 @@ class PointBlocks:
         C += v
         C += u[:, None]
         return C
+
+
+def _level(u, v):
+    """Return offsets of the same sums with equal means, which rounding hurts least."""
+    xp, means = namespace(u), []
+    for z in (u, v):
+        finite = xp.isfinite(z)
+        count = xp.sum(xp.astype(finite, z.dtype))
+        total = xp.sum(xp.where(finite, z, xp.zeros_like(z)))
+        means.append(total / xp.maximum(count, xp.ones_like(count)))
+    c = 0.5 * (means[1] - means[0])
+    return u + c, v - c

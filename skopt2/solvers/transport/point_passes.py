@@ -74,9 +74,10 @@ class PointPasses:
         order = self.orders[side]
         return values if order is None else values[order]
 
-    def leave(self, values, side):
-        """Return values in the order of the user, in the dtype of the points."""
-        values, order = self.xp.astype(values, self.dtype), self.orders[side]
+    def leave(self, values, side, dtype=None):
+        """Return values in the order of the user, by default in the points' dtype."""
+        dtype = self.dtype if dtype is None else dtype
+        values, order = self.xp.astype(values, dtype), self.orders[side]
         if order is None:
             return values
         out = np.empty_like(values)

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from skopt2._core.array import namespace
+
 
 @dataclass(frozen=True)
 class Potentials:
@@ -80,3 +82,22 @@ class DualState:
     last: Any = None
     error: float = math.inf
     memory: dict = field(default_factory=dict)
+
+
+def level(f, g):
+    """Return potentials of the same plan with equal means.
+
+    Of all f + c and g - c these are the ones that rounding hurts least.
+
+    Parameters
+    ----------
+    f, g : array of shape (n,), (m,)
+        Finite.
+
+    Returns
+    -------
+    f, g : array of shape (n,), (m,)
+    """
+    xp = namespace(f)
+    c = 0.5 * (xp.mean(g) - xp.mean(f))
+    return f + c, g - c

@@ -21,6 +21,7 @@ import scipy.sparse as sp
 from scipy.linalg import blas
 
 from skopt2._core.array import dot64, max_abs, sum64
+from skopt2.solvers.transport.state import level
 
 # Entries of a kernel below which float32 gains nothing.
 SMALL = 100_000
@@ -95,9 +96,13 @@ class StoredPlan:
 
     def absorb(self, state):
         """Move the scalings into the potentials and evaluate the kernel there."""
-        state.f = state.f + state.eps * state.x
-        state.g = state.g + state.eps * state.y
+        state.f, state.g = self.potentials(state)
         self.renew(state)
+
+    def potentials(self, state):
+        """Return the potentials with the scalings in them."""
+        f, g = state.f + state.eps * state.x, state.g + state.eps * state.y
+        return level(f, g) if self.geometry.dtype == self.xp.float32 else (f, g)
 
     def far(self, state):
         """Return True if a scaling is about to leave the range of the floats; waits."""

@@ -7,7 +7,8 @@ b (m,) masses, P_ij = exp((f_i + g_j - C_ij) / eps) the plan.
 Memory is O(n + m): the plan exists one block of rows at a time, see
 :mod:`.point_blocks` and :mod:`.plan_pass`.
 
-The potentials of all methods belong to the cost between *centred* points, from which
+Potentials may have more digits than the points: those of an iteration, whose sums they
+correct, should. The potentials of all methods belong to the cost between *centred* points, from which
 the original cost differs by terms p_i + q_j; see :mod:`.centring`. ``inside`` and
 ``outside`` translate the potentials, and <a, f> + <b, g> of the original ones is larger
 by ``offset(a, b)``. Costs that methods return are original.
@@ -159,7 +160,8 @@ class PointCloudGeometry(PointPasses):
         one = self.over_plan(f, g, eps, masses)
         s, _, (c, doubt) = one.columns(lambda block: one.rho[block.rows])
         c = self.complete(c, doubt, one, one.rho)
-        return self.leave(one.rho * s, 0), self.leave(one.kappa * c, 1)
+        dtype = f.dtype
+        return self.leave(one.rho * s, 0, dtype), self.leave(one.kappa * c, 1, dtype)
 
     def sparsify(self, f, g, eps, threshold, log_a=None, log_b=None, most=None):
         """Return the full sums of the plan, and its entries above a threshold.
@@ -195,8 +197,9 @@ class PointCloudGeometry(PointPasses):
 
         s, _, (c, doubt) = one.columns(weigh)
         c = self.complete(c, doubt, one, one.rho)
-        S = entries.matrix(*self.orders)
-        return self.leave(one.rho * s, 0), self.leave(one.kappa * c, 1), S
+        S, dtype = entries.matrix(*self.orders), f.dtype
+        rows = self.leave(one.rho * s, 0, dtype)
+        return rows, self.leave(one.kappa * c, 1, dtype), S
 
     def apply(self, f, g, eps, V):
         """Return P @ V for V of shape (m,) or (m, k)."""

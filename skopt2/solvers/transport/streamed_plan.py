@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from skopt2._core.array import dot64, sum64, to_numpy
+from skopt2._core.array import accumulation_dtype, dot64, sum64, to_numpy
+from skopt2.solvers.transport.state import level
 
 # Entries of a row, on average, up to which a sparse plan is held.
 PER_ROW = 256
@@ -70,13 +71,20 @@ class StreamedPlan:
     def __init__(self, geometry, a, b):
         self.geometry, self.a, self.b = geometry, a, b
         self.xp = geometry.xp
+        self.wide = accumulation_dtype(a)
         with np.errstate(divide="ignore"):
-            self.log_a, self.log_b = self.xp.log(a), self.xp.log(b)
+            self.log_a, self.log_b = (
+                self.xp.log(self.xp.astype(z, self.wide)) for z in (a, b)
+            )
         # Relaxation of the last sweep, and the sweep that came with the last sums.
         self.omega, self.ahead = 1.0, None
 
     def renew(self, state):
-        """Forget what belongs to other potentials."""
+        """Forget what belongs to other potentials, and keep these in float64.
+
+        Rounded to float32 they would move the sums by more than sweeps can mend.
+        """
+        state.f, state.g = (self.xp.astype(z, self.wide) for z in (state.f, state.g))
         self.reset(state)
         state.fresh = False
 
@@ -98,7 +106,17 @@ class StreamedPlan:
         state.fresh = True
 
     def absorb(self, state):
-        """Do nothing: the potentials are the state."""
+        """Round the potentials to what is returned."""
+        if self.geometry.dtype != self.wide:
+            state.f, state.g = self.potentials(state)
+            self.renew(state)
+
+    def potentials(self, state):
+        """Return the potentials as they are returned, in the dtype of the points."""
+        dtype = self.geometry.dtype
+        if dtype == self.wide:
+            return state.f, state.g
+        return tuple(self.xp.astype(z, dtype) for z in level(state.f, state.g))
 
     def far(self, state):
         """Return False: there are no scalings that could leave their range."""

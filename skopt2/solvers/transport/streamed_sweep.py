@@ -34,7 +34,7 @@ def take_sweep(passes, f, g, log_a, log_b, eps, omega, sums=False):
     passes : PointPasses
         Source of the plan.
     f, g : array of shape (n,), (m,)
-        Potentials.
+        Potentials; what is returned has their dtype.
     log_a, log_b : array of shape (n,), (m,)
         Logarithms of the masses.
     eps : float
@@ -53,7 +53,7 @@ def take_sweep(passes, f, g, log_a, log_b, eps, omega, sums=False):
     sums : tuple of array or None
         Row sums (n,) and column sums (m,) of the plan before it.
     """
-    xp, base = passes.xp, passes.power.log_base
+    xp, base, dtype = passes.xp, passes.power.log_base, f.dtype
     left, right = omega if isinstance(omega, tuple) else (omega, omega)
     f0, g0 = passes.enter(f, 0), passes.enter(g, 1)
     log_a, log_b = passes.enter(log_a, 0), passes.enter(log_b, 1)
@@ -91,8 +91,8 @@ def take_sweep(passes, f, g, log_a, log_b, eps, omega, sums=False):
     found = None
     if sums:
         cols = one.kappa * passes.complete(*rest[0], one, one.rho)
-        found = passes.leave(rows, 0), passes.leave(cols, 1)
-    return passes.leave(f1, 0), passes.leave(g1, 1), row_error, found
+        found = passes.leave(rows, 0, dtype), passes.leave(cols, 1, dtype)
+    return passes.leave(f1, 0, dtype), passes.leave(g1, 1, dtype), row_error, found
 
 
 def relax(t, omega):

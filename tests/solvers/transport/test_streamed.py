@@ -401,6 +401,25 @@ def test_scale_of_the_points_does_not_matter(factor):
     assert found[2] == pytest.approx(divergence, abs=1e-12)
 
 
+def test_potentials_have_more_digits_than_the_points():
+    X, Y, a, b = (z.astype(np.float32) for z in clouds())
+    geometry = PointCloudGeometry(X, Y)
+    rng = np.random.default_rng(0)
+    f, g = 0.1 * rng.standard_normal(len(a)), 0.1 * rng.standard_normal(len(b))
+    rows, cols = geometry.marginals(f, g, 0.05)
+    assert rows.dtype == cols.dtype == np.float64
+    # A constant of a thousand leaves float32 three digits of these.
+    far = geometry.marginals(f + 1e3, g - 1e3, 0.05)
+    np.testing.assert_allclose(far[0], rows, rtol=2e-6)
+    np.testing.assert_allclose(far[1], cols, rtol=2e-6)
+    narrow = f.astype(np.float32), g.astype(np.float32)
+    found = geometry.sweep(*narrow, np.log(a), np.log(b), 0.05)
+    assert found[0].dtype == found[1].dtype == np.float32
+    wide = geometry.sweep(f, g, np.log(a), np.log(b), 0.05)
+    assert wide[0].dtype == wide[1].dtype == np.float64
+    np.testing.assert_allclose(found[0], wide[0], atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_namespace_gives_the_same(metric, dtype, device_backend):
