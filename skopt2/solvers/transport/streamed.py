@@ -8,10 +8,10 @@ Memory is O(n + m): the plan exists one block of rows at a time, see
 :mod:`.point_blocks` and :mod:`.plan_pass`.
 
 Potentials may have more digits than the points: those of an iteration, whose sums they
-correct, should. The potentials of all methods belong to the cost between *centred* points, from which
-the original cost differs by terms p_i + q_j; see :mod:`.centring`. ``inside`` and
-``outside`` translate the potentials, and <a, f> + <b, g> of the original ones is larger
-by ``offset(a, b)``. Costs that methods return are original.
+correct, should. The potentials of all methods belong to the cost between *centred*
+points, from which the original cost differs by terms p_i + q_j; see :mod:`.centring`.
+``inside`` and ``outside`` translate the potentials, and <a, f> + <b, g> of the original
+ones is larger by ``offset(a, b)``. Costs that methods return are original.
 
 Source: J. Feydy, Geometric data analysis beyond convolutions, 2020, chapter 3
 (streamed reductions).
