@@ -12,6 +12,7 @@ _SUBPACKAGES = frozenset(
     {
         "callbacks",
         "datasets",
+        "gaussian_process",
         "inspection",
         "kernel_machine",
         "kernels",

@@ -1,0 +1,3 @@
+"""Gaussian processes: regression, approximations of it, and search built on it."""
+
+__all__ = []
