@@ -130,24 +130,35 @@ def _synthetic(n, m, d=100):
 
 
 def _standardised(X, y, fit, test):
-    X = (X - X[fit].mean(axis=0)) / X[fit].std(axis=0)
+    spread = X[fit].std(axis=0)
+    X = (X - X[fit].mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     y = (y - y[fit].mean()) / y[fit].std()
     X, Y = X.astype(np.float32), y.astype(np.float32)[:, None]
     return [X[fit], Y[fit], X[test], Y[test]]
 
 
-def _protein(folder):
-    rows = np.loadtxt(
-        folder / "uci_protein_data.csv.gz",
-        delimiter=",",
-        skiprows=_head(folder / "uci_protein_data.csv.gz"),
+def read_split(folder, name, split):
+    """Arrays of a fixed split of a UCI set, standardised by its training part.
+
+    Parameters
+    ----------
+    folder : path
+        With the files.
+    name : {"pol", "elevators", "protein"}
+        Set.
+    split : int
+        Column of the mask.
+
+    Returns
+    -------
+    parts : list of ndarray
+        X (n, d), Y (n, 1), X_test, Y_test in float32.
+    """
+    path, mask = (
+        folder / f"uci_{name}_{kind}.csv.gz" for kind in ("data", "test_mask")
     )
-    mask = np.loadtxt(
-        folder / "uci_protein_test_mask.csv.gz",
-        delimiter=",",
-        skiprows=_head(folder / "uci_protein_test_mask.csv.gz"),
-    )
-    test = mask[:, 0] == 1
+    rows = np.loadtxt(path, delimiter=",", skiprows=_head(path))
+    test = np.loadtxt(mask, delimiter=",", skiprows=_head(mask))[:, split] == 1
     return _standardised(
         rows[:, :-1], rows[:, -1], np.flatnonzero(~test), np.flatnonzero(test)
     )
@@ -180,7 +191,7 @@ def prepare(case, cache, folder=None):
         return
     cache.mkdir(parents=True, exist_ok=True)
     if case.name == "protein":
-        parts = _protein(folder)
+        parts = read_split(folder, "protein", 0)
     elif case.name == "mnist":
         parts = _mnist(folder)
     elif case.name == "synthetic":
