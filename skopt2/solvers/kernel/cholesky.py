@@ -13,6 +13,9 @@ A small matrix that has no factor gets its eigenvalues instead, and the solution
 least norm.
 """
 
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
 import numpy as np
 from array_api_compat import is_cupy_namespace
 from scipy.linalg.lapack import get_lapack_funcs
@@ -42,6 +45,7 @@ _INDEFINITE = (
 )
 
 
+@dataclass(frozen=True, eq=False)
 class CholeskyFactor:
     """Factor of a positive definite matrix.
 
@@ -53,12 +57,13 @@ class CholeskyFactor:
         d, which was added to the diagonal.
     """
 
-    name = "cholesky"
-    n_components = rank = None
-    patience = 2
+    L: Any
+    jitter: float
 
-    def __init__(self, L, jitter):
-        self.L, self.jitter = L, float(jitter)
+    name: ClassVar = "cholesky"
+    n_components: ClassVar = None
+    rank: ClassVar = None
+    patience: ClassVar = 2
 
     def solve(self, B):
         """Return (L L')^-1 B.
@@ -109,30 +114,51 @@ class CholeskyFactor:
         return 2.0 * float(np.sum(np.log(diagonal.astype(np.float64))))
 
 
+@dataclass(frozen=True, eq=False)
 class SpectralInverse:
     """Pseudo-inverse of a small matrix that is singular.
 
     Parameters
     ----------
-    H : array of shape (n, n)
-        Symmetric.
-    eps : float
-        Precision of the entries: eigenvalues below n eps times the largest are 0.
-
-    Raises
-    ------
-    ValueError
-        If an eigenvalue is negative beyond rounding.
+    vectors : array of shape (n, n)
+        Eigenvectors in the columns.
+    inverse : array of shape (n, 1)
+        Inverses of the eigenvalues, 0 for those that are 0.
+    n_components : int
+        Rank.
     """
 
-    name = "cholesky"
-    jitter = 0.0
-    rank = None
-    patience = 2
+    vectors: Any
+    inverse: Any
+    n_components: int
 
-    def __init__(self, H, eps):
+    name: ClassVar = "cholesky"
+    jitter: ClassVar = 0.0
+    rank: ClassVar = None
+    patience: ClassVar = 2
+
+    @classmethod
+    def of(cls, H, eps):
+        """Diagonalise a matrix.
+
+        Parameters
+        ----------
+        H : array of shape (n, n)
+            Symmetric.
+        eps : float
+            Precision of the entries: eigenvalues below n eps times the largest are 0.
+
+        Returns
+        -------
+        inverse : SpectralInverse
+
+        Raises
+        ------
+        ValueError
+            If an eigenvalue is negative beyond rounding.
+        """
         xp = namespace(H)
-        values, self.vectors = xp.linalg.eigh(H)
+        values, vectors = xp.linalg.eigh(H)
         cut = eps * int(H.shape[0]) * xp.max(xp.abs(values))
         if float(values[0]) < -NEGATIVE * float(cut):
             raise ValueError(
@@ -140,8 +166,8 @@ class SpectralInverse:
             )
         kept = values > cut
         safe = xp.where(kept, values, xp.ones_like(values))
-        self.inverse = xp.where(kept, 1.0 / safe, xp.zeros_like(values))[:, None]
-        self.n_components = int(xp.sum(xp.astype(kept, xp.int64)))
+        inverse = xp.where(kept, 1.0 / safe, xp.zeros_like(values))[:, None]
+        return cls(vectors, inverse, int(xp.sum(xp.astype(kept, xp.int64))))
 
     def solve(self, B):
         """Return the solution of least norm.
@@ -160,6 +186,27 @@ class SpectralInverse:
         wide = xp.astype(B, self.vectors.dtype, copy=False)
         X = self.vectors @ (self.inverse * (self.vectors.T @ wide))
         return xp.astype(X, B.dtype, copy=False)
+
+    def half_solve(self, B):
+        """Return S^-1/2 Q' B, whose squared columns are the forms of Q S^-1 Q'.
+
+        Parameters
+        ----------
+        B : array of shape (n, c)
+            Right-hand sides.
+
+        Returns
+        -------
+        X : array of shape (n, c)
+            In the dtype of the eigenvectors.
+        """
+        xp = namespace(B)
+        B = xp.astype(B, self.vectors.dtype, copy=False)
+        return xp.sqrt(self.inverse) * (self.vectors.T @ B)
+
+    def log_determinant(self):
+        """Return -inf: the matrix is singular."""
+        return -np.inf
 
 
 def factorise(system, *, single=None):
@@ -196,7 +243,7 @@ def factorise(system, *, single=None):
         return CholeskyFactor(L, 0.0)
     if system.n <= SMALL:
         wide = accumulation_dtype(system.Y)
-        return SpectralInverse(_filled(system, wide, 0.0), system.eps)
+        return SpectralInverse.of(_filled(system, wide, 0.0), system.eps)
     for step in LADDER:
         jitter = step * system.n * system.eps * system.scale
         L = _factor(system, dtype, jitter)

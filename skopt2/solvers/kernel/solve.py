@@ -40,6 +40,7 @@ def solve_kernel_system(
     batch_size=None,
     step_size=None,
     n_components=None,
+    factor=None,
     monitor=None,
     time_limit=None,
     resume=None,
@@ -74,6 +75,9 @@ def solve_kernel_system(
     n_components : int or None, default=None
         Rank of the preconditioner of "eigenpro" and "cg", and of Nystrom approximations
         of the blocks of "sap"; None for the default of the algorithm.
+    factor : CholeskyFactor, SpectralInverse or None, default=None
+        What :func:`~skopt2.solvers.kernel.cholesky.factorise` returned for this system,
+        for the solver "cholesky"; None to compute it.
     monitor : object or None, default=None
         As for :func:`skopt2._core.iterate.iterate`.
     time_limit : float or None, default=None
@@ -120,7 +124,13 @@ def solve_kernel_system(
     if solver == "auto":
         solver = choose(system, tol=tol, single=single)
     engine, interval, max_iter = _build(
-        solver, system, tol=tol, max_epochs=max_epochs, seed=seed, **options
+        solver,
+        system,
+        tol=tol,
+        max_epochs=max_epochs,
+        seed=seed,
+        factor=factor,
+        **options,
     )
     if state is not None:
         first = engine.unpack(state)
@@ -147,10 +157,13 @@ def solve_kernel_system(
     return replace(result, certificate=replace(result.certificate, name=ESTIMATE))
 
 
-def _build(solver, system, *, tol, max_epochs, seed, batch_size, step_size, rank):
+def _build(
+    solver, system, *, tol, max_epochs, seed, factor, batch_size, step_size, rank
+):
     """Return the solver of the loop, its interval of measures, and its step limit."""
     if solver == "cholesky":
-        engine = ConjugateGradient(system, factorise(system), tol=tol, seed=seed)
+        factor = factorise(system) if factor is None else factor
+        engine = ConjugateGradient(system, factor, tol=tol, seed=seed)
         return engine, 1, min(REFINEMENTS, max(1, round(max_epochs)))
     if solver == "cg":
         made = LowRankPreconditioner(system, rank, seed)
