@@ -8,6 +8,7 @@ import inspect
 
 from skopt2.kernels.base import Kernel
 from skopt2.kernels.cauchy import Cauchy
+from skopt2.kernels.constant import Constant
 from skopt2.kernels.exponential_power import ExponentialPower
 from skopt2.kernels.from_callable import FromCallable
 from skopt2.kernels.from_pairwise import NAMES, FromPairwise, is_process_kernel
@@ -18,11 +19,18 @@ from skopt2.kernels.matern import Matern
 from skopt2.kernels.neural_tangent import NeuralTangent
 from skopt2.kernels.operator import KernelOperator
 from skopt2.kernels.polynomial import Polynomial
+from skopt2.kernels.power import Power
 from skopt2.kernels.precomputed import Precomputed
+from skopt2.kernels.process import ProcessKernel
+from skopt2.kernels.product import Product
 from skopt2.kernels.radial import Radial
+from skopt2.kernels.rational_quadratic import RationalQuadratic
+from skopt2.kernels.scaled import Scaled
+from skopt2.kernels.sum import Sum
 
 __all__ = [
     "Cauchy",
+    "Constant",
     "ExponentialPower",
     "FromCallable",
     "FromPairwise",
@@ -34,8 +42,14 @@ __all__ = [
     "Matern",
     "NeuralTangent",
     "Polynomial",
+    "Power",
     "Precomputed",
+    "ProcessKernel",
+    "Product",
     "Radial",
+    "RationalQuadratic",
+    "Scaled",
+    "Sum",
     "get_kernel",
 ]
 
@@ -47,6 +61,7 @@ _KERNELS = {
         Matern,
         ExponentialPower,
         Cauchy,
+        RationalQuadratic,
         Polynomial,
         Linear,
         NeuralTangent,
@@ -62,10 +77,12 @@ def get_kernel(kernel, length_scale="median", **params):
     ----------
     kernel : str, Kernel, callable or kernel of sklearn.gaussian_process.kernels
         ``"gaussian"``, ``"laplacian"``, ``"matern"``, ``"exponential_power"``,
-        ``"cauchy"``, ``"polynomial"``, ``"linear"``, ``"neural_tangent"``,
-        ``"precomputed"``; another name of
+        ``"cauchy"``, ``"rational_quadratic"``, ``"polynomial"``, ``"linear"``,
+        ``"neural_tangent"``, ``"precomputed"``; another name of
         :func:`sklearn.metrics.pairwise.pairwise_kernels`; a function of two sets of
-        points, see :class:`FromCallable`; or an object, which is returned as it is.
+        points, see :class:`FromCallable`; or an object, which is returned as it is if
+        it is a kernel of this package, and in its fast form if it is one of
+        scikit-learn's Gaussian processes, see :class:`ProcessKernel`.
     length_scale : float, array-like of shape (d,) or "median", default="median"
         Of a kernel given by its name, if it has one.
     **params : dict
@@ -79,7 +96,8 @@ def get_kernel(kernel, length_scale="median", **params):
     Raises
     ------
     ValueError
-        If the name is unknown or a parameter is out of range.
+        If the name is unknown, a parameter is out of range, or a kernel of
+        scikit-learn has a white part, which is noise.
 
     Examples
     --------
@@ -99,7 +117,7 @@ def get_kernel(kernel, length_scale="median", **params):
             )
         if not isinstance(kernel, (Kernel, type)) and callable(kernel):
             known = is_process_kernel(kernel)
-            kernel = FromPairwise(kernel) if known else FromCallable(kernel)
+            kernel = _signal(kernel) if known else FromCallable(kernel)
     if not isinstance(kernel, Kernel):
         raise ValueError(_unknown(kernel))
     kernel.check_parameters()
@@ -122,6 +140,17 @@ def _named(name, length_scale, params):
     if "length_scale" in known:
         params = {**params, "length_scale": length_scale}
     return _KERNELS[name](**params)
+
+
+def _signal(kernel):
+    """Return the fast form of a kernel of scikit-learn's Gaussian processes."""
+    process = ProcessKernel(kernel)
+    if process.is_noisy:
+        raise ValueError(
+            f"kernel={kernel!r} has a white part, which is noise and no kernel of two "
+            "points: leave it out, and use alpha."
+        )
+    return process.signal
 
 
 def _unknown(kernel):

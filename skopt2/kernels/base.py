@@ -66,6 +66,11 @@ class Prepared:
         """Number of points."""
         return int(self.rows.shape[0])
 
+    @property
+    def kinds(self):
+        """Dtypes of the rows, one for each kernel that has its own."""
+        return (self.rows.dtype,)
+
     @functools.cached_property
     def largest(self):
         """Largest squared norm, as a float."""
@@ -133,6 +138,10 @@ class Kernel(BaseEstimator):
     # Entries of a tile on the host. Kernels that work in place override it with a size
     # that stays in the cache; the others need few calls.
     tile = 2**20
+    # Levels of kernels inside: a kernel made of kernels has more than they have.
+    depth = 0
+    # Number that stands for the whole matrix, or None.
+    operand = None
 
     def check_parameters(self):
         """Raise ValueError if a parameter is out of range."""

@@ -93,7 +93,7 @@ class KernelOperator:
         else:
             Y = check_points(Y, "Y", X)
             B = self.kernel.features(Y, origin)
-            if A.rows.dtype != B.rows.dtype:
+            if A.kinds != B.kinds:
                 A = self.kernel.features(X, origin, wide=True)
                 B = self.kernel.features(Y, origin, wide=True)
         self.A, self.B = A, B

@@ -48,6 +48,8 @@ def test_white_noise_is_no_kernel(rng):
     process = gp.RBF() + gp.WhiteKernel(0.1)
     with pytest.raises(ValueError, match="white part"):
         FromPairwise(process)(rng.standard_normal((5, 2)))
+    with pytest.raises(ValueError, match=r"white part.*use alpha"):
+        get_kernel(process)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from sklearn.gaussian_process import kernels as gp
 from skopt2._core.array import to_numpy
 from skopt2.kernels import (
     Cauchy,
+    Constant,
     ExponentialPower,
     FromCallable,
     FromPairwise,
@@ -20,7 +21,12 @@ from skopt2.kernels import (
     Matern,
     NeuralTangent,
     Polynomial,
+    Power,
     Precomputed,
+    Product,
+    RationalQuadratic,
+    Scaled,
+    Sum,
     get_kernel,
 )
 
@@ -36,6 +42,7 @@ def brownian(X, Y):
 
 KERNELS = [
     Cauchy(),
+    Constant(0.7),
     ExponentialPower(power=0.7),
     ExponentialPower(power=1.5, length_scale=[1.0, 2.0, 0.5]),
     FromCallable(brownian),
@@ -52,6 +59,15 @@ KERNELS = [
     NeuralTangent(depth=3, bias=0.5),
     Polynomial(),
     Polynomial(degree=1, gamma=2.0, coef0=0.0),
+    Power(Matern(length_scale=2.0), exponent=5),
+    Product([Matern(nu=0.5), Linear(), Sum([Gaussian(), Constant(0.5)])]),
+    RationalQuadratic(shape=0.6),
+    RationalQuadratic(shape=1.0, length_scale=[1.0, 2.0, 0.5]),
+    RationalQuadratic(shape=300.0, length_scale=1.0),
+    Scaled(Matern(), variance=3.0),
+    Scaled(FromCallable(brownian), variance=0.2),
+    Sum([Scaled(Laplacian(), 0.5), Constant(0.3), Gaussian(length_scale=2.0)]),
+    Sum([Polynomial(degree=2), Product([NeuralTangent(), Laplacian()]), Cauchy()]),
 ]
 DTYPES = ["float64", "float32"]
 
@@ -174,6 +190,7 @@ def test_lists_and_integers_are_points():
         ("matern", {"nu": 0.5}, Matern(nu=0.5, length_scale=2.0)),
         ("exponential_power", {"power": 0.4}, ExponentialPower(0.4, 2.0)),
         ("cauchy", {}, Cauchy(length_scale=2.0)),
+        ("rational_quadratic", {"shape": 0.5}, RationalQuadratic(0.5, 2.0)),
         ("polynomial", {"degree": 2}, Polynomial(degree=2)),
         ("linear", {}, Linear()),
         ("neural_tangent", {"depth": 4}, NeuralTangent(depth=4)),
@@ -192,7 +209,7 @@ def test_objects_and_functions_stand_for_themselves():
     kernel = Matern(nu=2.5)
     assert get_kernel(kernel, length_scale=3.0) is kernel
     assert get_kernel(brownian).get_params() == {"function": brownian}
-    process = gp.RBF(2.0)
+    process = gp.ExpSineSquared(2.0)
     assert get_kernel(process).metric is process
 
 
