@@ -1,0 +1,272 @@
+"""Samples of a Gaussian process given data, as functions.
+
+Problem: f ~ N(0, k) is observed at X with noise N(0, Lambda). With a draw f0 of the
+prior and a draw eps of the noise, the function
+
+    f(x) = mean(x) + f0(x) - k(x, X) A,    H A = f0(X) + eps,    H = K + Lambda,
+
+is a draw of the posterior (Matheron's rule): f0 - k(., X) A has mean 0 and the
+posterior covariance k(x, y) - k(x, X) H^-1 k(X, y), whatever the targets are. Draws of
+the prior are f0 = phi . w with random features phi
+(:mod:`skopt2.kernels.random_features`) and w ~ N(0, I).
+
+Symbols: X (n, d); coef (n, c) dual coefficients of the mean; A (n, s) those of s
+samples; lam the diagonal of Lambda, a number or (n,); Xnew (m, d).
+
+Source: J. Wilson, V. Borovitskiy, A. Terenin, P. Mostowsky, M. Deisenroth, Pathwise
+conditioning of Gaussian processes, JMLR 22, 2021, equations 11 and 21; J. Lin, S.
+Padhy, J. Antoran, A. Tripp, A. Terenin, C. Szepesvari, J. M. Hernandez-Lobato, D. Janz,
+Stochastic gradient descent for Gaussian processes done right, ICLR 2024, section 2.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skopt2._core.array import accumulation_dtype, asarray_like, namespace, to_numpy
+from skopt2.kernels import KernelOperator
+from skopt2.kernels.base import Kernel, check_points
+from skopt2.kernels.random_features import RandomFeatures, draw_features
+
+# Entries of the sampled values that are made at a time.
+_ENTRIES = 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """Draws of the prior as functions; see :func:`draw_prior`.
+
+    Attributes
+    ----------
+    features : RandomFeatures
+        Of the kernel.
+    weights : array of shape (D, s)
+        Standard normal numbers, in the widest dtype of the device.
+    """
+
+    features: RandomFeatures
+    weights: Any
+
+    @property
+    def n_samples(self):
+        """Number s of draws."""
+        return int(self.weights.shape[1])
+
+    def values(self, X, **limits):
+        """Evaluate the draws.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            Points, beside the features.
+        **limits : dict
+            ``n_threads`` and ``budget`` of
+            :meth:`skopt2.kernels.random_features.RandomFeatures.product`.
+
+        Returns
+        -------
+        F : array of shape (n, s)
+            In the dtype of X.
+        """
+        return self.features.product(X, self.weights, **limits)
+
+
+def draw_prior(kernel, X, n_samples, n_features=2000, rng=None):
+    """Draw functions of a Gaussian process with mean 0.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        With random features.
+    X : array of shape (n, d)
+        Points of the data, for the device and the number of features.
+    n_samples : int
+        s, how many functions. All have the same frequencies.
+    n_features : int, default=2000
+        Cosines and sines.
+    rng : numpy.random.Generator or None, default=None
+        Draws on the host, so that all devices get the same functions.
+
+    Returns
+    -------
+    prior : Prior
+        Functions that can be evaluated anywhere.
+
+    Raises
+    ------
+    ValueError
+        If the kernel has no random features, or a number is out of range.
+    """
+    rng = np.random.default_rng() if rng is None else rng
+    features = draw_features(kernel, X, n_features, rng)
+    weights = rng.standard_normal((features.n_features, int(n_samples)))
+    wide = accumulation_dtype(features.frequencies)
+    return Prior(features, asarray_like(weights, features.frequencies, wide))
+
+
+def sample_targets(prior, X, lam, rng=None):
+    """Draw targets of the prior's functions with noise.
+
+    Parameters
+    ----------
+    prior : Prior
+        Functions.
+    X : array of shape (n, d)
+        Points of the data.
+    lam : float or array of shape (n,)
+        Variances of the noise.
+    rng : numpy.random.Generator or None, default=None
+        Draws the noise, on the host.
+
+    Returns
+    -------
+    Y : array of shape (n, s)
+        f0(X) + eps in the dtype of X; its covariance is that of the kernel system.
+
+    Raises
+    ------
+    ValueError
+        If ``lam`` has another shape, is negative or is not finite.
+    """
+    rng = np.random.default_rng() if rng is None else rng
+    Y = prior.values(X)
+    n, s = Y.shape
+    scale = np.asarray(to_numpy(lam), dtype=np.float64)
+    if scale.shape not in ((), (n,)):
+        raise ValueError(
+            f"lam must be a number or have the shape ({n},); got {scale.shape}."
+        )
+    if not (np.isfinite(scale).all() and (scale >= 0).all()):
+        raise ValueError("lam must be finite and not negative.")
+    scale = np.broadcast_to(np.sqrt(scale), (n,))[:, None]
+    step = max(1, _ENTRIES // max(1, s))
+    for start in range(0, n, step):
+        stop = min(n, start + step)
+        # One generator gives the same numbers for every size of the pieces.
+        noise = scale[start:stop] * rng.standard_normal((stop - start, s))
+        Y[start:stop, :] += asarray_like(noise, Y)
+    return Y
+
+
+@dataclass(frozen=True, eq=False)
+class PathwisePosterior:
+    """Posterior of a Gaussian process, by its mean and samples of it.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        With numbers for parameters.
+    X : array of shape (n, d)
+        Points of the data.
+    coef : array of shape (n, c)
+        Dual coefficients H^-1 Y of the mean.
+    sample_coef : array of shape (n, s)
+        Those of the draws, H^-1 (f0(X) + eps).
+    prior : Prior
+        The draws f0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skopt2.kernels import Gaussian, KernelOperator
+    >>> from skopt2.solvers.kernel.pathwise import (
+    ...     PathwisePosterior, draw_prior, sample_targets)
+    >>> from skopt2.solvers.kernel.solve import solve_kernel_system
+    >>> kernel, rng = Gaussian(length_scale=1.0), np.random.default_rng(0)
+    >>> X, Y = np.array([[0.0], [9.0]]), np.array([[2.0], [4.0]])
+    >>> prior = draw_prior(kernel, X, 1000, rng=rng)
+    >>> targets = np.hstack([Y, sample_targets(prior, X, 1.0, rng)])
+    >>> a = solve_kernel_system(KernelOperator(kernel, X), targets, 1.0).solution.a
+    >>> posterior = PathwisePosterior(kernel, X, a[:, :1], a[:, 1:], prior)
+    >>> mean, variance = posterior.moments(np.array([[0.0], [99.0]]))
+    >>> mean.round(3).ravel().tolist(), variance.round(1).tolist()
+    ([1.0, 0.0], [0.5, 1.0])
+    """
+
+    kernel: Kernel
+    X: Any
+    coef: Any
+    sample_coef: Any
+    prior: Prior
+
+    def mean(self, Xnew):
+        """Compute the posterior mean.
+
+        Parameters
+        ----------
+        Xnew : array of shape (m, d)
+            Points.
+
+        Returns
+        -------
+        mean : array of shape (m, c)
+        """
+        Xnew, operator = self._beside(Xnew)
+        return operator.product(self.coef)
+
+    def deviations(self, Xnew):
+        """Compute samples of the posterior less its mean.
+
+        Parameters
+        ----------
+        Xnew : array of shape (m, d)
+            Points.
+
+        Returns
+        -------
+        deviations : array of shape (m, s)
+            f0 - k(Xnew, X) A.
+        """
+        Xnew, operator = self._beside(Xnew)
+        return self.prior.values(Xnew) - operator.product(self.sample_coef)
+
+    def variance(self, Xnew):
+        """Estimate the posterior variance, that of the noise not included.
+
+        Parameters
+        ----------
+        Xnew : array of shape (m, d)
+            Points.
+
+        Returns
+        -------
+        variance : array of shape (m,)
+            Mean squares of the deviations, whose mean is known to be 0.
+        """
+        return self.moments(Xnew)[1]
+
+    def moments(self, Xnew):
+        """Compute mean and variance by one pass over k(Xnew, X).
+
+        Parameters
+        ----------
+        Xnew : array of shape (m, d)
+            Points.
+
+        Returns
+        -------
+        mean : array of shape (m, c)
+            Posterior mean.
+        variance : array of shape (m,)
+            As :meth:`variance` returns it.
+        """
+        Xnew, operator = self._beside(Xnew)
+        xp, c = namespace(Xnew), int(self.coef.shape[1])
+        coef = xp.concat([self.coef, self.sample_coef], axis=1)
+        m, wide = int(Xnew.shape[0]), accumulation_dtype(Xnew)
+        step = max(1, _ENTRIES // int(coef.shape[1]))
+        means, variances = [], []
+        for start in range(0, max(m, 1), step):
+            rows = slice(start, min(start + step, m))
+            values = operator.rows(rows, coef)
+            deviations = self.prior.values(Xnew[rows, :]) - values[:, c:]
+            square = xp.astype(deviations, wide, copy=False) ** 2
+            means.append(values[:, :c])
+            variances.append(xp.astype(xp.mean(square, axis=1), Xnew.dtype))
+        return xp.concat(means, axis=0), xp.concat(variances)
+
+    def _beside(self, Xnew):
+        """Return new points like those of the data, and the operator between them."""
+        Xnew = check_points(Xnew, "Xnew", self.X)
+        return Xnew, KernelOperator(self.kernel, Xnew, self.X)
