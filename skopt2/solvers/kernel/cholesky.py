@@ -235,10 +235,10 @@ def factorise(system, *, single=None):
         if single is None:
             single = single_is_enough(system)
         if single:
-            L = _factor(system, xp.float32, 0.0)
+            L = lower_factor(system, xp.float32)
             if L is not None:
                 return CholeskyFactor(L, 0.0)
-    L = _factor(system, dtype, 0.0)
+    L = lower_factor(system, dtype)
     if L is not None:
         return CholeskyFactor(L, 0.0)
     if system.n <= SMALL:
@@ -246,7 +246,7 @@ def factorise(system, *, single=None):
         return SpectralInverse.of(_filled(system, wide, 0.0), system.eps)
     for step in LADDER:
         jitter = step * system.n * system.eps * system.scale
-        L = _factor(system, dtype, jitter)
+        L = lower_factor(system, dtype, jitter)
         if L is not None:
             return CholeskyFactor(L, jitter)
     failed = f"no Cholesky factor even with {jitter:.1e} added to its diagonal"
@@ -276,8 +276,24 @@ def single_is_enough(system):
     return float(xp.min(system.lam)) >= SAFE * noise
 
 
-def _factor(system, dtype, jitter):
-    """Return the lower factor, or None where the matrix is not definite."""
+def lower_factor(system, dtype, jitter=0.0):
+    """Return the lower Cholesky factor of H + jitter I.
+
+    Parameters
+    ----------
+    system : KernelSystem
+        The problem.
+    dtype : dtype
+        Of the factor.
+    jitter : float, default=0.0
+        Added to the diagonal.
+
+    Returns
+    -------
+    L : array of shape (n, n) or None
+        What is above the diagonal means nothing; None where the matrix is not
+        numerically definite.
+    """
     xp, H = system.xp, _filled(system, dtype, jitter)
     if xp is np:
         (potrf,) = get_lapack_funcs(("potrf",), (H,))

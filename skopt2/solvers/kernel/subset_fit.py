@@ -1,0 +1,314 @@
+"""Parameters of a kernel by the exact likelihood of a random subset of the rows.
+
+Problem: maximise L(theta), the log marginal likelihood
+(:mod:`skopt2.solvers.kernel.likelihood`) of s of the n rows, over log parameters theta
+(p,) within a box.
+
+Quasi-Newton steps with bounds (L-BFGS-B) from the given parameters, and from others
+drawn uniformly in the box: log-uniformly in the parameters. What is returned is the
+best of all parameters at which the likelihood of the subset was computed, and so no
+worse than the start.
+
+First steps on a part of the subset save nothing: the optimum of fewer rows is another
+one, and the curvature has to be learnt again.
+
+Source: C. E. Rasmussen, C. K. I. Williams, Gaussian Processes for Machine Learning, MIT
+Press 2006, section 5.4.1; J. A. Lin, S. Padhy, J. Antoran and others, Stochastic
+gradient descent for Gaussian processes done right, ICLR 2024, appendix on experiments,
+for the use of a subset.
+"""
+
+import math
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy.optimize import minimize
+
+from skopt2._core.array import asarray_like, namespace, take, to_numpy
+from skopt2._core.random import seed_sequence
+from skopt2.solvers.kernel.likelihood import log_likelihood
+
+# Relative change of the likelihood at which to stop: of all rows, as in scikit-learn,
+# and of a subset, whose own error is far larger than this.
+EXACT_TOL, SUBSET_TOL = 2.2e-9, 1e-5
+
+
+@dataclass(frozen=True)
+class SubsetFit:
+    """Parameters that a fit on a subset found.
+
+    Parameters
+    ----------
+    process : ProcessKernel
+        With the best parameters.
+    value : float
+        Log marginal likelihood of the subset there; minus infinity if it had none
+        anywhere.
+    start_value : float
+        The same at the parameters that were given.
+    rows : ndarray of int of shape (s,)
+        The subset, in ascending order.
+    n_evaluations : int
+        Likelihoods of the subset that were computed, with their gradients.
+    converged : bool
+        Whether the optimiser of the best start says so; True for an optimiser of the
+        caller.
+    message : str
+        Its own words; empty for an optimiser of the caller.
+    """
+
+    process: Any
+    value: float
+    start_value: float
+    rows: Any
+    n_evaluations: int
+    converged: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class BoundReached:
+    """A parameter that ended at one end of its range.
+
+    Parameters
+    ----------
+    name : str
+        Of the hyperparameter, as scikit-learn writes it.
+    dimension : int
+        Its element.
+    side : {"lower", "upper"}
+        Which end.
+    bound : float
+        The parameter's own value there, not its logarithm.
+    """
+
+    name: str
+    dimension: int
+    side: str
+    bound: float
+
+
+def fit_on_subset(
+    process,
+    X,
+    Y,
+    noise,
+    *,
+    size=2000,
+    n_restarts=0,
+    optimizer=None,
+    rng=None,
+    n_jobs=None,
+):
+    """Maximise the likelihood of a random subset over the kernel's parameters.
+
+    Parameters
+    ----------
+    process : ProcessKernel
+        Kernel with the parameters to start from.
+    X : array of shape (n, d)
+        Points, of any namespace.
+    Y : array of shape (n,) or (n, c)
+        Targets, beside the points.
+    noise : float or array of shape (n,)
+        Variance of the noise of each row, beyond the white part of the kernel.
+    size : int, default=2000
+        Rows of the subset; all rows if there are no more.
+    n_restarts : int, default=0
+        Further starts, drawn uniformly in the box of the log parameters.
+    optimizer : callable or None, default=None
+        ``optimizer(objective, theta, bounds=bounds) -> (theta, value)``, which
+        minimises ``objective(theta, eval_gradient=True) -> (value, gradient)``; None
+        for L-BFGS-B.
+    rng : None, int, Generator, RandomState or SeedSequence, default=None
+        Of the subset and of the starts.
+    n_jobs : int or None, default=None
+        Starts at a time, in threads unless ``joblib.parallel_config`` names a backend.
+
+    Returns
+    -------
+    fit : SubsetFit
+        With the given parameters where the kernel has none that are free.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range, or there are restarts and a bound is infinite.
+
+    Notes
+    -----
+    Parameters at which the kernel matrix is not numerically positive definite have the
+    likelihood 0: the search turns back there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.gaussian_process.kernels import RBF
+    >>> from skopt2.kernels.process import ProcessKernel
+    >>> from skopt2.solvers.kernel.subset_fit import fit_on_subset
+    >>> X = np.linspace(0.0, 6.0, 50)[:, None]
+    >>> fit = fit_on_subset(ProcessKernel(RBF(0.1)), X, np.sin(X), 1e-4, size=25, rng=0)
+    >>> fit.value > fit.start_value, fit.rows.size
+    (True, 25)
+    """
+    _check_options(size, n_restarts, optimizer)
+    subset_seed, start_seed = seed_sequence(rng).spawn(2)
+    rows = _subset(int(X.shape[0]), size, np.random.default_rng(subset_seed))
+    data = _rows_of(X, Y, noise, rows)
+    bounds = np.asarray(process.bounds, dtype=np.float64).reshape(-1, 2)
+    starts = [np.asarray(process.theta, dtype=np.float64)]
+    if n_restarts and starts[0].size:
+        if not np.isfinite(bounds).all():
+            raise ValueError(
+                "Restarts draw parameters between their bounds, which must be finite; "
+                f"got n_restarts={n_restarts} and the log bounds {bounds.tolist()}."
+            )
+        draws = np.random.default_rng(start_seed)
+        starts += [draws.uniform(*bounds.T) for _ in range(n_restarts)]
+    whole = rows.size == int(X.shape[0])
+    options = (bounds, optimizer, EXACT_TOL if whole else SUBSET_TOL)
+    runs = Parallel(n_jobs=n_jobs, prefer="threads")(
+        delayed(_run)(process, data, theta, *options) for theta in starts
+    )
+    best = max(runs, key=lambda run: run.value)
+    return SubsetFit(
+        process.with_theta(best.theta),
+        best.value,
+        runs[0].start_value,
+        rows,
+        sum(run.n_evaluations for run in runs),
+        best.converged,
+        best.message,
+    )
+
+
+def bounds_reached(process):
+    """Return the parameters that lie at an end of their range.
+
+    Parameters
+    ----------
+    process : ProcessKernel
+        With fitted parameters.
+
+    Returns
+    -------
+    reached : list of BoundReached
+        By the rule of scikit-learn: log parameter and log bound are equal to 1e-5 of
+        the latter.
+    """
+    theta = np.asarray(process.theta, dtype=np.float64)
+    if not theta.size:
+        return []
+    close = np.isclose(np.reshape(process.bounds, (-1, 2)), theta[:, None])
+    free = [each for each in process.kernel.hyperparameters if not each.fixed]
+    places = [(each, k) for each in free for k in range(each.n_elements)]
+    found = []
+    for (each, k), ends in zip(places, close, strict=True):
+        bounds = np.broadcast_to(np.atleast_2d(each.bounds), (each.n_elements, 2))[k]
+        for side, end, bound in zip(("lower", "upper"), ends, bounds, strict=True):
+            if end:
+                found.append(BoundReached(each.name, k, side, float(bound)))
+    return found
+
+
+@dataclass
+class _Run:
+    """Negative likelihood for an optimiser, and the best parameters it asked for."""
+
+    process: Any
+    data: tuple
+    theta: Any
+    value: float = -math.inf
+    start_value: float = -math.inf
+    n_evaluations: int = 0
+    converged: bool = True
+    message: str = ""
+    last: Any = None
+
+    def __call__(self, theta, eval_gradient=True):
+        theta = np.array(theta, dtype=np.float64)
+        if self.last is None or not np.array_equal(theta, self.last[0]):
+            value, slope = self._evaluate(theta)
+            self.last = (theta, -value, -slope)
+            self.n_evaluations += 1
+            if value > self.value:
+                self.theta, self.value = theta, value
+        _, value, slope = self.last
+        return (value, slope.copy()) if eval_gradient else value
+
+    def _evaluate(self, theta):
+        process = self.process.with_theta(theta)
+        try:
+            found = log_likelihood(process, *self.data, gradient=True)
+        except ValueError:
+            # Parameters so extreme that distances overflow. Wrong data and kernels
+            # have failed at the start already.
+            if self.n_evaluations == 0:
+                raise
+            return -math.inf, np.zeros_like(theta)
+        if not (math.isfinite(found.value) and np.isfinite(found.gradient).all()):
+            return -math.inf, np.zeros_like(theta)
+        return found.value, found.gradient
+
+    def bounded(self, theta):
+        """Return finite values, from which a line search can interpolate."""
+        value, slope = self(theta)
+        if math.isfinite(value):
+            return value, slope
+        worst = max(-self.start_value, -self.value)
+        return worst + 10.0 * (1.0 + abs(worst)), slope
+
+
+def _run(process, data, theta, bounds, optimizer, tol):
+    """Return the best parameters that one start leads to."""
+    run = _Run(process, data, theta)
+    run.start_value = -run(theta, eval_gradient=False)
+    if not theta.size:
+        return run
+    if optimizer is not None:
+        found = optimizer(run, theta, bounds=bounds)[0]
+        run(found, eval_gradient=False)
+    else:
+        found = minimize(
+            run.bounded,
+            theta,
+            method="L-BFGS-B",
+            jac=True,
+            bounds=bounds,
+            options={"ftol": tol},
+        )
+        run.converged, run.message = bool(found.success), str(found.message)
+    run.data = run.last = None
+    return run
+
+
+def _subset(n, size, rng):
+    """Return numbers of rows drawn without replacement, in ascending order."""
+    if size >= n:
+        return np.arange(n)
+    return np.sort(rng.choice(n, size, replace=False))
+
+
+def _rows_of(X, Y, noise, rows):
+    """Return some rows of the data."""
+    if rows.size == int(X.shape[0]):
+        return X, Y, noise
+    index = asarray_like(rows, X, namespace(X).int64)
+    noise = np.asarray(to_numpy(noise), dtype=np.float64)
+    return take(X, index), take(Y, index), noise if noise.ndim == 0 else noise[rows]
+
+
+def _check_options(size, n_restarts, optimizer):
+    """Raise ValueError for a parameter out of range."""
+    if not (isinstance(size, Integral) and size > 0):
+        raise ValueError(f"size must be a positive whole number; got {size!r}.")
+    if not (isinstance(n_restarts, Integral) and n_restarts >= 0):
+        raise ValueError(
+            f"n_restarts must be a whole number that is not negative; got "
+            f"{n_restarts!r}."
+        )
+    if optimizer is not None and not callable(optimizer):
+        raise ValueError(f"optimizer must be callable or None; got {optimizer!r}.")
