@@ -105,12 +105,12 @@ class KernelOperator:
             self._tiles = Tiles(self.kernel, A, B, pool, self.symmetric)
         else:
             self._tiles = Blocks(self.kernel, A, B, self.budget)
-        self.stored = self._worth_keeping(n_passes) if store == "auto" else store
         given = self.kernel.given(A, B)
-        if given is not None:
-            self.stored, self._tiles.matrix = True, given
-        elif self.stored:
-            self._tiles.matrix = self._tiles.dense(slice(0, self.shape[0]))
+        self._given = self.stored = given is not None
+        if self._given:
+            self._tiles.matrix = given
+        elif self._worth_keeping(n_passes) if store == "auto" else store:
+            self.keep()
 
     def _worth_keeping(self, n_passes):
         fits = self._n_bytes(*self.shape) <= self.budget
@@ -118,6 +118,25 @@ class KernelOperator:
 
     def _n_bytes(self, n_rows, n_cols):
         return n_rows * n_cols * int(self.xp.finfo(self.dtype).bits) // 8
+
+    def keep(self):
+        """Compute the whole matrix, which later products only read."""
+        if not self.stored:
+            self._tiles.matrix = self._tiles.dense(slice(0, self.shape[0]))
+            self.stored = True
+
+    def release(self):
+        """Forget the matrix, and hand it over.
+
+        Returns
+        -------
+        K : array of shape (n, m) or None
+            Free to be overwritten; None where no matrix of the operator's own is kept.
+        """
+        if not self.stored or self._given:
+            return None
+        K, self._tiles.matrix, self.stored = self._tiles.matrix, None, False
+        return K
 
     def rows(self, index, V):
         """Compute rows of the product K V.

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from skopt2.kernels import KernelOperator, Laplacian, Matern
+from skopt2.kernels import KernelOperator, Laplacian, Matern, Precomputed
 from tests.kernels.reference import PROFILES, distances
 
 TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
@@ -199,6 +199,32 @@ def test_auto_keeps_what_fits_and_is_used_often(rng):
     assert not KernelOperator(Matern(), X).stored
     assert not KernelOperator(Matern(), X, n_passes=1).stored
     assert not KernelOperator(Matern(), X, n_passes=50, budget=79_999).stored
+
+
+def test_a_kept_matrix_can_be_taken_away(rng, device_backend):
+    X = device_backend.asarray(points(rng, 30))
+    V = device_backend.asarray(points(rng, 30, 2))
+    operator = KernelOperator(Matern(), X)
+    assert operator.release() is None
+    before = device_backend.to_numpy(operator.product(V))
+    operator.keep()
+    assert operator.stored
+    kept = device_backend.to_numpy(operator.product(V))
+    np.testing.assert_allclose(kept, before, rtol=1e-12, atol=1e-13)
+    K = device_backend.to_numpy(operator.release())
+    np.testing.assert_allclose(K @ device_backend.to_numpy(V), before, atol=1e-12)
+    # It may be overwritten now.
+    assert not operator.stored
+    after = device_backend.to_numpy(operator.product(V))
+    np.testing.assert_array_equal(after, before)
+
+
+def test_a_matrix_that_was_given_is_not_taken_away(rng):
+    A = points(rng, 20)
+    operator = KernelOperator(Precomputed(), A @ A.T)
+    operator.keep()
+    assert operator.release() is None
+    assert operator.stored
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,25 @@
-"""Which algorithm solves a kernel system: the direct one while it is affordable.
+"""Which algorithm solves a kernel system: what is predicted, and what is tried.
 
 Problem: H a = Y with n rows and c columns (:mod:`skopt2.solvers.kernel.system`).
 
 A Cholesky factor takes n^3 / 3 operations and n^2 entries, whatever the spectrum is.
-Accelerated sketch-and-project takes memory for blocks only, and about ten passes over K
-for a decimal digit of the residual. Both times follow from two rates of this machine:
-operations of a factorisation, measured once a process, and entries of K, measured on
-the operator itself. Small systems are not worth the question.
+Accelerated sketch-and-project takes passes over K: one for a third of a digit of the
+residual on most systems, but several times as many where the kernel is smooth, its
+length scale long and the regularisation tiny. The times of a factorisation and of a
+pass follow from two rates of this machine: operations of a factorisation, measured once
+a process, and entries of K, measured on the operator itself. The number of passes is
+not predicted. Where a factor fits the memory and an easy system would be solved sooner
+by passes, they are tried, with the matrix kept in the memory that the factor would
+take; :mod:`skopt2.solvers.kernel.trial` sees how the residual falls, and goes over to
+the factor. Small systems are not worth the question.
 
 In epochs sketch-and-project was ahead of the other iterative algorithms on every system
 that we tried, with and without regularisation.
 """
 
-import functools
 import math
 import time
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg.lapack import get_lapack_funcs
@@ -24,8 +29,13 @@ from skopt2._core.array import HOST, namespace, to_numpy
 
 # Rows up to which the direct solution is taken without measuring anything.
 SMALL = 2000
-# Passes over K for a decimal digit of the residual, before the first, and at least.
-DIGIT, FIRST, LEAST = 10.0, 2.0, 5.0
+# Passes over K of an easy system for a decimal digit of the residual, and before.
+DIGIT, FIRST = 3.0, 2.0
+# Time of a pass of blocks over the matrix that is kept, their solutions included, over
+# that of copying its entries and multiplying them.
+KEPT = 3.0
+# Share of the direct solution's time in which an easy system must be solved.
+WORTH = 0.75
 # Passes that fill a factor and measure its residual.
 DIRECT = 2.0
 # Speed of a factorisation of ten thousand rows over that of the one that is timed.
@@ -34,8 +44,28 @@ GAIN = 1.4
 ORDER, ROWS, REPEATS = 1280, 128, 4
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How to solve a system.
+
+    Parameters
+    ----------
+    solver : {"cholesky", "sap"}
+        Algorithm to start with.
+    seconds : float or None, default=None
+        Predicted time of the direct solution, to which "sap" may go over; None where
+        there is nothing to go over to.
+    keep : bool, default=False
+        Whether "sap" keeps the matrix.
+    """
+
+    solver: str
+    seconds: float | None = None
+    keep: bool = False
+
+
 def choose(system, *, tol, single=False):
-    """Return the algorithm that is predicted to finish first.
+    """Return how a system is solved in the least time, as far as that is predictable.
 
     Parameters
     ----------
@@ -48,24 +78,32 @@ def choose(system, *, tol, single=False):
 
     Returns
     -------
-    name : {"cholesky", "sap"}
+    plan : Plan
     """
     xp, n = system.xp, system.n
-    dtype = xp.float32 if single else system.Y.dtype
-    itemsize = int(xp.finfo(dtype).bits) // 8
-    if n**2 * itemsize > budget_of(system):
-        return "sap"
+    budget = budget_of(system)
+    if n**2 * _itemsize(xp, xp.float32 if single else system.Y.dtype) > budget:
+        return Plan("sap")
     if n <= SMALL:
-        return "cholesky"
-    per_pass = n**2 * seconds_per_entry(system)
-    flops = n**3 / 3
-    rate = factorisation_rate(system.Y, itemsize == 4)
-    direct = DIRECT * per_pass + flops / (GAIN * rate)
-    return "cholesky" if direct <= passes(tol) * per_pass else "sap"
+        return Plan("cholesky")
+    per_entry = seconds_per_entry(system)
+    single = single or system.Y.dtype == xp.float32
+    rate = factorisation_rate(system.Y, single)
+    direct = DIRECT * n**2 * per_entry + n**3 / 3 / (GAIN * rate)
+    fits = n**2 * _itemsize(xp, system.Y.dtype) <= budget
+    keep = fits and not getattr(system.operator, "stored", True)
+    if keep:
+        later = min(per_entry, KEPT * seconds_per_entry(system, kept=True))
+        predicted = n**2 * (per_entry + easy_passes(tol) * later)
+    else:
+        predicted = n**2 * easy_passes(tol) * per_entry
+    if predicted <= WORTH * direct:
+        return Plan("sap", direct, keep)
+    return Plan("cholesky")
 
 
-def passes(tol):
-    """Return the passes over K that sketch-and-project is expected to take.
+def easy_passes(tol):
+    """Return the passes over K that sketch-and-project takes for an easy system.
 
     Parameters
     ----------
@@ -76,8 +114,12 @@ def passes(tol):
     -------
     count : float
     """
-    digits = math.log10(1.0 / min(1.0, max(tol, 1e-16)))
-    return max(LEAST, FIRST + DIGIT * digits)
+    return FIRST + DIGIT * math.log10(1.0 / min(1.0, max(tol, 1e-16)))
+
+
+def _itemsize(xp, dtype):
+    """Return the bytes of an entry."""
+    return int(xp.finfo(dtype).bits) // 8
 
 
 def budget_of(system):
@@ -100,23 +142,29 @@ def budget_of(system):
     return budget
 
 
-def seconds_per_entry(system):
+def seconds_per_entry(system, kept=False):
     """Return the measured seconds per entry of products with K.
 
     Parameters
     ----------
     system : KernelSystem
         The problem.
+    kept : bool, default=False
+        Whether to copy entries that are at hand, instead of computing them.
 
     Returns
     -------
     seconds : float
         The smallest of some measurements.
     """
-    rows = min(ROWS, system.n)
-    V = system.zeros()
-    work = functools.partial(system.operator.rows, slice(0, rows), V)
-    return _fastest(work) / (rows * system.n)
+    xp, n, operator = system.xp, system.n, system.operator
+    rows, V = slice(0, min(ROWS, n)), system.zeros()
+    if kept:
+        K = operator.block(rows, slice(0, n))
+        seconds = _fastest(lambda: xp.asarray(K, copy=True) @ V)
+    else:
+        seconds = _fastest(lambda: operator.rows(rows, V))
+    return seconds / (rows.stop * n)
 
 
 def factorisation_rate(like, single):

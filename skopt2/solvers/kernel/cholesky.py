@@ -209,7 +209,7 @@ class SpectralInverse:
         return -np.inf
 
 
-def factorise(system, *, single=None):
+def factorise(system, *, single=None, matrix=None):
     """Factorise the matrix of a system, in as little time and memory as will do.
 
     Parameters
@@ -219,6 +219,8 @@ def factorise(system, *, single=None):
     single : bool or None, default=None
         Whether to try float32 for a float64 operator; None where the regularisation
         makes it accurate. A float32 operator is always factorised in float32.
+    matrix : array of shape (n, n) or None, default=None
+        K where it is at hand already; overwritten.
 
     Returns
     -------
@@ -235,10 +237,11 @@ def factorise(system, *, single=None):
         if single is None:
             single = single_is_enough(system)
         if single:
-            L = lower_factor(system, xp.float32)
+            L = lower_factor(system, xp.float32, matrix=matrix)
             if L is not None:
                 return CholeskyFactor(L, 0.0)
-    L = lower_factor(system, dtype)
+            matrix = None
+    L = lower_factor(system, dtype, matrix=matrix)
     if L is not None:
         return CholeskyFactor(L, 0.0)
     if system.n <= SMALL:
@@ -276,7 +279,7 @@ def single_is_enough(system):
     return float(xp.min(system.lam)) >= SAFE * noise
 
 
-def lower_factor(system, dtype, jitter=0.0):
+def lower_factor(system, dtype, jitter=0.0, matrix=None):
     """Return the lower Cholesky factor of H + jitter I.
 
     Parameters
@@ -287,6 +290,8 @@ def lower_factor(system, dtype, jitter=0.0):
         Of the factor.
     jitter : float, default=0.0
         Added to the diagonal.
+    matrix : array of shape (n, n) or None, default=None
+        Where K was stored; see :func:`factorise`.
 
     Returns
     -------
@@ -294,7 +299,7 @@ def lower_factor(system, dtype, jitter=0.0):
         What is above the diagonal means nothing; None where the matrix is not
         numerically definite.
     """
-    xp, H = system.xp, _filled(system, dtype, jitter)
+    xp, H = system.xp, _filled(system, dtype, jitter, matrix)
     if xp is np:
         (potrf,) = get_lapack_funcs(("potrf",), (H,))
         upper, info = potrf(H.T, lower=False, overwrite_a=True, clean=False)
@@ -308,11 +313,16 @@ def lower_factor(system, dtype, jitter=0.0):
     return L if bool(xp.all(xp.isfinite(L))) else None
 
 
-def _filled(system, dtype, jitter):
+def _filled(system, dtype, jitter, matrix=None):
     """Return H + jitter I; for NumPy of the upper triangle only what is at hand."""
     xp, n, operator = system.xp, system.n, system.operator
+    if xp is np and matrix is not None:
+        H = matrix.astype(dtype, copy=False)
+        return add_to_diagonal(H, (system.lam[:, 0] + jitter).astype(dtype))
     if xp is not np:
-        H = operator.block(slice(0, n), slice(0, n))
+        H = matrix
+        if H is None:
+            H = operator.block(slice(0, n), slice(0, n))
         H = add_to_diagonal(H, system.lam[:, 0] + jitter)
         return xp.astype(H, dtype, copy=False)
     H = np.empty((n, n), dtype=dtype)

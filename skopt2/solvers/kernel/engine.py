@@ -30,6 +30,7 @@ the guard and the two-stage certificate are ours.
 """
 
 import math
+import time
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -115,11 +116,18 @@ class BlockDual:
         Relative residual at which the loop will stop.
     max_steps : int
         Blocks after which the loop will stop.
+
+    Attributes
+    ----------
+    pace : float
+        Seconds of an epoch at the pace of the fastest block so far, which other work on
+        the machine does not change; inf on devices, which do not wait for the host.
     """
 
     def __init__(self, system, rule, sampler, *, tol, max_steps):
         self.system, self.rule, self.sampler = system, rule, sampler
         self.tol, self.max_steps = tol, max_steps
+        self.pace = math.inf
 
     def start(self, a=None):
         """Return the state at a point.
@@ -156,7 +164,7 @@ class BlockDual:
         -------
         state : BlockState
         """
-        index = self.sampler.block(state.t)
+        index, began = self.sampler.block(state.t), time.perf_counter()
         # A step that is too long overflows before the guard looks; it will see it.
         with np.errstate(over="ignore", invalid="ignore"):
             G = self.system.gradient(index, self.rule.point(state.moving))
@@ -166,6 +174,9 @@ class BlockDual:
         size, n = int(index.shape[0]), self.system.n
         state.n_epochs += size / n + self.rule.extra_entries(size) / n**2
         state.exact = False
+        if self.system.xp is np:
+            seconds = time.perf_counter() - began
+            self.pace = min(self.pace, seconds * n / size)
         return state
 
     def _refresh(self, residual, index, G):

@@ -5,26 +5,31 @@ regression and for Gaussian processes: Lambda = alpha I, or alpha / w_i for a ro
 weight w_i, or the noise variances.
 """
 
+import math
 import time
 from dataclasses import replace
 from numbers import Integral, Real
 
 from skopt2._core.iterate import iterate
 from skopt2._core.random import seed_sequence
+from skopt2._core.result import StopReason
 from skopt2.solvers.kernel.block_sampler import BlockSampler
-from skopt2.solvers.kernel.choice import choose
+from skopt2.solvers.kernel.choice import Plan, choose
 from skopt2.solvers.kernel.cholesky import factorise, single_is_enough
 from skopt2.solvers.kernel.conjugate_gradient import ConjugateGradient
 from skopt2.solvers.kernel.dual_descent import DualDescent
 from skopt2.solvers.kernel.eigenpro import EigenPro
-from skopt2.solvers.kernel.engine import ESTIMATE, RESIDUAL, BlockDual
+from skopt2.solvers.kernel.engine import ESTIMATE, RESIDUAL, BlockDual, largest
 from skopt2.solvers.kernel.low_rank import LowRankPreconditioner
 from skopt2.solvers.kernel.sketch_project import SketchProject
 from skopt2.solvers.kernel.system import KernelSystem
+from skopt2.solvers.kernel.trial import Trial
 
 SOLVERS = ("auto", "cholesky", "sap", "sdd", "eigenpro", "cg")
 # Refinements of a direct solution; more than a few mean that rounding has won.
 REFINEMENTS = 20
+# Columns of a history that all solvers share.
+COLUMNS = ("iteration", "time", "objective", "certificate", "n_epochs")
 
 
 def solve_kernel_system(
@@ -58,8 +63,10 @@ def solve_kernel_system(
         Diagonal of Lambda, not negative. Rows of weight 0 have no finite one: drop
         them.
     solver : {"auto", "cholesky", "sap", "sdd", "eigenpro", "cg"}, default="auto"
-        Algorithm; "auto" is "cholesky" where its factor fits the memory budget and is
-        predicted to be faster, else "sap".
+        Algorithm; "auto" is "sap" where the factor of "cholesky" does not fit the
+        memory budget. Where it does it is "cholesky", before or after some epochs of
+        "sap", or "sap" if these show that it is faster. Which it is depends on times,
+        each of them on the seed alone.
     tol : float, default=1e-3
         Tolerance of the residual, relative to Y, in every column.
     max_epochs : float, default=100
@@ -113,6 +120,7 @@ def solve_kernel_system(
     began = time.perf_counter()
     state = (resume or {}).get("state")
     options = {"batch_size": batch_size, "step_size": step_size, "rank": n_components}
+    auto = solver == "auto"
     if state is not None:
         solver, seed = state["solver"], int(state["seed"])
         options |= {name: state[name] for name in ("batch_size", "rank")}
@@ -120,31 +128,55 @@ def solve_kernel_system(
         seed = int(seed_sequence(rng).generate_state(1)[0])
     _check(solver, tol, max_epochs, options)
     system = KernelSystem(operator, Y, lam)
-    single = system.Y.dtype == system.xp.float64 and single_is_enough(system)
-    if solver == "auto":
-        solver = choose(system, tol=tol, single=single)
-    engine, interval, max_iter = _build(
-        solver,
-        system,
-        tol=tol,
-        max_epochs=max_epochs,
-        seed=seed,
-        factor=factor,
+    plan = Plan(solver)
+    if auto and solver in ("auto", "sap"):
+        single = system.Y.dtype == system.xp.float64 and single_is_enough(system)
+        found = choose(system, tol=tol, single=single)
+        # A checkpoint of sketch-and-project is one of no other algorithm.
+        plan = found if solver in ("auto", found.solver) else plan
+    settings = {
+        "tol": tol,
+        "max_epochs": max_epochs,
+        "seed": seed,
+        "factor": factor,
         **options,
-    )
+    }
+    loop = {
+        "start": start,
+        "monitor": monitor,
+        "time_limit": time_limit,
+        "resume": resume,
+        "began": began,
+    }
+    run = _run if plan.seconds is None else _try
+    result = run(plan, system, settings, **loop)
+    if result.solution.exact:
+        return result
+    return replace(result, certificate=replace(result.certificate, name=ESTIMATE))
+
+
+def _run(plan, system, settings, *, start, monitor, time_limit, resume, began):
+    """Return the result of one algorithm."""
+    direct = plan.solver == "cholesky"
+    engine, interval, max_iter = _build(plan.solver, system, **settings)
+    if resume is not None and direct:
+        max_iter += int(resume["n_iter"])
+    state = (resume or {}).get("state")
     if state is not None:
         first = engine.unpack(state)
         resume = {key: value for key, value in resume.items() if key != "state"}
-    elif start is None or solver == "cholesky":
+    elif start is None or direct:
         first = engine.start()
     else:
         first = engine.start(system.from_units(start))
+    if isinstance(monitor, Trial):
+        monitor.starts(first.n_epochs, largest(first.best_values))
     if time_limit is not None:
         time_limit -= time.perf_counter() - began
-    result = iterate(
+    return iterate(
         engine,
         first,
-        tol=tol,
+        tol=settings["tol"],
         max_iter=max_iter,
         check_every=interval,
         time_limit=time_limit,
@@ -152,18 +184,59 @@ def solve_kernel_system(
         name=RESIDUAL,
         resume=resume,
     )
-    if result.solution.exact:
+
+
+def _try(plan, system, settings, *, monitor, time_limit, resume, began, **loop):
+    """Return the result of sketch-and-project, or of the factor that replaces it."""
+    if plan.keep:
+        system.operator.keep()
+    times = (resume or {"history": {}})["history"].get("time", ())
+    past = float(times[-1]) if len(times) else 0.0
+    trial = Trial(
+        plan.seconds,
+        settings["tol"],
+        deadline=math.inf if time_limit is None else began + time_limit - past,
+        inner=monitor,
+    )
+    loop |= {"time_limit": time_limit, "began": began}
+    result = _run(plan, system, settings, monitor=trial, resume=resume, **loop)
+    matrix = system.operator.release() if plan.keep else None
+    ended = result.reason in (StopReason.MAX_ITER, StopReason.STALLED)
+    if not (trial.given_up or (ended and trial.in_time())):
         return result
-    return replace(result, certificate=replace(result.certificate, name=ESTIMATE))
+    history = result.history.as_dict()
+    shared = {name: history[name] for name in COLUMNS}
+    # The loop adds the times of the history to its own.
+    loop |= {"start": None, "began": began + float(history["time"][-1]) - past}
+    return _run(
+        Plan("cholesky"),
+        system,
+        settings | {"matrix": matrix, "spent": result.solution.n_epochs},
+        monitor=monitor,
+        resume={"n_iter": result.n_iter, "history": shared},
+        **loop,
+    )
 
 
 def _build(
-    solver, system, *, tol, max_epochs, seed, factor, batch_size, step_size, rank
+    solver,
+    system,
+    *,
+    tol,
+    max_epochs,
+    seed,
+    factor,
+    batch_size,
+    step_size,
+    rank,
+    matrix=None,
+    spent=0.0,
 ):
     """Return the solver of the loop, its interval of measures, and its step limit."""
     if solver == "cholesky":
-        factor = factorise(system) if factor is None else factor
-        engine = ConjugateGradient(system, factor, tol=tol, seed=seed)
+        if factor is None:
+            factor = factorise(system, matrix=matrix)
+        engine = ConjugateGradient(system, factor, tol=tol, seed=seed, spent=spent)
         return engine, 1, min(REFINEMENTS, max(1, round(max_epochs)))
     if solver == "cg":
         made = LowRankPreconditioner(system, rank, seed)
