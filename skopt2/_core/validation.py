@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skopt2._core import cuda
@@ -26,6 +25,7 @@ from skopt2._core.checks import (
     check_target,
     column,
 )
+from skopt2._core.labels import encode_labels
 from skopt2._core.sklearn_seam import check_same_namespace
 
 
@@ -255,54 +255,6 @@ def check_weights(sample_weight, X):
     if X.dtype == namespace(X).float32:
         weight = weight.astype(np.float32)
     return move(weight, cuda.target_of(X))
-
-
-def encode_labels(estimator, y, weight, min_classes=2):
-    """Return the class labels that have weight, and the class number of each sample.
-
-    A class whose samples all have weight zero does not exist: weight 0 equals the row
-    dropped. Its rows get the number 0, which their weight makes harmless.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Named in the messages.
-    y : array of shape (n_samples,)
-        Labels of any dtype.
-    weight : array of shape (n_samples,) or None
-        Checked weights.
-    min_classes : int, default=2
-        Fewest classes to accept.
-
-    Returns
-    -------
-    classes : ndarray of shape (n_classes,)
-        Sorted labels, in host memory.
-    codes : ndarray of shape (n_samples,)
-        int64 positions in ``classes``, in host memory.
-
-    Raises
-    ------
-    ValueError
-        If ``y`` is continuous or has too few classes.
-    """
-    y = to_numpy(y)
-    check_classification_targets(y)
-    if weight is None:
-        classes, codes = np.unique(y, return_inverse=True)
-    else:
-        classes = np.unique(y[to_numpy(weight) > 0])
-        codes = np.searchsorted(classes, y)
-        codes[codes == classes.shape[0]] = 0
-        codes[classes[codes] != y] = 0
-    if classes.shape[0] < min_classes:
-        counted = "" if weight is None else " among the samples of positive weight"
-        raise ValueError(
-            f"{type(estimator).__name__} needs samples of at least {min_classes} "
-            f"classes in y, but there is only one class{counted}: "
-            f"{classes.tolist()[0]!r}."
-        )
-    return classes, codes.astype(np.int64, copy=False)
 
 
 def _dtypes(source):

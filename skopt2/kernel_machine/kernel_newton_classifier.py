@@ -1,24 +1,13 @@
 """Online kernel classification by Newton steps on an adaptive dictionary."""
 
-import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
-from skopt2._core.array import move, namespace, to_numpy
-from skopt2._core.cuda import target_of
+from skopt2._core.array import namespace, to_numpy
+from skopt2._core.labels import codes_among, known_labels, labels_of, signs
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.kernel_machine.kernel_newton import KernelNewton
-from skopt2.losses import get_loss
-
-
-def _is_probabilistic(estimator):
-    """Tell whether the loss models class probabilities."""
-    if get_loss(estimator.loss).probabilistic:
-        return True
-    raise AttributeError(
-        f"predict_proba is not available with loss={estimator.loss!r}; use "
-        "loss='logistic', or calibrate with sklearn.calibration."
-    )
+from skopt2.losses import get_loss, is_probabilistic
 
 
 class KernelNewtonClassifier(ClassifierMixin, KernelNewton):
@@ -193,7 +182,7 @@ class KernelNewtonClassifier(ClassifierMixin, KernelNewton):
         """
         self._check_parameters()
         data = check_fit_input(self, X, y, accept_sparse=False, y_kind="classification")
-        stream = self._passes(data, _signs(to_numpy(data.y), data.classes.size))
+        stream = self._passes(data, signs(to_numpy(data.y), data.classes.size).T)
         self.classes_ = data.classes
         self._store(stream, data)
         return self
@@ -224,7 +213,12 @@ class KernelNewtonClassifier(ClassifierMixin, KernelNewton):
             or has a label that is not one of ``classes``.
         """
         self._check_parameters()
-        known = self._known_classes(classes)
+        known = known_labels(classes, vars(self).get("classes_"))
+        if known is None:
+            raise ValueError(
+                "classes is None: the first call of partial_fit needs all labels that "
+                "will come."
+            )
         if hasattr(self, "_stream"):
             check_predict_input(
                 self,
@@ -236,15 +230,8 @@ class KernelNewtonClassifier(ClassifierMixin, KernelNewton):
         data = check_fit_input(
             self, X, y, accept_sparse=False, y_kind="classification", min_classes=1
         )
-        codes = np.searchsorted(known, data.classes)
-        found = np.minimum(codes, known.size - 1)
-        strange = data.classes[known[found] != data.classes]
-        if strange.size:
-            raise ValueError(
-                f"y has the label {strange.tolist()[0]!r}, which is not among "
-                f"classes={known.tolist()}: give all labels to the first call."
-            )
-        stream = self._more(data, _signs(codes[to_numpy(data.y)], known.size))
+        codes = codes_among(known, data.classes, data.y)
+        stream = self._more(data, signs(codes, known.size).T)
         self.classes_ = known
         self._store(stream, data)
         return self
@@ -278,16 +265,9 @@ class KernelNewtonClassifier(ClassifierMixin, KernelNewton):
         y : ndarray of shape (n_samples,)
             Labels; in the namespace of ``X`` where they are numbers.
         """
-        scores = self._values(X, "predict")
-        xp = namespace(scores)
-        if scores.shape[1] == 1:
-            codes = xp.astype(scores[:, 0] > 0, xp.int64)
-        else:
-            codes = xp.argmax(scores, axis=1)
-        labels = self.classes_[to_numpy(codes)]
-        return labels if labels.dtype.kind in "OUS" else move(labels, target_of(X))
+        return labels_of(self._values(X, "predict"), self.classes_, X)
 
-    @available_if(_is_probabilistic)
+    @available_if(is_probabilistic)
     def predict_proba(self, X):
         """Predict class probabilities.
 
@@ -310,33 +290,3 @@ class KernelNewtonClassifier(ClassifierMixin, KernelNewton):
         # Where all underflow the class of the largest score would be lost.
         p = xp.maximum(p, float(xp.finfo(p.dtype).tiny))
         return p / xp.sum(p, axis=1, keepdims=True)
-
-    def _known_classes(self, classes):
-        """Return the labels of all calls, sorted."""
-        first = not hasattr(self, "_stream")
-        if classes is None:
-            if first:
-                raise ValueError(
-                    "classes is None: the first call of partial_fit needs all labels "
-                    "that will come."
-                )
-            return self.classes_
-        listed = to_numpy(classes) if hasattr(classes, "dtype") else classes
-        known = np.unique(np.asarray(listed))
-        if not first and not np.array_equal(known, self.classes_):
-            raise ValueError(
-                f"classes={known.tolist()} differs from that of the first call: "
-                f"{self.classes_.tolist()}."
-            )
-        if known.size < 2:
-            raise ValueError(
-                f"classes must have at least two labels; got {known.tolist()}."
-            )
-        return known
-
-
-def _signs(codes, n_classes):
-    """Return 1 for the class of each row and -1 for others, shape (n_outputs, n)."""
-    if n_classes == 2:
-        return np.where(codes == 1, 1.0, -1.0)[None, :]
-    return np.where(codes[None, :] == np.arange(n_classes)[:, None], 1.0, -1.0)

@@ -4,21 +4,11 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
-from skopt2._core.array import move, namespace, to_numpy
-from skopt2._core.cuda import target_of
+from skopt2._core.array import namespace
 from skopt2._core.estimator import fit_method
+from skopt2._core.labels import labels_of
 from skopt2.linear_model.sparse_model import SparseLinearModel
-from skopt2.losses import get_loss
-
-
-def _is_probabilistic(estimator):
-    """Tell whether the loss models class probabilities."""
-    if get_loss(estimator.loss).probabilistic:
-        return True
-    raise AttributeError(
-        f"predict_proba is not available with loss={estimator.loss!r}; use "
-        "loss='logistic', or calibrate with sklearn.calibration."
-    )
+from skopt2.losses import get_loss, is_probabilistic
 
 
 class SparseClassifier(ClassifierMixin, SparseLinearModel):
@@ -244,16 +234,9 @@ class SparseClassifier(ClassifierMixin, SparseLinearModel):
         y : ndarray of shape (n_samples,)
             Labels; in the namespace of ``X`` where they are numbers.
         """
-        scores = self._linear(X, "predict")
-        xp = namespace(scores)
-        if scores.shape[1] == 1:
-            codes = xp.astype(scores[:, 0] > 0, xp.int64)
-        else:
-            codes = xp.argmax(scores, axis=1)
-        labels = self.classes_[to_numpy(codes)]
-        return labels if labels.dtype.kind in "OUS" else move(labels, target_of(X))
+        return labels_of(self._linear(X, "predict"), self.classes_, X)
 
-    @available_if(_is_probabilistic)
+    @available_if(is_probabilistic)
     def predict_proba(self, X):
         """Predict class probabilities.
 
@@ -274,7 +257,7 @@ class SparseClassifier(ClassifierMixin, SparseLinearModel):
             return xp.stack([1.0 - p, p], axis=1)
         return get_loss("multinomial").inverse_link(scores)
 
-    @available_if(_is_probabilistic)
+    @available_if(is_probabilistic)
     def predict_log_proba(self, X):
         """Predict the logarithm of the class probabilities.
 

@@ -78,3 +78,29 @@ def get_loss(loss):
         )
     loss.check_parameters()
     return loss
+
+
+def is_probabilistic(estimator):
+    """Tell whether an estimator's loss models class probabilities.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With the parameter ``loss``.
+
+    Returns
+    -------
+    probabilistic : bool
+        Always True.
+
+    Raises
+    ------
+    AttributeError
+        If it does not: methods that need it are then not there.
+    """
+    if get_loss(estimator.loss).probabilistic:
+        return True
+    raise AttributeError(
+        f"predict_proba is not available with loss={estimator.loss!r}; use "
+        "loss='logistic', or calibrate with sklearn.calibration."
+    )
