@@ -23,8 +23,8 @@ import numpy as np
 
 from benchmarks.kernel_cases import CASES, prepare
 from benchmarks.kernel_peers.base import PEERS
-from benchmarks.processes import PeerProcess
-from benchmarks.transport import processor
+from benchmarks.machine import processor
+from benchmarks.processes import start_all
 
 _MODULE = "benchmarks.kernel_worker"
 
@@ -88,27 +88,6 @@ def _seconds(work):
     return time.process_time() - start
 
 
-def _start(options):
-    """Worker processes of the libraries that are there, and their versions."""
-    interpreters = dict(pair.split("=", 1) for pair in options.python)
-    processes, versions = {}, {}
-    for peer in options.peers or PEERS:
-        process = PeerProcess(
-            peer,
-            interpreters.get(peer, sys.executable),
-            options.cache,
-            options.threads,
-            options.log,
-            _MODULE,
-        )
-        greeting = process.start()
-        if "error" in greeting:
-            print(f"skipped {peer}: {greeting['error']}")
-        else:
-            processes[peer], versions[peer] = process, greeting["version"]
-    return processes, versions
-
-
 def _wanted(options):
     """Cases to run; a line is printed for each that is skipped."""
     names = options.cases or [""]
@@ -163,7 +142,7 @@ def main(argv=None):
     options = _arguments(argv)
     cases = _wanted(options)
     gflops, entry, share = rates()
-    processes, versions = _start(options)
+    processes, versions = start_all(options.peers or PEERS, options, _MODULE)
     print(
         f"{processor()}, threads: {options.threads}\n"
         f"{', '.join(f'{name} {text}' for name, text in versions.items())}\n"

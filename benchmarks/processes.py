@@ -119,6 +119,46 @@ class PeerProcess:
         self._process = None
 
 
+def start_all(peers, options, module="benchmarks.worker"):
+    """Start the workers of the libraries that are there; a line for each other one.
+
+    Parameters
+    ----------
+    peers : iterable of str
+        Names of the libraries.
+    options : argparse.Namespace
+        With ``python``, pairs PEER=PATH of interpreters, ``cache``, ``threads`` and
+        ``log``.
+    module : str, default="benchmarks.worker"
+        Worker to run.
+
+    Returns
+    -------
+    processes : dict of str to PeerProcess
+        By name.
+    versions : dict of str to str
+        What the workers say of their libraries.
+    """
+    interpreters = dict(pair.split("=", 1) for pair in options.python)
+    processes, versions = {}, {}
+    for peer in peers:
+        process = PeerProcess(
+            peer,
+            interpreters.get(peer, sys.executable),
+            options.cache,
+            options.threads,
+            options.log,
+            module,
+        )
+        greeting = process.start()
+        if "error" in greeting:
+            print(f"skipped {peer}: {greeting['error']}")
+        else:
+            processes[peer] = process
+            versions[peer] = greeting.get("version", "")
+    return processes, versions
+
+
 def fresh(peer, interpreter, cache, request, *, timeout=120.0, **options):
     """Ask a process that has done nothing but import its library.
 

@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.peers.base import peer_names
-from benchmarks.processes import PeerProcess, fresh
+from benchmarks.processes import fresh, start_all
 from benchmarks.sparse_cases import CASES, COLD, TINY
 from benchmarks.sparse_data import REAL_FILES, prepare
 
@@ -187,21 +187,7 @@ def main(argv=None):
     """Run the benchmark and print its table."""
     options = _arguments(argv)
     names = _wanted(options)
-    interpreters = dict(pair.split("=", 1) for pair in options.python)
-    processes = {}
-    for peer in options.peers or peer_names():
-        process = PeerProcess(
-            peer,
-            interpreters.get(peer, sys.executable),
-            options.cache,
-            options.threads,
-            options.log,
-        )
-        greeting = process.start()
-        if "error" in greeting:
-            print(f"skipped {peer}: {greeting['error']}")
-        else:
-            processes[peer] = process
+    processes, _ = start_all(options.peers or peer_names(), options)
     print(
         f"threads: {options.threads or os.cpu_count()}, repeat: {options.repeat}\n"
         f"{'case @target':<26}{'library':<9}{'seconds':>12}{'worst':>10}"

@@ -27,7 +27,8 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks.processes import PeerProcess, fresh
+from benchmarks.machine import processor
+from benchmarks.processes import fresh, start_all
 from benchmarks.transport_cases import CASES, COLD, MEMORY, prepare
 from benchmarks.transport_peers.base import PEERS
 from benchmarks.transport_summary import summarise
@@ -103,37 +104,6 @@ def _wanted(options):
             print(f"skipped {case.name}: --long not given")
             names.remove(case.name)
     return names
-
-
-def _start(options):
-    """Worker processes of the libraries that are there, and their versions."""
-    interpreters = dict(pair.split("=", 1) for pair in options.python)
-    processes, versions = {}, {}
-    for peer in options.peers or PEERS:
-        process = PeerProcess(
-            peer,
-            interpreters.get(peer, sys.executable),
-            options.cache,
-            options.threads,
-            options.log,
-            _MODULE,
-        )
-        greeting = process.start()
-        if "error" in greeting:
-            print(f"skipped {peer}: {greeting['error']}")
-        else:
-            processes[peer], versions[peer] = process, greeting["version"]
-    return processes, versions
-
-
-def processor():
-    """Name of the processor, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1] for line in lines if line.startswith("model name")]
-    return f"{names[0].strip()} x {len(names)}" if names else platform.machine()
 
 
 def _count(n_iter):
@@ -278,7 +248,7 @@ def main(argv=None):
     """Run the benchmark, print its table and what it comes to."""
     options = _arguments(argv)
     names = _wanted(options)
-    processes, versions = _start(options)
+    processes, versions = start_all(options.peers or PEERS, options, _MODULE)
     machine = {
         "processor": processor(),
         "python": platform.python_version(),
