@@ -120,7 +120,7 @@ def codes_among(known, found, codes):
         raise ValueError(
             f"y has the new labels {strange.tolist()}, which are not among classes="
             f"{known.tolist()}: give all labels that will come as classes to the first "
-            "call of partial_fit."
+            "call of partial_fit, or let a fit to chunks have them in the first chunk."
         )
     return places[to_numpy(codes)]
 

@@ -108,6 +108,8 @@ def _convert_new(value, target, memo, key):
         return new
     if hasattr(value, "get_params") or dataclasses.is_dataclass(value):
         return _convert_object(value, target, memo, key)
+    if hasattr(value, "moved"):
+        return value.moved(target)
     return value
 
 

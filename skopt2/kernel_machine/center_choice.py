@@ -105,8 +105,10 @@ def check_centers(centers, selection, pairwise):
         return
     if pairwise:
         raise ValueError(
-            "A precomputed kernel has no points to choose centres from: use "
-            "centers=None, or another kernel."
+            "centers must be None with kernel='precomputed': a matrix of kernel values "
+            "has no points that could be centres. Use centers=None, which keeps all "
+            "rows, or a function of two sets of rows as kernel, for which X may hold "
+            "their numbers."
         )
     if isinstance(centers, bool) or (isinstance(centers, Integral) and centers < 1):
         raise ValueError(

@@ -6,8 +6,11 @@ in which chunks, or in how many calls, the rows came; see
 """
 
 import copy
+import warnings
 from contextlib import contextmanager
+from numbers import Integral
 
+from skopt2._core.cuda import target_of
 from skopt2._core.random import spawn
 from skopt2._core.result import Certificate, History, Result, StopReason
 from skopt2.kernel_machine.center_choice import choose_centers
@@ -61,8 +64,21 @@ def same_features(estimator):
 class CenterModel:
     """Mixin: normal equations that grow by rows."""
 
-    def _grow(self, data, Y, sample_weight):
-        """Add rows to the normal equations, and store their solution.
+    def __getstate__(self):
+        # The equations are where they were computed, and all else where the input was.
+        state = super().__getstate__()
+        if "_normal" in state:
+            home = target_of(self.dual_coef_)
+            state = {**state, "_normal": state["_normal"].moved(home)}
+        return state
+
+    def _forget(self):
+        """Drop the rows of a former stream."""
+        vars(self).pop("_normal", None)
+        vars(self).pop("_kept", None)
+
+    def _receive(self, data, Y, sample_weight):
+        """Add rows to the normal equations; the first ones fix centres and kernel.
 
         Parameters
         ----------
@@ -74,17 +90,43 @@ class CenterModel:
             As the user gave it.
         """
         sample = Sample(data.X, Y, raw_weight(data, sample_weight)).positive()
-        if not hasattr(self, "_normal"):
-            kernel = self._resolved(sample.X)
-            rng = spawn(self.random_state, 3)[2]
-            Z = choose_centers(sample, self.centers, self.center_selection, kernel, rng)
-            normal = CenterLeastSquares(kernel, Z)
+        if hasattr(self, "_normal"):
+            self._normal = self._normal.moved(data.target)
         else:
-            # An error in the middle must leave what was there.
-            normal = copy.deepcopy(self._normal)
-        normal.update(sample.X, sample.Y, sample.unit_of_rows())
-        found = normal.solve(float(self.alpha))
-        self._normal = normal
+            self._begin(sample)
+        self._normal.update(sample.X, sample.Y, sample.unit_of_rows())
+        self._keep(sample)
+
+    def _begin(self, sample):
+        """Choose kernel and centres, with no rows in the equations."""
+        kernel = self._resolved(sample.X)
+        rng = spawn(self.random_state, 3)[2]
+        Z = choose_centers(sample, self.centers, self.center_selection, kernel, rng)
+        n = int(sample.X.shape[0])
+        if isinstance(self.centers, Integral) and self.centers > n:
+            warnings.warn(
+                f"centers={self.centers}, but they are chosen among the first rows, "
+                f"which are {n}, and are as many. Let the first chunk, or the first "
+                "call, have more rows, or give an array of centers.",
+                UserWarning,
+                stacklevel=2,
+            )
+        self._normal = CenterLeastSquares(kernel, Z)
+
+    def _keep(self, sample):
+        """Remember rows for later, where anything is made of them."""
+
+    def _conclude(self, data):
+        """Solve the normal equations, and store the model.
+
+        Parameters
+        ----------
+        data : FitInput
+            The last rows.
+        """
+        normal = self._normal
+        with data.target.activate():
+            found = normal.solve(float(self.alpha))
         good = found.residual <= self.tol
         history = History()
         history.append(
@@ -99,31 +141,56 @@ class CenterModel:
             history,
         )
         attributes = self._describe(result.solution, normal.Z, normal.kernel)
-        attributes.update(self._calibrate(normal.kernel, sample, None, None))
+        attributes.update(self._calibrate_stream())
         self._store(result, data, attributes)
         self._warn_unless_converged(result)
         return self
 
-    def _fit_chunks(self, X, y, sample_weight, grow):
-        """Fit to the chunks of an iterator or a Dask array, in one pass.
+    def _calibrate_stream(self):
+        """Return further fitted attributes, from rows that were kept."""
+        return {}
+
+    def _fit_chunks(self, X, y, sample_weight):
+        """Fit to the chunks of an iterator or a Dask collection, in one pass.
 
         Parameters
         ----------
         X, y, sample_weight : object
             See :func:`skopt2.kernel_machine.chunks.chunks_of`.
-        grow : callable
-            Adds one chunk.
         """
         if self.centers is None:
             raise ValueError(
-                "A fit in chunks needs centres that do not grow with the data: set "
-                "centers to their number, or to an array."
+                "centers=None makes every row a centre, but a fit in chunks needs "
+                "centres that do not grow with the data: set centers to their number, "
+                "or to an array."
             )
-        vars(self).pop("_normal", None)
-        n_chunks = 0
+        self._check_stream()
+        self._forget()
+        data = None
         for chunk in chunks_of(X, y, sample_weight):
-            grow(*chunk)
-            n_chunks += 1
-        if not n_chunks:
-            raise ValueError("The iterator X yielded no chunk.")
-        return self
+            data = self._accept(*chunk)
+        if data is None:
+            raise ValueError("X yielded no chunk with rows of positive weight.")
+        return self._conclude(data)
+
+    def _fit_more(self, *rows):
+        """Add one chunk; an error leaves what was there."""
+        self._check_stream()
+        for name in ("_normal", "_kept"):
+            if hasattr(self, name):
+                setattr(self, name, copy.deepcopy(getattr(self, name)))
+        return self._conclude(self._accept(*rows))
+
+    def _check_stream(self):
+        """Raise ValueError for parameters that rows which come once cannot obey."""
+        if self.early_stopping:
+            raise ValueError(
+                "early_stopping=True needs several passes over the rows, and a fit in "
+                "chunks takes one: use early_stopping=False, and choose alpha on rows "
+                "that are not in the fit."
+            )
+        if self.solver == "eigenpro":
+            raise ValueError(
+                "solver='eigenpro' needs several passes over the rows, and a fit in "
+                "chunks takes one: use solver='auto' or 'cholesky', or X in memory."
+            )

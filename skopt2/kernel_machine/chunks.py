@@ -1,4 +1,6 @@
-"""Samples that come in chunks: iterators, and Dask arrays."""
+"""Samples that come in chunks: iterators, Dask arrays and Dask data frames."""
+
+import math
 
 import numpy as np
 
@@ -14,9 +16,24 @@ def is_chunked(X):
     Returns
     -------
     chunked : bool
-        True for a Dask array, and for an iterator or a generator.
+        True for a Dask array or data frame, and for an iterator or a generator.
     """
-    return _is_dask(X) or (hasattr(X, "__next__") and not hasattr(X, "shape"))
+    return is_dask(X) or (hasattr(X, "__next__") and not hasattr(X, "shape"))
+
+
+def is_dask(x):
+    """Tell whether an object is a Dask array, data frame or series.
+
+    Parameters
+    ----------
+    x : object
+        Any.
+
+    Returns
+    -------
+    lazy : bool
+    """
+    return hasattr(x, "__dask_graph__") and (_is_array(x) or _is_frame(x))
 
 
 def chunks_of(X, y, sample_weight):
@@ -24,26 +41,62 @@ def chunks_of(X, y, sample_weight):
 
     Parameters
     ----------
-    X : Dask array of shape (n, d), or iterator
+    X : Dask array or data frame of shape (n, d), or iterator
         An iterator yields tuples (X, y) or (X, y, sample_weight).
-    y : Dask array or array of shape (n,) or (n, c), or None
-        Targets of a Dask array; None with an iterator.
-    sample_weight : Dask array or array of shape (n,), or None
+    y : Dask or other array of shape (n,) or (n, c), or None
+        Targets of Dask rows; None with an iterator.
+    sample_weight : Dask or other array of shape (n,), or None
         Weights likewise.
 
     Yields
     ------
     chunk : tuple
-        ``(X, y, sample_weight)``, in host memory for Dask arrays.
+        ``(X, y, sample_weight)``, in memory, at least one row of positive weight. Dask
+        collections are computed block by block, those of one block together.
 
     Raises
     ------
     ValueError
         If the arguments do not fit together.
     """
-    if _is_dask(X):
-        yield from _blocks(X, y, sample_weight)
-        return
+    found = _blocks(X, y, sample_weight) if is_dask(X) else _tuples(X, y, sample_weight)
+    for chunk in found:
+        if not _is_empty(*chunk):
+            yield chunk
+
+
+def labels_among(y, sample_weight=None):
+    """Return the labels that have weight, reading one block at a time.
+
+    Parameters
+    ----------
+    y : Dask or other array of shape (n,) or None
+        Labels.
+    sample_weight : Dask or other array of shape (n,) or None, default=None
+        Weights.
+
+    Returns
+    -------
+    labels : ndarray or None
+        Sorted; None without ``y``.
+    """
+    if y is None:
+        return None
+    if is_dask(y):
+        blocks = chunks_of(y, None, sample_weight)
+    else:
+        blocks = [(y, None, sample_weight)]
+    found = []
+    for labels, _, weight in blocks:
+        labels = np.asarray(labels)
+        if weight is not None:
+            labels = labels[np.asarray(weight) > 0]
+        found.append(np.unique(labels))
+    return np.unique(np.concatenate(found)) if found else None
+
+
+def _tuples(X, y, sample_weight):
+    """Yield what an iterator yields, checked."""
     if y is not None or sample_weight is not None:
         raise ValueError(
             "With an iterator for X, y and sample_weight come with each of its "
@@ -58,21 +111,113 @@ def chunks_of(X, y, sample_weight):
         yield chunk if len(chunk) == 3 else (*chunk, None)
 
 
-def _is_dask(X):
-    return hasattr(X, "__dask_graph__") and hasattr(X, "chunks")
+def _is_empty(X, y, weight):
+    """Tell whether no row of a chunk counts."""
+    if hasattr(X, "shape") and len(X.shape) == 2 and X.shape[0] == 0:
+        return True
+    return isinstance(weight, np.ndarray) and weight.size > 0 and not weight.any()
+
+
+def _is_array(x):
+    return hasattr(x, "chunks") and hasattr(x, "blocks")
+
+
+def _is_frame(x):
+    return hasattr(x, "npartitions") and hasattr(x, "partitions")
+
+
+def _count(x):
+    """Return the number of blocks of rows of a Dask collection."""
+    return len(x.chunks[0]) if _is_array(x) else x.npartitions
+
+
+def _parts(x):
+    """Yield the blocks of rows of a Dask collection, lazy."""
+    blocks = x.blocks if _is_array(x) else x.partitions
+    yield from (blocks[i] for i in range(_count(x)))
 
 
 def _blocks(X, y, sample_weight):
-    """Yield blocks of rows of Dask arrays."""
+    """Yield blocks of rows of Dask collections."""
+    others = {"y": y, "sample_weight": sample_weight}
+    n = _length(X)
+    if n is None:
+        pieces = _by_number(X, others)
+    else:
+        pieces = _by_range(X, others, n)
+    for number, block in enumerate(pieces):
+        block = _computed(block)
+        sizes = {part.shape[0] for part in block if hasattr(part, "shape")}
+        if len(sizes) > 1:
+            raise ValueError(
+                f"Block {number} has {block[0].shape[0]} rows in X, but another number "
+                "in y or sample_weight: cut them at the same rows."
+            )
+        yield block
+
+
+def _computed(block):
+    """Return parts of a block in memory; together, so that what they share is once."""
+    import dask
+
+    if len({_is_array(part) for part in block if is_dask(part)}) > 1:
+        # Graphs of arrays and of frames are of two kinds, which do not go together.
+        return tuple(dask.compute(part)[0] for part in block)
+    return dask.compute(*block)
+
+
+def _length(X):
+    """Return the rows of a Dask array, or None where it does not know them."""
+    if not _is_array(X):
+        return None
     n = sum(X.chunks[0])
-    for name, other in (("y", y), ("sample_weight", sample_weight)):
-        if other is not None and other.shape[0] != n:
-            raise ValueError(f"{name} has {other.shape[0]} rows, X has {n}.")
+    return None if math.isnan(n) else int(n)
+
+
+def _by_range(X, others, n):
+    """Yield blocks between the same rows; the others may be cut elsewhere."""
+    for name, other in others.items():
+        if other is None:
+            continue
+        length = _length(other) if is_dask(other) else len(other)
+        if length is None:
+            raise ValueError(
+                f"{name} does not know its length, X does: call "
+                f"{name}.compute_chunk_sizes() if it is an array, or "
+                f"{name}.to_dask_array(lengths=True)."
+            )
+        if length != n:
+            raise ValueError(f"{name} has {length} rows, X has {n}.")
     start = 0
     for size in X.chunks[0]:
         rows = slice(start, start + size)
         start += size
-        yield tuple(
-            None if part is None else np.asarray(part[rows])
-            for part in (X, y, sample_weight)
-        )
+        yield (X[rows], *(_rows(other, rows) for other in others.values()))
+
+
+def _by_number(X, others):
+    """Yield blocks of the same number, whose lengths Dask does not know."""
+    count = _count(X)
+    for name, other in others.items():
+        if other is not None and not is_dask(other):
+            raise ValueError(
+                f"X does not know the lengths of its blocks, so {name} must be a Dask "
+                "collection with the same blocks; or use X.to_dask_array(lengths=True)."
+            )
+        if other is not None and _count(other) != count:
+            raise ValueError(
+                f"{name} has {_count(other)} blocks, X has {count}: cut them at the "
+                "same rows."
+            )
+    columns = [
+        [None] * count if part is None else _parts(part)
+        for part in (X, *others.values())
+    ]
+    yield from zip(*columns, strict=True)
+
+
+def _rows(x, rows):
+    """Return a range of rows of anything that has them."""
+    if x is None:
+        return None
+    return x.iloc[rows] if hasattr(x, "iloc") else x[rows]

@@ -1,21 +1,22 @@
 """Kernel classification by ridge regression on the classes."""
 
-import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
-from skopt2._core.array import asarray_like, move, namespace, to_numpy
-from skopt2._core.cuda import target_of
+from skopt2._core.array import asarray_like, namespace, to_numpy
 from skopt2._core.estimator import fit_method
+from skopt2._core.labels import codes_among, known_labels, labels_of, signs
+from skopt2._core.random import spawn
 from skopt2._core.validation import check_fit_input
 from skopt2.kernel_machine.calibration import (
+    MOST_ROWS,
     calibration_scale,
     leave_one_out_scores,
 )
 from skopt2.kernel_machine.center_model import has_centers, same_features
-from skopt2.kernel_machine.chunks import is_chunked
+from skopt2.kernel_machine.chunks import is_chunked, is_dask, labels_among
 from skopt2.kernel_machine.kernel_model import KernelModel
-from skopt2.kernel_machine.sample import signs
+from skopt2.kernel_machine.reservoir import Reservoir
 
 
 class EigenProClassifier(ClassifierMixin, KernelModel):
@@ -195,12 +196,12 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), Dask array or iterator
+        X : array-like of shape (n_samples, n_features), Dask collection or iterator
             Training data, or the kernel matrix (n_samples, n_samples) with
-            ``kernel="precomputed"``. float32 stays float32. A Dask array, or an
-            iterator that yields ``(X, y)`` or ``(X, y, sample_weight)``, is read once,
+            ``kernel="precomputed"``. float32 stays float32. A Dask array or data frame,
+            or an iterator that yields ``(X, y)`` or ``(X, y, sample_weight)``, is read
             chunk by chunk; it needs ``centers``, which come from the first chunk, as
-            all classes must.
+            all classes of an iterator must.
         y : array-like of shape (n_samples,)
             Class labels of any kind.
         sample_weight : array-like of shape (n_samples,) or float, default=None
@@ -224,9 +225,9 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
         """
         self._check_parameters()
         if is_chunked(X):
-            vars(self).pop("classes_", None)
-            return self._fit_chunks(X, y, sample_weight, self._add)
-        vars(self).pop("_normal", None)
+            self._know(labels_among(y, sample_weight) if is_dask(X) else None)
+            return self._fit_chunks(X, y, sample_weight)
+        self._forget()
         data = check_fit_input(
             self,
             X,
@@ -271,18 +272,18 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
             If the data or a parameter is out of range, or unlike those before.
         """
         self._check_parameters()
-        if classes is not None:
-            classes = np.unique(to_numpy(np.asarray(classes)))
-            former = getattr(self, "classes_", classes)
-            if hasattr(self, "_normal") and not np.array_equal(classes, former):
-                raise ValueError(
-                    f"classes={classes.tolist()} are not those of the first call: "
-                    f"{former.tolist()}."
-                )
-        return self._add(X, y, sample_weight, classes)
+        former = self.classes_ if hasattr(self, "_normal") else None
+        self._know(known_labels(classes, former))
+        return self._fit_more(X, y, sample_weight)
 
-    def _add(self, X, y, sample_weight, classes=None):
-        first = not hasattr(self, "_normal")
+    def _know(self, classes):
+        """Take labels for those of all chunks; None or one for those of the first."""
+        vars(self).pop("classes_", None)
+        if classes is not None and classes.size > 1:
+            self.classes_ = classes
+
+    def _accept(self, X, y, sample_weight):
+        known = hasattr(self, "classes_")
         with same_features(self):
             data = check_fit_input(
                 self,
@@ -291,20 +292,20 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
                 sample_weight,
                 accept_sparse=False,
                 y_kind="classification",
-                min_classes=2 if first and classes is None else 1,
+                min_classes=1 if known else 2,
             )
-        if first:
-            self.classes_ = data.classes if classes is None else classes
-        unknown = np.setdiff1d(data.classes, self.classes_)
-        if unknown.size:
-            raise ValueError(
-                f"y has the new labels {unknown.tolist()}; give all labels as classes "
-                "in the first call of partial_fit, or in the first chunk."
-            )
-        codes = np.searchsorted(self.classes_, data.classes)[to_numpy(data.y)]
+        if not known:
+            self.classes_ = data.classes
+        codes = codes_among(self.classes_, data.classes, data.y)
         with data.target.activate():
-            Y = asarray_like(signs(codes, len(self.classes_)), data.X)
-            return self._grow(data, Y, sample_weight)
+            Y = asarray_like(signs(codes, self.classes_.size), data.X)
+            self._receive(data, Y, sample_weight)
+        return data
+
+    def _keep(self, sample):
+        if not hasattr(self, "_kept"):
+            self._kept = Reservoir(MOST_ROWS, spawn(self.random_state, 4)[3])
+        self._kept.add(sample)
 
     def _shape(self, a):
         return a[:, 0] if a.shape[1] == 1 else a
@@ -318,6 +319,10 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
             truth, weight = to_numpy(held.Y), to_numpy(held.weight)
         scale = calibration_scale(to_numpy(scores), truth, weight)
         return {"probability_scale_": scale}
+
+    def _calibrate_stream(self):
+        kept = self._kept.sample(self._normal.Z)
+        return self._calibrate(self._normal.kernel, kept, None, None)
 
     def decision_function(self, X):
         """Return the score of each class.
@@ -349,14 +354,7 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
         y : ndarray of shape (n_samples,)
             Labels; in the namespace of ``X`` where they are numbers.
         """
-        scores = self._values(X, "predict")
-        xp = namespace(scores)
-        if scores.shape[1] == 1:
-            codes = xp.astype(scores[:, 0] > 0, xp.int64)
-        else:
-            codes = xp.argmax(scores, axis=1)
-        labels = self.classes_[to_numpy(codes)]
-        return labels if labels.dtype.kind in "OUS" else move(labels, target_of(X))
+        return labels_of(self._values(X, "predict"), self.classes_, X)
 
     def predict_proba(self, X):
         """Predict class probabilities: the softmax of the scaled scores.

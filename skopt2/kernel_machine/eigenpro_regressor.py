@@ -185,11 +185,11 @@ class EigenProRegressor(MultiOutputMixin, RegressorMixin, KernelModel):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), Dask array or iterator
+        X : array-like of shape (n_samples, n_features), Dask collection or iterator
             Training data, or the kernel matrix (n_samples, n_samples) with
-            ``kernel="precomputed"``. float32 stays float32. A Dask array, or an
-            iterator that yields ``(X, y)`` or ``(X, y, sample_weight)``, is read once,
-            chunk by chunk; it needs ``centers``, which come from the first chunk.
+            ``kernel="precomputed"``. float32 stays float32. A Dask array or data frame,
+            or an iterator that yields ``(X, y)`` or ``(X, y, sample_weight)``, is read
+            once, chunk by chunk; it needs ``centers``, which come from the first chunk.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets; several share all work with the kernel.
         sample_weight : array-like of shape (n_samples,) or float, default=None
@@ -213,8 +213,8 @@ class EigenProRegressor(MultiOutputMixin, RegressorMixin, KernelModel):
         """
         self._check_parameters()
         if is_chunked(X):
-            return self._fit_chunks(X, y, sample_weight, self._add)
-        vars(self).pop("_normal", None)
+            return self._fit_chunks(X, y, sample_weight)
+        self._forget()
         data = check_fit_input(
             self, X, y, sample_weight, accept_sparse=False, y_kind="multioutput"
         )
@@ -250,9 +250,9 @@ class EigenProRegressor(MultiOutputMixin, RegressorMixin, KernelModel):
             If the data or a parameter is out of range, or unlike those before.
         """
         self._check_parameters()
-        return self._add(X, y, sample_weight)
+        return self._fit_more(X, y, sample_weight)
 
-    def _add(self, X, y, sample_weight):
+    def _accept(self, X, y, sample_weight):
         with same_features(self):
             data = check_fit_input(
                 self, X, y, sample_weight, accept_sparse=False, y_kind="multioutput"
@@ -260,7 +260,8 @@ class EigenProRegressor(MultiOutputMixin, RegressorMixin, KernelModel):
         if not hasattr(self, "_normal"):
             self._one_target = data.y.ndim == 1
         with data.target.activate():
-            return self._grow(data, self._columns(data.y), sample_weight)
+            self._receive(data, self._columns(data.y), sample_weight)
+        return data
 
     def _columns(self, y):
         return y[:, None] if y.ndim == 1 else y

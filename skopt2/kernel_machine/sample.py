@@ -122,23 +122,3 @@ def rows_of(x, index):
     if index.size == x.shape[0]:
         return x
     return take(x, asarray_like(index, x, namespace(x).int64))
-
-
-def signs(codes, n_classes):
-    """Return targets 1 for the class of a row and -1 for the others.
-
-    Parameters
-    ----------
-    codes : ndarray of int of shape (n,)
-        Class numbers.
-    n_classes : int
-        At least two.
-
-    Returns
-    -------
-    Y : ndarray of shape (n, n_classes), or (n, 1) for two classes
-        float64.
-    """
-    if n_classes == 2:
-        return np.where(codes == 1, 1.0, -1.0)[:, None]
-    return np.where(codes[:, None] == np.arange(n_classes), 1.0, -1.0)

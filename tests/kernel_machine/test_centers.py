@@ -95,17 +95,6 @@ def test_however_rows_come_the_model_is_the_same(sample, cuts):
     )
 
 
-def test_dask_arrays(sample):
-    dask = pytest.importorskip("dask.array")
-    X, y = sample
-    model = EigenProRegressor(KERNEL, alpha=0.1, centers=X[:20])
-    wanted = model.fit(X, y).predict(X)
-    lazy = clone(model).fit(
-        dask.from_array(X, chunks=(70, 2)), dask.from_array(y, chunks=70)
-    )
-    np.testing.assert_allclose(lazy.predict(X), wanted, atol=1e-9)
-
-
 def test_fit_forgets_the_stream(sample):
     X, y = sample
     model = EigenProRegressor(KERNEL, centers=X[:20], alpha=0.1)

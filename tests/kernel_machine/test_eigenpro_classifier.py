@@ -7,12 +7,13 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics import log_loss
 from sklearn.model_selection import LeaveOneOut, train_test_split
 
+from skopt2._core.labels import signs
 from skopt2.kernel_machine import EigenProClassifier
 from skopt2.kernel_machine.calibration import (
     calibration_scale,
     leave_one_out_scores,
 )
-from skopt2.kernel_machine.sample import Sample, signs
+from skopt2.kernel_machine.sample import Sample
 from skopt2.kernels import Gaussian
 
 

@@ -21,6 +21,7 @@ from skopt2._core.array import (
     all_finite,
     asarray_like,
     device_of,
+    move,
     namespace,
     to_numpy,
 )
@@ -58,6 +59,30 @@ class TriangularFactor:
     def xp(self):
         """Namespace of the factor; a module, which a pickle could not hold."""
         return namespace(self._factor)
+
+    def moved(self, target):
+        """Return the factor on a target; itself where it is there.
+
+        Parameters
+        ----------
+        target : Target
+            Where to.
+
+        Returns
+        -------
+        factor : TriangularFactor
+        """
+        here, L = self.xp is np, self._factor
+        if here == (target.kind == "numpy"):
+            L = move(L, target)
+        else:
+            # One side keeps L, the other its inverse.
+            L = np.tril(to_numpy(L))
+            eye = np.eye(L.shape[0], dtype=L.dtype)
+            L = scipy.linalg.solve_triangular(L, eye, lower=True)
+            L = move(np.ascontiguousarray(L), target)
+            L = L if here else np.asfortranarray(L)
+        return self if L is self._factor else TriangularFactor(L, self.jitter)
 
     def whiten(self, B):
         """Return L^-1 B.

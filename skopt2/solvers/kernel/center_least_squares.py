@@ -23,6 +23,7 @@ Carratino and L. Rosasco, FALKON: an optimal large scale kernel method, NeurIPS 
 sections 2 and 3; there the factor is part of a preconditioner.
 """
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,10 +34,13 @@ from skopt2._core.array import (
     accumulation_dtype,
     asarray_like,
     device_of,
+    move,
     namespace,
     put,
     take,
+    to_numpy,
 )
+from skopt2._core.transfer import convert
 from skopt2.kernels import KernelOperator
 from skopt2.kernels.base import check_points
 from skopt2.solvers.kernel.center_data import CenterChunk
@@ -134,6 +138,35 @@ class CenterLeastSquares:
             self.gram = np.zeros((r, r), order="F")
         else:
             self.gram = xp.zeros((r, r), dtype=self._wide, **_beside(Z))
+
+    def moved(self, target):
+        """Return the equations on a target; themselves where they are there.
+
+        Parameters
+        ----------
+        target : Target
+            Where to.
+
+        Returns
+        -------
+        model : CenterLeastSquares
+        """
+        if move(self.Z, target) is self.Z:
+            return self
+        new = copy.copy(self)
+        for name in ("Z", "moment", "_index", "_kept"):
+            setattr(new, name, move(getattr(self, name), target))
+        new.kernel = convert(self.kernel, target)
+        new.factor = self.factor.moved(target)
+        gram = to_numpy(self.gram)
+        if namespace(self.Z) is np:
+            gram = np.tril(gram) + np.tril(gram, -1).T
+        if target.kind == "numpy":
+            new.gram = np.asfortranarray(gram)
+        else:
+            new.gram = move(np.ascontiguousarray(gram), target)
+        new._wide = accumulation_dtype(new.Z)
+        return new
 
     def update(self, X, Y, weight=None):
         """Add rows.
