@@ -1,5 +1,6 @@
 """Random numbers that are seeded on the host and used on any device."""
 
+import json
 import numbers
 
 import numpy as np
@@ -67,6 +68,43 @@ def spawn(random_state, n_streams):
     """
     seeds = seed_sequence(random_state).spawn(n_streams)
     return [np.random.default_rng(seed) for seed in seeds]
+
+
+def pack_seed(seed):
+    """Return a seed sequence as text, for a checkpoint.
+
+    Parameters
+    ----------
+    seed : numpy.random.SeedSequence
+        Any.
+
+    Returns
+    -------
+    text : str
+        JSON.
+    """
+    entropy = np.atleast_1d(np.asarray(seed.entropy, dtype=object))
+    words = [[int(word) for word in entropy], [int(key) for key in seed.spawn_key]]
+    return json.dumps([*words, seed.n_children_spawned])
+
+
+def unpack_seed(text):
+    """Return the seed sequence of what :func:`pack_seed` returned.
+
+    Parameters
+    ----------
+    text : str
+        JSON.
+
+    Returns
+    -------
+    seed : numpy.random.SeedSequence
+        It spawns the streams that the other did after it was packed.
+    """
+    entropy, key, n_children = json.loads(text)
+    return np.random.SeedSequence(
+        entropy, spawn_key=tuple(key), n_children_spawned=n_children
+    )
 
 
 class Stream:

@@ -5,10 +5,17 @@ and the noise last, so stopping it is a form of regularisation (Yao, Rosasco and
 Caponnetto, On early stopping in gradient descent learning, 2007).
 """
 
+import math
+from dataclasses import fields, replace
+
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from skopt2._core.array import namespace, sum64
+from skopt2._core.array import asarray_like, namespace, sum64
+from skopt2._core.result import Certificate, StopReason
+from skopt2.solvers.kernel.coefficients import Coefficients
+
+_FIELDS = fields(Coefficients)
 
 
 class ValidationMonitor:
@@ -18,45 +25,93 @@ class ValidationMonitor:
     ----------
     operator : KernelOperator
         Rows held out, columns the rows of the fit.
-    Y : array of shape (n_held_out, c)
-        Their targets.
-    weight : array of shape (n_held_out,) or None
-        Their weights.
+    held : Sample
+        These rows.
     patience : int
         Measures without a smaller error after which to stop.
-    inner : object or None
-        Another monitor of the loop, which is asked too.
+    record : FitRecord
+        Monitor of the callbacks, which is asked too.
 
     Attributes
     ----------
     errors : list of float
         Mean squared error of each measure.
-    best : object or None
+    best : Coefficients or None
         Solution with the smallest error.
     """
 
-    def __init__(self, operator, Y, weight, patience, inner=None):
-        self.operator, self.Y, self.weight = operator, Y, weight
-        self.patience, self.inner = patience, inner
-        self.errors, self.best, self._least = [], None, np.inf
+    def __init__(self, operator, held, patience, record):
+        self.operator, self.Y, self.weight = operator, held.Y, held.weight
+        self.patience, self.record = patience, record
+        self.errors, self.best = [], None
+        self._level = (math.inf, math.inf)
+        record.sources.append(self)
+        if "fit_errors" in record.notes:
+            self._unpack(record.notes)
 
     def begin(self, iteration):
         """Pass the call on."""
-        if self.inner is not None:
-            self.inner.begin(iteration)
+        self.record.begin(iteration)
 
     def end(self, iteration, solver, state, measure, history):
         """Measure the error; return True to stop."""
-        asked = False
-        if self.inner is not None:
-            asked = self.inner.end(iteration, solver, state, measure, history)
         solution = solver.finalize(state)
         error = self.error(solution.a)
+        if not self.errors or error < min(self.errors):
+            self.best, self._level = solution, (measure.objective, measure.value)
         self.errors.append(error)
-        if error < self._least:
-            self.best, self._least = solution, error
+        # Callbacks come last: a checkpoint has the error of this measure too.
+        asked = self.record.end(iteration, solver, state, measure, history)
         since = len(self.errors) - 1 - int(np.argmin(self.errors))
         return bool(asked) or since >= self.patience
+
+    def kept(self, result):
+        """Return a result with the best solution, and what was measured of that.
+
+        Parameters
+        ----------
+        result : Result
+            Of the loop.
+
+        Returns
+        -------
+        result : Result
+        """
+        if self.best is None or result.solution is self.best:
+            return result
+        objective, value = self._level
+        last = result.certificate
+        name = last.name if self.best.exact else f"estimated {_plain(last.name)}"
+        certificate = Certificate(name, value, last.tol)
+        reason = result.reason
+        if reason == StopReason.CONVERGED and not certificate.holds:
+            # An earlier solution predicts better than that which solves the system.
+            reason = StopReason.CALLBACK
+        return replace(
+            result,
+            solution=self.best,
+            objective=objective,
+            certificate=certificate,
+            reason=reason,
+        )
+
+    def pack(self):
+        """Return the errors and the best solution as plain arrays and numbers.
+
+        Returns
+        -------
+        packed : dict
+        """
+        best = {f"fit_best_{f.name}": getattr(self.best, f.name) for f in _FIELDS}
+        level = np.asarray(self._level)
+        return {**best, "fit_errors": np.asarray(self.errors), "fit_level": level}
+
+    def _unpack(self, packed):
+        self.errors = [float(error) for error in packed["fit_errors"]]
+        self._level = tuple(float(value) for value in packed["fit_level"])
+        values = {field.name: packed[f"fit_best_{field.name}"] for field in _FIELDS}
+        values["a"] = asarray_like(values["a"], self.Y)
+        self.best = Coefficients(**values)
 
     def scores(self, a):
         """Return the model's values at the rows held out, for coefficients (n, c)."""
@@ -69,6 +124,11 @@ class ValidationMonitor:
         if self.weight is None:
             return sum64(per_row) / per_row.shape[0]
         return sum64(per_row * self.weight) / sum64(self.weight)
+
+
+def _plain(name):
+    """Return the name of a certificate without the word for an estimate."""
+    return name.removeprefix("estimated ")
 
 
 def hold_out(n, fraction, rng, labels=None):

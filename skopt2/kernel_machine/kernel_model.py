@@ -24,12 +24,12 @@ from skopt2._core.array import (
     to_numpy,
 )
 from skopt2._core.estimator import IterativeEstimator
-from skopt2._core.random import spawn
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_predict_input
 from skopt2.kernel_machine.center_choice import check_centers, choose_centers
 from skopt2.kernel_machine.center_model import CenterModel
 from skopt2.kernel_machine.early_stopping import ValidationMonitor, hold_out
+from skopt2.kernel_machine.fit_record import FitRecord
 from skopt2.kernel_machine.sample import Sample, raw_weight, rows_of
 from skopt2.kernels import KernelOperator, get_kernel
 from skopt2.solvers.kernel.eigenpro_centers import GRADIENT
@@ -79,10 +79,6 @@ class KernelModel(CenterModel, IterativeEstimator):
         self : KernelModel
             Fitted.
         """
-        streams = spawn(self.random_state, 3)
-        fitted, held = self._split(data, Y, sample_weight, labels, streams[0])
-        kernel = self._resolved(fitted.X)
-        Z = self._points(fitted, kernel, streams[2])
         found = {}
 
         def describe(solution):
@@ -91,31 +87,23 @@ class KernelModel(CenterModel, IterativeEstimator):
                 solution = spread(solution, fitted.rows, int(data.X.shape[0]))
             return {**self._describe(solution, Z, kernel), **found}
 
-        monitor = self._start(
-            data,
-            describe,
-            tol=self.tol,
-            certificate=RESIDUAL if self.centers is None else GRADIENT,
-        )
-        watch = monitor
+        name = RESIDUAL if self.centers is None else GRADIENT
+        monitor = self._start(data, describe, tol=self.tol, certificate=name)
+        resume = self._take_resume(data)
+        watch = record = FitRecord(monitor, self.random_state, resume)
+        streams = record.streams(3)
+        fitted, held = self._split(data, Y, sample_weight, labels, streams[0])
+        kernel = self._resolved(fitted.X)
+        Z = self._points(fitted, kernel, streams[2])
         if held is not None:
             beside = self._beside(kernel, held.X, Z)
-            watch = ValidationMonitor(
-                beside, held.Y, held.weight, self.n_iter_no_change, monitor
-            )
-        result = self._solve(
-            kernel,
-            fitted,
-            Z,
-            rng=streams[1],
-            monitor=watch,
-            resume=self._take_resume(data),
-        )
+            watch = ValidationMonitor(beside, held, self.n_iter_no_change, record)
+        loop = {"rng": streams[1], "monitor": watch, "resume": resume}
+        result = self._solve(kernel, fitted, Z, **loop)
         scores = None
         if held is not None:
-            best = result.solution if watch.best is None else watch.best
-            result = dataclasses.replace(result, solution=best)
-            scores = watch.scores(best.a)
+            result = watch.kept(result)
+            scores = watch.scores(result.solution.a)
             found["validation_errors_"] = np.asarray(watch.errors)
         found.update(self._calibrate(kernel, fitted, held, scores))
         return self._finish(result, data, describe, monitor)

@@ -5,7 +5,13 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skopt2._core.array import device_of, namespace, to_numpy
-from skopt2._core.random import Stream, seed_sequence, spawn
+from skopt2._core.random import (
+    Stream,
+    pack_seed,
+    seed_sequence,
+    spawn,
+    unpack_seed,
+)
 from tests.stand_in import DEVICES
 
 STATES = [3, np.int64(3), np.random.SeedSequence(3)]
@@ -89,3 +95,19 @@ def test_native_numbers_of_cupy():
         assert device_of(made) == target.device
         assert made.shape == host.shape
         assert to_numpy(made).dtype == host.dtype
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        np.random.SeedSequence(),
+        np.random.SeedSequence(2**100 + 7),
+        seed_sequence(np.random.default_rng(0)),
+        np.random.SeedSequence(3).spawn(2)[1],
+    ],
+)
+def test_a_packed_seed_spawns_the_same(seed):
+    seed.spawn(1)
+    again = unpack_seed(pack_seed(seed))
+    for one, other in zip(seed.spawn(2), again.spawn(2), strict=True):
+        assert_array_equal(one.generate_state(4), other.generate_state(4))

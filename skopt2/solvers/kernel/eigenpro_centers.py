@@ -99,6 +99,30 @@ class EigenProCenters(CenterDescent):
         )
         self._size = None
 
+    def start(self, a=None):
+        """Return the state at a point.
+
+        The steps of batches would leave a solution of a nearby problem for the noise
+        that they end in: from a point other than 0 conjugate gradients go on at once.
+
+        Parameters
+        ----------
+        a : array of shape (p, c) or None, default=None
+            None for 0, which needs no pass over the data; another point takes two.
+
+        Returns
+        -------
+        state : CenterState
+        """
+        state = super().start(a)
+        if a is None or not self.finish:
+            return state
+        state.moment = -self.data.gradient(self.xp.zeros_like(state.a))[0]
+        state.conjugate = self.conjugate.begin(copy_of(state.a))
+        state.near = state.conjugate.a
+        state.n_epochs = 2.0
+        return state
+
     def step(self, state):
         """Take the batches of one epoch, or one step of conjugate gradients.
 

@@ -74,7 +74,7 @@ def solve_on_centers(
     max_epochs : int, default=100
         Most passes of EigenPro over the data, those that only measure not counted.
     start : array of shape (p, c) or None, default=None
-        Where EigenPro starts; None for 0.
+        Where EigenPro starts, with conjugate gradients; None for 0.
     rng : numpy.random.Generator or None, default=None
         Draws the seed; None for a fixed one.
     monitor : object or None, default=None
@@ -126,7 +126,7 @@ def solve_on_centers(
     iterative = EigenProCenters(data, alpha, tol=tol, seed=seed, **options)
     result = iterate(
         iterative,
-        iterative.start(start),
+        iterative.start(None if resume and "state" in resume else start),
         max_iter=max_epochs,
         time_limit=time_limit,
         **shared,
