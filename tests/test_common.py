@@ -4,9 +4,13 @@ import inspect
 
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skopt2 import kernel_machine, linear_model, transport
+from skopt2 import gaussian_process, kernel_machine, linear_model, transport
+from skopt2.gaussian_process import GPSearchCV
 from skopt2.kernel_machine import (
     EigenProClassifier,
     EigenProRegressor,
@@ -35,6 +39,29 @@ from skopt2.transport import (
 # One estimator for each branch of fit; the empty dictionary of expected failures of
 # ``parametrize_with_checks`` is a promise of this package.
 CONFIGURATIONS = [
+    GPSearchCV(Ridge(), {"alpha": [0.1, 1.0]}, cv=2, error_score="raise"),
+    GPSearchCV(
+        LogisticRegression(),
+        {"C": [0.1, 0.2, 0.3, 0.5, 0.8, 1.0]},
+        n_iter=5,
+        cv=2,
+        error_score="raise",
+    ),
+    GPSearchCV(
+        make_pipeline(PCA(), Ridge()),
+        [{"ridge__alpha": [0.1, 0.2, 0.5, 1.0]}, {"ridge__positive": [False, True]}],
+        n_iter=6,
+        batch_size=2,
+        acquisition="thompson",
+        cv=2,
+        error_score="raise",
+    ),
+    GPSearchCV(
+        make_pipeline(PCA(), LogisticRegression()),
+        {"logisticregression__C": [0.1, 1.0]},
+        cv=2,
+        error_score="raise",
+    ),
     KernelNewtonClassifier(),
     KernelNewtonClassifier(
         "laplacian", "squared_hinge", fit_intercept=False, n_passes=2, max_dictionary=9
@@ -115,7 +142,7 @@ def test_scikit_learn_accepts(estimator, check):
 def test_every_public_estimator_is_checked():
     public = {
         value
-        for package in (kernel_machine, linear_model, transport)
+        for package in (gaussian_process, kernel_machine, linear_model, transport)
         for name in package.__all__
         if inspect.isclass(value := getattr(package, name))
         and issubclass(value, BaseEstimator)

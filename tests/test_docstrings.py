@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpydoc.docscrape import ClassDoc
 from numpydoc.validate import validate
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
+from sklearn.linear_model import Ridge
 from sklearn.utils import get_tags
 
 import skopt2
@@ -78,6 +79,10 @@ ESTIMATORS = [
 ]
 
 
+# What an estimator that searches another one is given.
+SEARCHED = (Ridge(), {"alpha": [0.1, 1.0]})
+
+
 def complaints(path, allowed):
     """Return what numpydoc finds wrong, less what is allowed."""
     errors = validate(path)["errors"]
@@ -137,7 +142,7 @@ def test_fitted_attributes_are_documented(path, cls):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((40, 5))
     y = X @ np.array([1.0, -2.0, 0.0, 0.0, 0.5]) + 0.1 * rng.standard_normal(40)
-    model = cls()
+    model = cls(*SEARCHED) if issubclass(cls, MetaEstimatorMixin) else cls()
     if get_tags(model).input_tags.positive_only:
         X = np.abs(X)
     model.fit(X, (y > 0).astype(int) if is_classifier(model) else y)
@@ -147,5 +152,5 @@ def test_fitted_attributes_are_documented(path, cls):
     }
     missing = {name for name in documented if not hasattr(model, name)}
     assert fitted <= documented
-    # Only input with column names has them.
-    assert missing <= {"feature_names_in_"}
+    # Only input with column names has them, only a search of a classifier has classes.
+    assert missing <= {"feature_names_in_", "classes_"}

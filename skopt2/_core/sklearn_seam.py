@@ -6,6 +6,7 @@ them is followed in one place.
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.callback import CallbackSupportMixin, FitCallback, with_callbacks
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils._array_api import check_same_namespace, move_to
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -18,6 +19,7 @@ from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
+    "BaseSearchCV",
     "CallbackSupportMixin",
     "FitCallback",
     "HasMethods",

@@ -1,3 +1,5 @@
 """Gaussian processes: regression, approximations of it, and search built on it."""
 
-__all__ = []
+from skopt2.gaussian_process.gp_search import GPSearchCV
+
+__all__ = ["GPSearchCV"]

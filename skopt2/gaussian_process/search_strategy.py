@@ -1,0 +1,144 @@
+"""The rounds of a Bayesian search, without the evaluations.
+
+`SearchStrategy` proposes points of a space, is told what they scored, and proposes
+again. What differs between unconstrained and constrained search is `_acquisition`.
+"""
+
+import numpy as np
+
+from skopt2.gaussian_process.search_surrogate import Surrogate
+from skopt2.solvers.search.acquisition import (
+    growing_confidence,
+    log_expected_improvement,
+    random_confidence,
+    upper_bound,
+)
+from skopt2.solvers.search.proposal import Seen, initial_points, propose
+
+# How many evaluated points the search looks around.
+N_INCUMBENTS = 5
+# Points at which one draw from the posterior is compared: the draw costs their cube.
+N_DRAWN = 512
+
+
+class SearchStrategy:
+    """What to evaluate next.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        The space.
+    acquisition : str
+        As in `GPSearchCV`.
+    regressor : estimator or None
+        The surrogate; None takes the default one.
+    rng : numpy.random.Generator
+        Source of all draws.
+    """
+
+    def __init__(self, space, acquisition, regressor, rng):
+        self.space = space
+        self.acquisition = acquisition
+        self.rng = rng
+        self.model = Surrogate(regressor)
+        self.points = np.empty((0, space.n_raw))
+        self._seen = Seen()
+
+    def start(self, n_points):
+        """Return points that fill the space.
+
+        Parameters
+        ----------
+        n_points : int
+            How many; a finite space may have fewer.
+
+        Returns
+        -------
+        points : ndarray of shape (n, n_raw)
+            To be evaluated.
+        predicted : ndarray of shape (n, 2)
+            NaN: nothing is known of them yet.
+        """
+        points = initial_points(self.space, n_points, self.rng)
+        self._take(points)
+        return points, np.full((len(points), 2), np.nan)
+
+    def step(self, n_points, scores):
+        """Return the points of a round.
+
+        Parameters
+        ----------
+        n_points : int
+            How many; a finite space may be exhausted before.
+        scores : ndarray of shape (n,)
+            Of all points proposed so far, in their order; larger is better, not finite
+            where the fit failed.
+
+        Returns
+        -------
+        points : ndarray of shape (m, n_raw)
+            To be evaluated; m is 0 where nothing is left to propose.
+        predicted : ndarray of shape (m, 2)
+            Mean and standard deviation of the score of each, as believed before.
+        """
+        self.fit(scores)
+        best = np.where(np.isfinite(scores), scores, -np.inf)
+        incumbents = self.points[np.argsort(-best, kind="stable")[:N_INCUMBENTS]]
+        points, predicted = [], []
+        believed = self
+        for _ in range(n_points):
+            acquisition, joint = believed._acquisition(len(self.points) + len(points))
+            proposal = propose(
+                self.space, acquisition, self._seen, incumbents, self.rng, joint=joint
+            )
+            if proposal is None:
+                break
+            self._seen.add(proposal.point)
+            points.append(proposal.point)
+            columns = self.space.encode(proposal.point[None])
+            mean, std = self.model.in_units(*self.model.predict(columns))
+            predicted.append((mean[0], std[0]))
+            if len(points) < n_points:
+                believed = believed._believing(columns)
+        points = np.reshape(points, (-1, self.space.n_raw))
+        self._take(points)
+        return points, np.reshape(predicted, (-1, 2))
+
+    def fit(self, scores):
+        """Fit the surrogate to the scores of all points proposed so far."""
+        self.model.fit(self.space.encode(self.points), scores)
+        return self
+
+    def _take(self, points):
+        """Remember points that are evaluated next."""
+        self.points = np.concatenate([self.points, points])
+        for point in points:
+            self._seen.add(point)
+
+    def _believing(self, columns):
+        """Return a strategy that takes what it expects at points for their scores."""
+        if self.acquisition == "thompson":
+            # Independent draws differ without that.
+            return self
+        other = SearchStrategy(self.space, self.acquisition, None, self.rng)
+        other.model = self.model.believing(columns)
+        return other
+
+    def _acquisition(self, n_evaluated):
+        """Return the function to maximise, and how many points it can take, or None."""
+        model = self.model
+        if self.acquisition == "thompson":
+            return lambda columns: model.draw(columns, self.rng), N_DRAWN
+        if self.acquisition == "expected_improvement":
+            best = model.best_mean()
+            return (
+                lambda columns: log_expected_improvement(*model.predict(columns), best),
+                None,
+            )
+        zeta = self._confidence(n_evaluated)
+        return lambda columns: upper_bound(*model.predict(columns), zeta), None
+
+    def _confidence(self, n_evaluated):
+        if self.acquisition == "gp_ucb":
+            return growing_confidence(n_evaluated, self.space.n_raw)
+        return random_confidence(self.rng, self.space.n_raw, self.space.size)
