@@ -13,6 +13,7 @@ from skopt2.kernels.exponential_power import ExponentialPower
 from skopt2.kernels.from_callable import FromCallable
 from skopt2.kernels.from_pairwise import NAMES, FromPairwise, is_process_kernel
 from skopt2.kernels.gaussian import Gaussian
+from skopt2.kernels.gradient_weights import DenseWeights, OuterWeights
 from skopt2.kernels.laplacian import Laplacian
 from skopt2.kernels.linear import Linear
 from skopt2.kernels.matern import Matern
@@ -31,6 +32,7 @@ from skopt2.kernels.sum import Sum
 __all__ = [
     "Cauchy",
     "Constant",
+    "DenseWeights",
     "ExponentialPower",
     "FromCallable",
     "FromPairwise",
@@ -41,6 +43,7 @@ __all__ = [
     "Linear",
     "Matern",
     "NeuralTangent",
+    "OuterWeights",
     "Polynomial",
     "Power",
     "Precomputed",

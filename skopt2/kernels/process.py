@@ -15,7 +15,9 @@ import numpy as np
 from skopt2._core.array import accumulation_dtype, asarray_like, to_numpy
 from skopt2.kernels.base import Kernel, check_points
 from skopt2.kernels.from_pairwise import is_process_kernel
-from skopt2.kernels.process_signal import diagonal_parts, has_white, signal_of
+from skopt2.kernels.process_gradient import process_gradient
+from skopt2.kernels.process_noise import has_white, noise_of
+from skopt2.kernels.process_signal import signal_of
 
 
 class ProcessKernel:
@@ -38,13 +40,17 @@ class ProcessKernel:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sklearn.gaussian_process.kernels import RBF, WhiteKernel
-    >>> from skopt2.kernels import ProcessKernel
+    >>> from skopt2.kernels import DenseWeights, ProcessKernel
     >>> process = ProcessKernel(2.0 * RBF(3.0) + WhiteKernel(0.1))
     >>> process.signal
     Scaled(kernel=Gaussian(length_scale=3.0), variance=2.0)
     >>> process.noise([[0.0], [1.0]])
     0.1
+    >>> weights = DenseWeights(np.eye(2))
+    >>> process.gradient([[0.0], [1.0]], weights).round(6).tolist()
+    [4.0, 0.0, 0.2]
     """
 
     def __init__(self, kernel):
@@ -141,7 +147,40 @@ class ProcessKernel:
             return 0.0
         X = check_points(X, "X")
         host = np.asarray(to_numpy(X), dtype=np.float64)
-        noise = diagonal_parts(self.kernel, host)[1]
+        noise = noise_of(self.kernel, host).value
         if np.ndim(noise) == 0:
             return float(noise)
         return asarray_like(noise, X, accumulation_dtype(X))
+
+    def gradient(self, X, weights, *, n_threads=None, budget=None):
+        """Return sum_ij G_ij dK_ij / dtheta for all parameters that are not fixed.
+
+        K is the kernel matrix of the points with its white parts. Neither it nor its
+        derivatives are kept: tiles of them are computed, used and forgotten.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Points; float32 ones are computed in float32, with sums in float64.
+        weights : DenseWeights or OuterWeights
+            G.
+        n_threads : int or None, default=None
+            Threads on the host; None for as many as the BLAS may use.
+        budget : int or None, default=None
+            Bytes for blocks on a device; None for a share of its free memory.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_theta,)
+            In float64, by the logarithms of the parameters.
+
+        Raises
+        ------
+        TypeError
+            If the weights are none of the two.
+        ValueError
+            If the numbers of points and weights differ.
+        """
+        if not self.has_theta:
+            return np.empty(0)
+        return process_gradient(self.kernel, X, weights, n_threads, budget)

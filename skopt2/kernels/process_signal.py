@@ -1,12 +1,7 @@
 """What the kernel objects of scikit-learn's Gaussian processes say about two points.
 
-A kernel object is a tree. White parts are noise: they are zero for two points, whatever
-these are, and count on the diagonal of the matrix alone. With s the part that is a
-function of two points and w the noise on the diagonal,
-
-sum: s = s_1 + s_2, w = w_1 + w_2;
-product: s = s_1 s_2, w = d_1 w_2 + w_1 d_2 + w_1 w_2, d_i = s_i(x, x);
-power: s = s_1^q, w = (d_1 + w_1)^q - d_1^q.
+A kernel object is a tree. White parts are zero for two points, whatever these are; what
+they add on the diagonal of the matrix is in :mod:`skopt2.kernels.process_noise`.
 """
 
 import math
@@ -114,56 +109,3 @@ def length_scale_of(kernel):
     """
     length_scale = np.squeeze(np.asarray(kernel.length_scale, dtype=np.float64))
     return length_scale if length_scale.ndim else float(length_scale)
-
-
-def has_white(kernel):
-    """Return whether a kernel object has a white part.
-
-    Parameters
-    ----------
-    kernel : kernel of sklearn.gaussian_process.kernels
-        Anything else has none.
-
-    Returns
-    -------
-    found : bool
-        Whether a WhiteKernel is anywhere in the tree.
-    """
-    kind = type(kernel)
-    if kind in (gp.Sum, gp.Product):
-        return has_white(kernel.k1) or has_white(kernel.k2)
-    if kind is gp.Exponentiation:
-        return has_white(kernel.kernel)
-    return isinstance(kernel, gp.WhiteKernel)
-
-
-def diagonal_parts(kernel, X):
-    """Return the diagonals of the signal and of the noise of a kernel object.
-
-    Parameters
-    ----------
-    kernel : kernel of sklearn.gaussian_process.kernels
-        With or without white parts.
-    X : ndarray of shape (n, d)
-        Points, in float64.
-
-    Returns
-    -------
-    signal, noise : float or ndarray of shape (n,)
-        s(x, x) and w at each point; a number where it is the same for all.
-    """
-    kind = type(kernel)
-    if isinstance(kernel, gp.WhiteKernel):
-        return 0.0, float(kernel.noise_level)
-    if kind in (gp.Sum, gp.Product):
-        (s, w), (t, v) = (diagonal_parts(k, X) for k in (kernel.k1, kernel.k2))
-        if kind is gp.Sum:
-            return s + t, w + v
-        return s * t, s * v + w * t + w * v
-    if kind is gp.Exponentiation:
-        s, w = diagonal_parts(kernel.kernel, X)
-        exponent = float(kernel.exponent)
-        return s**exponent, (s + w) ** exponent - s**exponent
-    if kernel.is_stationary() and X.shape[0]:
-        return float(kernel.diag(X[:1])[0]), 0.0
-    return kernel.diag(X), 0.0
