@@ -32,8 +32,7 @@ from skopt2._core.array import (
     namespace,
     to_numpy,
 )
-from skopt2.kernels import KernelOperator
-from skopt2.kernels.process import DenseWeights
+from skopt2.kernels import DenseWeights, KernelOperator
 from skopt2.solvers.kernel.cholesky import CholeskyFactor, lower_factor
 from skopt2.solvers.kernel.system import KernelSystem
 
