@@ -238,12 +238,18 @@ class IterativeEstimator(CallbackSupportMixin, BaseEstimator):
         warnings.warn(
             f"{type(self).__name__} stopped {how}: {result.certificate}. {advice}.",
             ConvergenceWarning,
-            stacklevel=_level_of_caller(),
+            stacklevel=level_of_caller(),
         )
 
 
-def _level_of_caller():
-    """Return the stack level, seen from the calling function, of the user's line."""
+def level_of_caller():
+    """Return the stack level of the user's line.
+
+    Returns
+    -------
+    level : int
+        For ``warnings.warn``, seen from the calling function.
+    """
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
         ("skopt2.", "sklearn.callback.")

@@ -19,12 +19,18 @@ Padhy, J. Antoran, A. Tripp, A. Terenin, C. Szepesvari, J. M. Hernandez-Lobato, 
 Stochastic gradient descent for Gaussian processes done right, ICLR 2024, section 2.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from skopt2._core.array import accumulation_dtype, asarray_like, namespace, to_numpy
+from skopt2._core.array import (
+    accumulation_dtype,
+    asarray_like,
+    namespace,
+    take,
+    to_numpy,
+)
 from skopt2.kernels import KernelOperator
 from skopt2.kernels.base import Kernel, check_points
 from skopt2.kernels.random_features import RandomFeatures, draw_features
@@ -265,6 +271,50 @@ class PathwisePosterior:
             means.append(values[:, :c])
             variances.append(xp.astype(xp.mean(square, axis=1), Xnew.dtype))
         return xp.concat(means, axis=0), xp.concat(variances)
+
+    @property
+    def n_samples(self):
+        """Number s of samples."""
+        return int(self.sample_coef.shape[1])
+
+    def values(self, Xnew):
+        """Compute the mean, and the samples less it, by one pass over k(Xnew, X).
+
+        Parameters
+        ----------
+        Xnew : array of shape (m, d)
+            Points.
+
+        Returns
+        -------
+        mean : array of shape (m, c)
+            Posterior mean.
+        deviations : array of shape (m, s)
+            As :meth:`deviations` returns them.
+        """
+        Xnew, operator = self._beside(Xnew)
+        xp, c = namespace(Xnew), int(self.coef.shape[1])
+        both = operator.product(xp.concat([self.coef, self.sample_coef], axis=1))
+        return both[:, :c], self.prior.values(Xnew) - both[:, c:]
+
+    def some(self, index):
+        """Keep some of the samples.
+
+        Parameters
+        ----------
+        index : array-like of int of shape (k,)
+            Which.
+
+        Returns
+        -------
+        posterior : PathwisePosterior
+        """
+        weights = self.prior.weights
+        index = asarray_like(np.asarray(index), weights, namespace(weights).int64)
+        prior = replace(self.prior, weights=take(weights, index, axis=1))
+        return replace(
+            self, sample_coef=take(self.sample_coef, index, axis=1), prior=prior
+        )
 
     def _beside(self, Xnew):
         """Return new points like those of the data, and the operator between them."""

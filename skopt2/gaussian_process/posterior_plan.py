@@ -1,0 +1,267 @@
+"""How a fit computes the posterior: by a factor, by samples, or by solves on demand.
+
+Everything that the posterior needs is one kernel system with the targets, and for
+samples the values of prior functions plus noise, in its columns.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from skopt2._core.array import accumulation_dtype, dot64, namespace
+from skopt2.kernels import KernelOperator
+from skopt2.kernels.random_features import has_features
+from skopt2.solvers.kernel.choice import budget_of
+from skopt2.solvers.kernel.cholesky import factorise, single_is_enough
+from skopt2.solvers.kernel.exact_posterior import ExactPosterior
+from skopt2.solvers.kernel.pathwise import (
+    PathwisePosterior,
+    draw_prior,
+    sample_targets,
+)
+from skopt2.solvers.kernel.solve import solve_kernel_system
+from skopt2.solvers.kernel.solved_posterior import SolvedPosterior
+from skopt2.solvers.kernel.system import KernelSystem
+
+# Rows up to which everything is computed in float64, which costs nothing there.
+DOUBLE = 2000
+# Tolerance below which a factor in float32 will not do for the variance.
+FINE = 1e-4
+
+
+@dataclass(frozen=True)
+class PosteriorOptions:
+    """What the user chose.
+
+    Parameters
+    ----------
+    solver : str
+        Of the kernel system, or "auto".
+    tol : float
+        Relative residual of the kernel system.
+    max_epochs : int
+        Passes over the kernel matrix.
+    variance : {"auto", "samples", "solves"}
+        How an iterative fit predicts variances.
+    n_samples : int
+        Functions to draw for the variance.
+    n_features : int
+        Random features of a prior function.
+    """
+
+    solver: str
+    tol: float
+    max_epochs: int
+    variance: str
+    n_samples: int
+    n_features: int
+
+
+@dataclass(frozen=True, eq=False)
+class PosteriorPlan:
+    """A kernel system whose solution is a posterior.
+
+    Parameters
+    ----------
+    operator : KernelOperator
+        Of the rows of the fit.
+    right : array of shape (n, c + s)
+        Targets, and targets of samples.
+    lam : float or array of shape (n,)
+        Variances of the noise.
+    n_targets : int
+        c.
+    X : array of shape (n, d)
+        Rows of the fit.
+    options : PosteriorOptions
+        What the user chose, with an algorithm in place of "auto".
+    factor : CholeskyFactor, SpectralInverse or None
+        For the algorithm "cholesky".
+    prior : Prior or None
+        Functions of the samples.
+    seed : int
+        Of solves on demand.
+    """
+
+    operator: Any
+    right: Any
+    lam: Any
+    n_targets: int
+    X: Any
+    options: PosteriorOptions
+    factor: Any
+    prior: Any
+    seed: int
+
+    def solve(self, **loop):
+        """Solve the system.
+
+        Parameters
+        ----------
+        **loop : dict
+            ``rng``, ``monitor``, ``time_limit`` and ``resume`` of the solver.
+
+        Returns
+        -------
+        result : Result
+            Of :func:`~skopt2.solvers.kernel.solve.solve_kernel_system`.
+        """
+        options = self.options
+        return solve_kernel_system(
+            self.operator,
+            self.right,
+            self.lam,
+            solver=options.solver,
+            tol=options.tol,
+            max_epochs=options.max_epochs,
+            factor=self.factor,
+            **loop,
+        )
+
+    def posterior(self, a):
+        """Return the posterior of a solution.
+
+        Parameters
+        ----------
+        a : array of shape (n, c + s)
+            Coefficients.
+
+        Returns
+        -------
+        posterior : ExactPosterior, PathwisePosterior or SolvedPosterior
+        """
+        kernel, coef = self.operator.kernel, a[:, : self.n_targets]
+        if self.factor is not None:
+            return ExactPosterior(kernel, self.X, coef, self.factor)
+        if self.prior is not None:
+            samples = a[:, self.n_targets :]
+            return PathwisePosterior(kernel, self.X, coef, samples, self.prior)
+        return self.solved(coef)
+
+    def log_likelihood(self, coef):
+        """Return the log marginal likelihood of the targets.
+
+        Parameters
+        ----------
+        coef : array of shape (n, c)
+            Coefficients of the targets.
+
+        Returns
+        -------
+        value : float
+            Summed over the targets; NaN without a factor, -inf for a singular matrix.
+        """
+        if self.factor is None:
+            return math.nan
+        determinant = self.factor.log_determinant()
+        if not math.isfinite(determinant):
+            return -math.inf
+        n, c = int(coef.shape[0]), int(coef.shape[1])
+        fit = dot64(self.right, coef)
+        return -0.5 * (fit + c * determinant + n * c * math.log(2.0 * math.pi))
+
+    def solved(self, coef):
+        """Return the posterior that solves for what it is asked.
+
+        Parameters
+        ----------
+        coef : array of shape (n, c)
+            Coefficients of the targets.
+
+        Returns
+        -------
+        posterior : SolvedPosterior
+        """
+        return SolvedPosterior(
+            self.operator.kernel,
+            self.X,
+            coef,
+            self.lam,
+            self.options.solver,
+            self.options.tol,
+            self.options.max_epochs,
+            self.seed,
+        )
+
+
+def plan_posterior(kernel, X, Y, lam, options, rng):
+    """Decide how to compute the posterior, and prepare it.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        Of the process, without noise.
+    X : array of shape (n, d)
+        Rows.
+    Y : array of shape (n, c)
+        Targets.
+    lam : float or array of shape (n,)
+        Variances of the noise.
+    options : PosteriorOptions
+        What the user chose.
+    rng : numpy.random.Generator
+        Of the prior functions.
+
+    Returns
+    -------
+    plan : PosteriorPlan
+
+    Raises
+    ------
+    ValueError
+        If samples were asked for and the kernel has no random features, or the kernel
+        is not positive semidefinite.
+    """
+    xp, c = namespace(X), int(Y.shape[1])
+    sampled = _is_sampled(kernel, options)
+    operator = KernelOperator(kernel, X)
+    system = KernelSystem(operator, Y, lam)
+    # The variance has the rounding errors of the factor, which no refinement removes.
+    single = (
+        system.Y.dtype == xp.float64
+        and system.n > DOUBLE
+        and options.tol >= FINE
+        and single_is_enough(system)
+    )
+    solver, factor, prior, right = options.solver, None, None, Y
+    if solver == "auto":
+        # A factor has exact variances: it is taken wherever there is room for it.
+        itemsize = 4 if single or system.Y.dtype == xp.float32 else 8
+        fits = system.n**2 * itemsize <= budget_of(system)
+        solver = "cholesky" if fits else "sap"
+    if solver == "cholesky":
+        factor = factorise(system, single=single)
+    elif sampled:
+        prior = draw_prior(kernel, X, options.n_samples, options.n_features, rng)
+        right = xp.concat([Y, sample_targets(prior, X, lam, rng)], axis=1)
+    options = PosteriorOptions(**{**vars(options), "solver": solver})
+    seed = int(rng.integers(2**31))
+    return PosteriorPlan(operator, right, lam, c, X, options, factor, prior, seed)
+
+
+def working_dtype(X):
+    """Return the dtype in which the posterior of some rows is computed.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        Rows.
+
+    Returns
+    -------
+    dtype : dtype
+        float64 for few rows, where the device has it, else that of the rows.
+    """
+    return accumulation_dtype(X) if X.shape[0] <= DOUBLE else X.dtype
+
+
+def _is_sampled(kernel, options):
+    """Tell whether an iterative fit draws samples for the variance."""
+    if options.variance == "samples":
+        if not has_features(kernel):
+            raise ValueError(
+                f"variance='samples' needs random features, which {kernel!r} does not "
+                "have; use variance='solves'."
+            )
+        return True
+    return options.variance == "auto" and has_features(kernel)

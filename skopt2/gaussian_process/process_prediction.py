@@ -1,0 +1,419 @@
+"""What a fitted Gaussian process answers: moments, draws, and its likelihood."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skopt2._core import cuda
+from skopt2._core.array import asarray_like, move, namespace, to_numpy
+from skopt2._core.random import seed_sequence
+from skopt2._core.transfer import convert
+from skopt2._core.validation import check_predict_input
+from skopt2.gaussian_process.targets import added
+from skopt2.kernels import Kernel
+from skopt2.kernels.process import ProcessKernel
+from skopt2.solvers.kernel.exact_posterior import ExactPosterior
+from skopt2.solvers.kernel.likelihood import log_likelihood
+from skopt2.solvers.kernel.pathwise import (
+    PathwisePosterior,
+    draw_prior,
+    sample_targets,
+)
+from skopt2.solvers.kernel.solved_posterior import SolvedPosterior
+
+# Rows up to which draws come from the joint covariance.
+JOINT = 2000
+
+
+def resolved(kernel, X):
+    """Return the kernel of an estimator with numbers for parameters.
+
+    Parameters
+    ----------
+    kernel : Kernel or kernel of sklearn.gaussian_process.kernels
+        The user's.
+    X : array of shape (n, d)
+        Rows that a length scale "median" is taken from.
+
+    Returns
+    -------
+    kernel : object of the same kind
+        A copy.
+    """
+    return kernel.resolve(X) if isinstance(kernel, Kernel) else clone(kernel)
+
+
+class ProcessPrediction:
+    """Base of Gaussian process regression: everything after the fit."""
+
+    def predict(self, X, return_std=False, return_cov=False):
+        """Predict the mean of the process, and how sure it is.
+
+        Before a fit these are the moments of the prior, as in scikit-learn.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+        return_std : bool, default=False
+            Whether to return standard deviations: those of the process, and of the
+            noise that is part of the kernel, but not of ``alpha``.
+        return_cov : bool, default=False
+            Whether to return the joint covariance of all rows of ``X``. Without a
+            factor it takes one solve for each of them.
+
+        Returns
+        -------
+        y_mean : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Mean, in the dtype of ``X``.
+        y_std : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Standard deviation; only with ``return_std``.
+        y_cov : ndarray of shape (n_samples, n_samples[, n_targets])
+            Covariance; only with ``return_cov``.
+
+        Raises
+        ------
+        RuntimeError
+            If both are asked for.
+        ValueError
+            If ``X`` is not like the data of the fit.
+        """
+        if return_std and return_cov:
+            raise RuntimeError(
+                "At most one of return_std or return_cov can be requested."
+            )
+        if not hasattr(self, "X_train_"):
+            return self._predict_prior(X, return_std, return_cov)
+        X, here = self._received(X, "predict")
+        with here.target.activate():
+            Z = here.points(X)
+            white = here.process.noise(Z)
+            if return_cov:
+                mean, C = here.exact().covariance(Z)
+                C = C + namespace(C).eye(C.shape[0], dtype=C.dtype) * white
+                return here.mean(mean), here.covariance(C)
+            if return_std:
+                mean, variance = here.posterior.moments(Z)
+                return here.mean(mean), here.std(variance + white)
+            return here.mean(here.posterior.mean(Z))
+
+    def sample_y(self, X, n_samples=1, random_state=0):
+        """Draw functions of the process, and return their values.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples_X, n_features)
+            Where.
+        n_samples : int, default=1
+            Number of draws.
+        random_state : int, RandomState, Generator or None, default=0
+            Of the draws.
+
+        Returns
+        -------
+        y_samples : ndarray of shape (n_samples_X, [n_targets,] n_samples)
+            Values with the noise of the kernel, but not of ``alpha``.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is not like the data of the fit.
+
+        See Also
+        --------
+        sample_paths : Draws that can be evaluated anywhere, again and again.
+        """
+        rng = np.random.default_rng(seed_sequence(random_state))
+        exact = isinstance(getattr(self, "posterior_", None), ExactPosterior)
+        fitted = hasattr(self, "X_train_")
+        if fitted and not (exact and len(X) <= JOINT):
+            values = self.sample_paths(n_samples, rng)(X)
+            # Noise is no function: each point of each draw has its own.
+            return values + self._white_draws(X, values, rng)
+        mean, C = self.predict(X, return_cov=True)
+        source, dtype = cuda.target_of(mean), mean.dtype
+        mean, C = to_numpy(mean), to_numpy(C)
+        one = mean.ndim == 1
+        mean, C = (mean[:, None], C[..., None]) if one else (mean, C)
+        draws = [
+            mean[:, t, None] + _normal(C[..., t], n_samples, rng)
+            for t in range(mean.shape[1])
+        ]
+        values = move(np.stack(draws, axis=1), source)
+        values = namespace(values).astype(values, dtype)
+        return values[:, 0, :] if one else values
+
+    def sample_paths(self, n_samples=1, random_state=0):
+        """Draw functions of the posterior that can be evaluated anywhere.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of draws. A fit with samples has some in store; others take one
+            solve together.
+        random_state : int, RandomState, Generator or None, default=0
+            Of the draws, or of the choice among those in store.
+
+        Returns
+        -------
+        paths : PosteriorPaths
+            ``paths(X)`` returns the values, of shape (n, [n_targets,] n_samples),
+            without noise.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        ValueError
+            If the kernel has no random features.
+        """
+        check_is_fitted(self, "X_train_")
+        rng = np.random.default_rng(seed_sequence(random_state))
+        posterior, c = self.posterior_, int(self._unit.shape[0])
+        wanted = n_samples * c
+        if isinstance(posterior, PathwisePosterior) and wanted <= posterior.n_samples:
+            chosen = rng.choice(posterior.n_samples, wanted, replace=False)
+            pathwise = posterior.some(chosen)
+        else:
+            here = self._at(cuda.target_of(self.X_train_))
+            pathwise = here.drawn(wanted, self.n_features, rng)
+        one = self.alpha_.ndim == 1
+        return PosteriorPaths(pathwise, self._center, self._unit, one)
+
+    def log_marginal_likelihood(
+        self, theta=None, eval_gradient=False, clone_kernel=True
+    ):
+        """Return the log marginal likelihood of the rows of the fit.
+
+        Takes a factorisation in float64 for each call with ``theta``.
+
+        Parameters
+        ----------
+        theta : array-like of shape (n_kernel_params,) or None, default=None
+            Log hyperparameters, as ``kernel_.theta``; None for the value at
+            ``kernel_`` that the fit computed.
+        eval_gradient : bool, default=False
+            Whether to return the gradient by ``theta`` too.
+        clone_kernel : bool, default=True
+            Whether to leave ``kernel_`` as it is; otherwise it gets ``theta``.
+
+        Returns
+        -------
+        log_likelihood : float
+            Natural logarithm, summed over the targets.
+        log_likelihood_gradient : ndarray of shape (n_kernel_params,)
+            Only with ``eval_gradient``.
+
+        Raises
+        ------
+        ValueError
+            If a gradient is asked for without ``theta``.
+        """
+        if theta is None:
+            if eval_gradient:
+                raise ValueError("Gradient can only be evaluated for theta!=None")
+            return self.log_marginal_likelihood_value_
+        here = self._at(cuda.target_of(self.X_train_))
+        process = here.process.with_theta(np.asarray(theta, dtype=np.float64))
+        if not clone_kernel:
+            self.kernel_ = process.kernel
+        y = self.y_train_
+        y = y[:, None] if y.ndim == 1 else y
+        found = log_likelihood(
+            process, self.X_train_, y, self._noise, gradient=eval_gradient
+        )
+        return (found.value, found.gradient) if eval_gradient else found.value
+
+    @property
+    def L_(self):
+        """Lower Cholesky factor of the covariance matrix of the rows of the fit."""
+        factor = getattr(getattr(self, "posterior_", None), "factor", None)
+        if getattr(factor, "L", None) is None:
+            raise AttributeError(
+                f"{type(self).__name__} has no L_: "
+                "no Cholesky factor was computed in the fit."
+            )
+        return namespace(factor.L).tril(factor.L)
+
+    def _received(self, X, method):
+        """Return checked data, and the model on the device that computes."""
+        X = check_predict_input(
+            self, X, accept_sparse=False, attribute="X_train_", method=method
+        )
+        source, target = cuda.resolve(self.device, X)
+        return X, self._at(target, source, X.dtype)
+
+    def _at(self, target, source=None, dtype=None):
+        """Return what predictions need, on a device."""
+        fitted = (self.posterior_, self._center, self._unit, self._noise)
+        posterior, center, unit, noise = convert(fitted, target)
+        return _Placed(
+            target,
+            target if source is None else source,
+            dtype,
+            posterior,
+            ProcessKernel(self.kernel_),
+            center,
+            unit,
+            noise,
+            self.alpha_.ndim == 1,
+            (self.solver, float(self.tol), self.max_iter),
+        )
+
+    def _white_draws(self, X, values, rng):
+        """Return draws of the kernel's own noise beside values of paths."""
+        X, here = self._received(X, "sample_y")
+        with here.target.activate():
+            Z = here.points(X)
+            white = here.process.noise(Z)
+            xp = namespace(Z)
+            std = xp.sqrt(xp.asarray(white, dtype=Z.dtype) + 0 * Z[:, 0])
+            shape = (int(Z.shape[0]), int(here.unit.shape[0]), int(values.shape[-1]))
+            drawn = asarray_like(rng.standard_normal(shape), Z)
+            drawn = std[:, None, None] * here.unit[None, :, None] * drawn
+            drawn = xp.astype(drawn[:, 0, :] if here.one else drawn, values.dtype)
+        return move(drawn, here.source)
+
+    def _predict_prior(self, X, return_std, return_cov):
+        """Return moments of the prior, for an estimator that is not fitted."""
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        kernel = self.kernel
+        if kernel is None:
+            kernel = ConstantKernel(1.0, "fixed") * RBF(1.0, "fixed")
+        process = ProcessKernel(resolved(kernel, X))
+        n, c = int(X.shape[0]), self.n_targets or 1
+        shape = (n,) if c == 1 else (n, c)
+        mean, white = np.zeros(shape, dtype=X.dtype), process.noise(X)
+        signal = process.signal
+        if return_cov:
+            C = (signal(X) + white * np.eye(n)).astype(X.dtype)
+            return mean, C if c == 1 else np.repeat(C[..., None], c, axis=-1)
+        if return_std:
+            prior = signal.diag(signal.features(X, signal.origin(X)))
+            std = np.sqrt(prior + white).astype(X.dtype)
+            return mean, std if c == 1 else np.repeat(std[:, None], c, axis=-1)
+        return mean
+
+
+@dataclass(frozen=True, eq=False)
+class PosteriorPaths:
+    """Functions drawn from a posterior.
+
+    Parameters
+    ----------
+    pathwise : PathwisePosterior
+        Mean, and the deviations of the draws from it; those of all draws of the first
+        target come first.
+    center, unit : array of shape (n_targets,)
+        Of the targets.
+    one_target : bool
+        Whether the targets were a vector.
+    """
+
+    pathwise: Any
+    center: Any
+    unit: Any
+    one_target: bool
+
+    def __call__(self, X):
+        """Evaluate the functions.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_features)
+            Where, beside the data of the fit.
+
+        Returns
+        -------
+        values : array of shape (n, [n_targets,] n_samples)
+            In the units of the targets.
+        """
+        xp = namespace(X) if hasattr(X, "shape") else np
+        Z = X if hasattr(X, "shape") else np.asarray(X, dtype=np.float64)
+        Z = xp.astype(Z, self.pathwise.X.dtype, copy=False)
+        mean, deviations = self.pathwise.values(Z)
+        c = int(self.unit.shape[0])
+        values = xp.reshape(deviations, (int(Z.shape[0]), c, -1)) + mean[:, :, None]
+        values = values * self.unit[None, :, None] + self.center[None, :, None]
+        return values[:, 0, :] if self.one_target else values
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """A fitted process on the device that computes."""
+
+    target: Any
+    source: Any
+    dtype: Any
+    posterior: Any
+    process: Any
+    center: Any
+    unit: Any
+    noise: Any
+    one: bool
+    options: tuple
+
+    def points(self, X):
+        """Return new rows in the dtype of the fit."""
+        Z = move(X, self.target)
+        return namespace(Z).astype(Z, self.posterior.X.dtype, copy=False)
+
+    def exact(self):
+        """Return a posterior that has joint covariances and solves."""
+        if isinstance(self.posterior, ExactPosterior):
+            return self.posterior
+        X, kernel = self.posterior.X, self.posterior.kernel
+        lam = added(self.noise, self.process.noise(X), X)
+        coef = self.posterior.coef
+        return SolvedPosterior(kernel, X, coef, lam, *self.options, seed=0)
+
+    def drawn(self, n_samples, n_features, rng):
+        """Return new draws of the posterior."""
+        posterior = self.exact()
+        X, kernel = posterior.X, posterior.kernel
+        lam = added(self.noise, self.process.noise(X), X)
+        prior = draw_prior(kernel, X, n_samples, n_features, rng)
+        values = sample_targets(prior, X, lam, rng)
+        coef = posterior.conditioned(values)
+        return PathwisePosterior(kernel, X, posterior.coef, coef, prior)
+
+    def mean(self, mean):
+        """Return means in the units, the shape and the place of the user."""
+        return self._out(mean * self.unit + self.center)
+
+    def std(self, variance):
+        """Return standard deviations in the units of the user."""
+        root = namespace(variance).sqrt(variance)
+        return self._out(root[:, None] * self.unit)
+
+    def covariance(self, C):
+        """Return covariances in the units of the user."""
+        C = C[:, :, None] * (self.unit * self.unit)
+        return self._out(C)
+
+    def _out(self, values):
+        """Drop the axis of a single target, and move to the place of the user."""
+        if self.one:
+            values = values[..., 0]
+        values = namespace(values).astype(values, self.dtype, copy=False)
+        return move(values, self.source)
+
+
+def _normal(C, n_samples, rng):
+    """Return draws of a normal distribution with the covariance C, (m, n_samples)."""
+    values, vectors = np.linalg.eigh(np.asarray(C, dtype=np.float64))
+    lowest = float(values[0]) if values.size else 0.0
+    if lowest < -1e-6 * max(float(values[-1]), 1e-300):
+        warnings.warn(
+            "The covariance has negative eigenvalues, which count as 0: use a smaller "
+            "tol, or a larger alpha.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    roots = np.sqrt(np.maximum(values, 0.0))
+    return vectors @ (roots[:, None] * rng.standard_normal((values.size, n_samples)))
