@@ -5,12 +5,13 @@ import inspect
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
+from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skopt2 import gaussian_process, kernel_machine, linear_model, transport
-from skopt2.gaussian_process import GPSearchCV
+from skopt2.gaussian_process import GaussianProcessRegressor, GPSearchCV
 from skopt2.kernel_machine import (
     EigenProClassifier,
     EigenProRegressor,
@@ -39,6 +40,14 @@ from skopt2.transport import (
 # One estimator for each branch of fit; the empty dictionary of expected failures of
 # ``parametrize_with_checks`` is a promise of this package.
 CONFIGURATIONS = [
+    GaussianProcessRegressor(),
+    GaussianProcessRegressor(RBF() + WhiteKernel(), optimizer=None, normalize_y=True),
+    GaussianProcessRegressor(
+        RBF() + WhiteKernel(), solver="sap", n_samples=4, n_features=100
+    ),
+    GaussianProcessRegressor(
+        Matern(2.5, 2.0), alpha=0.1, solver="cg", variance="solves", device="cpu"
+    ),
     GPSearchCV(Ridge(), {"alpha": [0.1, 1.0]}, cv=2, error_score="raise"),
     GPSearchCV(
         LogisticRegression(),

@@ -47,8 +47,7 @@ class GaussianProcessRegressor(
     alpha : float or array-like of shape (n_samples,), default=1e-10
         Variance of the noise, beside that of the kernel, in the units of the targets
         after normalisation; one for all rows, or one for each.
-    optimizer : {"auto", "subset", "pathwise", "fmin_l_bfgs_b"}, callable or None, \
-default="auto"
+    optimizer : str, callable or None, default="auto"
         How hyperparameters are fitted: "subset", and "auto", maximise the marginal
         likelihood of at most ``optimizer_size`` rows, by L-BFGS; "pathwise" goes on
         from there with stochastic gradients of the likelihood of all rows;

@@ -1,9 +1,5 @@
 """What a fitted Gaussian process answers: moments, draws, and its likelihood."""
 
-import warnings
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 from sklearn.base import clone
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
@@ -14,17 +10,18 @@ from skopt2._core.array import asarray_like, move, namespace, to_numpy
 from skopt2._core.random import seed_sequence
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_predict_input
-from skopt2.gaussian_process.targets import added
+from skopt2.gaussian_process.placed_process import (
+    PlacedProcess,
+    PosteriorPaths,
+    normal_draws,
+)
 from skopt2.kernels import Kernel
 from skopt2.kernels.process import ProcessKernel
 from skopt2.solvers.kernel.exact_posterior import ExactPosterior
 from skopt2.solvers.kernel.likelihood import log_likelihood
 from skopt2.solvers.kernel.pathwise import (
     PathwisePosterior,
-    draw_prior,
-    sample_targets,
 )
-from skopt2.solvers.kernel.solved_posterior import SolvedPosterior
 
 # Rows up to which draws come from the joint covariance.
 JOINT = 2000
@@ -141,7 +138,7 @@ class ProcessPrediction:
         one = mean.ndim == 1
         mean, C = (mean[:, None], C[..., None]) if one else (mean, C)
         draws = [
-            mean[:, t, None] + _normal(C[..., t], n_samples, rng)
+            mean[:, t, None] + normal_draws(C[..., t], n_samples, rng)
             for t in range(mean.shape[1])
         ]
         values = move(np.stack(draws, axis=1), source)
@@ -252,7 +249,7 @@ class ProcessPrediction:
         """Return what predictions need, on a device."""
         fitted = (self.posterior_, self._center, self._unit, self._noise)
         posterior, center, unit, noise = convert(fitted, target)
-        return _Placed(
+        return PlacedProcess(
             target,
             target if source is None else source,
             dtype,
@@ -274,7 +271,7 @@ class ProcessPrediction:
             xp = namespace(Z)
             std = xp.sqrt(xp.asarray(white, dtype=Z.dtype) + 0 * Z[:, 0])
             shape = (int(Z.shape[0]), int(here.unit.shape[0]), int(values.shape[-1]))
-            drawn = asarray_like(rng.standard_normal(shape), Z)
+            drawn = asarray_like(rng.standardnormal_draws(shape), Z)
             drawn = std[:, None, None] * here.unit[None, :, None] * drawn
             drawn = xp.astype(drawn[:, 0, :] if here.one else drawn, values.dtype)
         return move(drawn, here.source)
@@ -298,122 +295,3 @@ class ProcessPrediction:
             std = np.sqrt(prior + white).astype(X.dtype)
             return mean, std if c == 1 else np.repeat(std[:, None], c, axis=-1)
         return mean
-
-
-@dataclass(frozen=True, eq=False)
-class PosteriorPaths:
-    """Functions drawn from a posterior.
-
-    Parameters
-    ----------
-    pathwise : PathwisePosterior
-        Mean, and the deviations of the draws from it; those of all draws of the first
-        target come first.
-    center, unit : array of shape (n_targets,)
-        Of the targets.
-    one_target : bool
-        Whether the targets were a vector.
-    """
-
-    pathwise: Any
-    center: Any
-    unit: Any
-    one_target: bool
-
-    def __call__(self, X):
-        """Evaluate the functions.
-
-        Parameters
-        ----------
-        X : array of shape (n, n_features)
-            Where, beside the data of the fit.
-
-        Returns
-        -------
-        values : array of shape (n, [n_targets,] n_samples)
-            In the units of the targets.
-        """
-        xp = namespace(X) if hasattr(X, "shape") else np
-        Z = X if hasattr(X, "shape") else np.asarray(X, dtype=np.float64)
-        Z = xp.astype(Z, self.pathwise.X.dtype, copy=False)
-        mean, deviations = self.pathwise.values(Z)
-        c = int(self.unit.shape[0])
-        values = xp.reshape(deviations, (int(Z.shape[0]), c, -1)) + mean[:, :, None]
-        values = values * self.unit[None, :, None] + self.center[None, :, None]
-        return values[:, 0, :] if self.one_target else values
-
-
-@dataclass(frozen=True, eq=False)
-class _Placed:
-    """A fitted process on the device that computes."""
-
-    target: Any
-    source: Any
-    dtype: Any
-    posterior: Any
-    process: Any
-    center: Any
-    unit: Any
-    noise: Any
-    one: bool
-    options: tuple
-
-    def points(self, X):
-        """Return new rows in the dtype of the fit."""
-        Z = move(X, self.target)
-        return namespace(Z).astype(Z, self.posterior.X.dtype, copy=False)
-
-    def exact(self):
-        """Return a posterior that has joint covariances and solves."""
-        if isinstance(self.posterior, ExactPosterior):
-            return self.posterior
-        X, kernel = self.posterior.X, self.posterior.kernel
-        lam = added(self.noise, self.process.noise(X), X)
-        coef = self.posterior.coef
-        return SolvedPosterior(kernel, X, coef, lam, *self.options, seed=0)
-
-    def drawn(self, n_samples, n_features, rng):
-        """Return new draws of the posterior."""
-        posterior = self.exact()
-        X, kernel = posterior.X, posterior.kernel
-        lam = added(self.noise, self.process.noise(X), X)
-        prior = draw_prior(kernel, X, n_samples, n_features, rng)
-        values = sample_targets(prior, X, lam, rng)
-        coef = posterior.conditioned(values)
-        return PathwisePosterior(kernel, X, posterior.coef, coef, prior)
-
-    def mean(self, mean):
-        """Return means in the units, the shape and the place of the user."""
-        return self._out(mean * self.unit + self.center)
-
-    def std(self, variance):
-        """Return standard deviations in the units of the user."""
-        root = namespace(variance).sqrt(variance)
-        return self._out(root[:, None] * self.unit)
-
-    def covariance(self, C):
-        """Return covariances in the units of the user."""
-        C = C[:, :, None] * (self.unit * self.unit)
-        return self._out(C)
-
-    def _out(self, values):
-        """Drop the axis of a single target, and move to the place of the user."""
-        if self.one:
-            values = values[..., 0]
-        values = namespace(values).astype(values, self.dtype, copy=False)
-        return move(values, self.source)
-
-
-def _normal(C, n_samples, rng):
-    """Return draws of a normal distribution with the covariance C, (m, n_samples)."""
-    values, vectors = np.linalg.eigh(np.asarray(C, dtype=np.float64))
-    lowest = float(values[0]) if values.size else 0.0
-    if lowest < -1e-6 * max(float(values[-1]), 1e-300):
-        warnings.warn(
-            "The covariance has negative eigenvalues, which count as 0: use a smaller "
-            "tol, or a larger alpha.",
-            RuntimeWarning,
-            stacklevel=3,
-        )
-    roots = np.sqrt(np.maximum(values, 0.0))
-    return vectors @ (roots[:, None] * rng.standard_normal((values.size, n_samples)))
