@@ -42,6 +42,7 @@ from skopt2.kernels.exponential_power import ExponentialPower
 from skopt2.kernels.gaussian import Gaussian
 from skopt2.kernels.laplacian import Laplacian
 from skopt2.kernels.matern import Matern
+from skopt2.kernels.rational_quadratic import RationalQuadratic
 
 # Coordinates that the sequence has at most; further ones are independent draws.
 DIMENSIONS = qmc.Sobol.MAXDIM
@@ -75,6 +76,11 @@ def _cauchy(kernel, U):
     return -2.0 * np.log(U[:, 0])
 
 
+def _rational(kernel, U):
+    shape = float(kernel.shape)
+    return special.gammaincinv(shape, U[:, 0]) / shape
+
+
 def _stable(kernel, U):
     """Return 2 S by Kanter's formula, of an angle and an exponential number."""
     a = 0.5 * float(kernel.power)
@@ -98,6 +104,7 @@ _MIXING = {
     Laplacian: (1, _laplacian),
     Cauchy: (1, _cauchy),
     ExponentialPower: (2, _stable),
+    RationalQuadratic: (1, _rational),
 }
 
 

@@ -12,6 +12,7 @@ from skopt2._core.threads import TaskPool
 from skopt2._core.transfer import convert
 from skopt2.kernels import (
     Cauchy,
+    Constant,
     ExponentialPower,
     FromPairwise,
     Gaussian,
@@ -20,6 +21,11 @@ from skopt2.kernels import (
     Matern,
     NeuralTangent,
     Polynomial,
+    Power,
+    Product,
+    RationalQuadratic,
+    Scaled,
+    Sum,
 )
 from skopt2.kernels import random_features as module
 from skopt2.kernels.random_features import draw_features, has_features
@@ -38,6 +44,17 @@ KERNELS = {
     "matern-1.5": Matern(nu=1.5),
     "matern-2.5": Matern(nu=2.5),
     "matern-inf": Matern(nu=np.inf),
+}
+COMPOSITES = {
+    "scaled": Scaled(Matern(1.5, 1.0), 3.0),
+    "sum": Sum([Scaled(Gaussian(1.0), 2.0), Scaled(Laplacian(0.5), 0.3), Linear()]),
+    "product": Product([Matern(2.5, 1.0), Cauchy(2.0)]),
+    "power": Power(Matern(1.5, 2.0), 2),
+    "rational": RationalQuadratic(0.3, 1.0),
+    "constant": Sum([Constant(2.0), Gaussian(1.0)]),
+    "expanded": Product(
+        [Sum([Matern(1.5, 1.0), Constant(0.5)]), Sum([Gaussian(2.0), Constant(2.0)])]
+    ),
 }
 
 
@@ -76,6 +93,29 @@ def test_the_diagonal_has_no_error(rng, name, d):
     X = 10.0 * rng.standard_normal((50, d))
     Phi = draw_features(KERNELS[name].set_params(length_scale=2.0), X, 20, rng)
     assert_allclose((Phi.transform(X) ** 2).sum(1), 1.0, rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", sorted(COMPOSITES))
+def test_features_of_composite_kernels(rng, name):
+    X = rng.standard_normal((8, 3))
+    kernel = COMPOSITES[name]
+    K = kernel(X)
+    check_unbiased(kernel, X, K, rng)
+    assert_allclose(np.diag(approximation(kernel, X, 64, rng)), np.diag(K))
+
+
+def test_a_sum_shares_the_features_by_weight(rng):
+    X = rng.standard_normal((8, 3))
+    kernel = Sum([Scaled(Gaussian(1.0), 3.0), Laplacian(1.0), Constant(4.0), Linear()])
+    features = draw_features(kernel, X, 400, rng)
+    assert features.n_features == 400 + 3 + 1
+    a = features.amplitudes
+    assert_allclose(a[:150] ** 2, 3.0 / 150)
+    assert_allclose(a[150:] ** 2, 1.0 / 50)
+    assert (features.slope, features.constant) == (1.0, 2.0)
+    # A term of little weight keeps a pair.
+    kernel = Sum([Scaled(Gaussian(1.0), 1e9), Laplacian(1.0)])
+    assert draw_features(kernel, X, 40, rng).amplitudes[-1] == 1.0
 
 
 def test_many_features_are_near(rng, name):
@@ -247,7 +287,8 @@ def test_equal_seeds_equal_features_and_pickles(rng, device_backend):
 
 @pytest.mark.parametrize(
     "kernel",
-    [NeuralTangent(), Polynomial(degree=2), FromPairwise("rbf"), FromPairwise("chi2")],
+    [NeuralTangent(), Polynomial(degree=2), FromPairwise("rbf"), FromPairwise("chi2")]
+    + [Power(Linear(), 2), Product([Linear(), Gaussian(1.0)])],
 )
 def test_a_kernel_without_features_is_named(rng, kernel):
     assert not has_features(kernel)

@@ -31,12 +31,22 @@ from skopt2._core.array import (
     take,
     to_numpy,
 )
+from skopt2._core.threads import TaskPool
 from skopt2.kernels import KernelOperator
 from skopt2.kernels.base import Kernel, check_points
 from skopt2.kernels.random_features import RandomFeatures, draw_features
+from skopt2.solvers.kernel.local_variance import (
+    LocalData,
+    likely_variance,
+    nearest_rows,
+)
 
-# Entries of the sampled values that are made at a time.
+# Entries of the sampled values, or of a kernel matrix, that are made at a time.
 _ENTRIES = 2**22
+# Rows of a kernel matrix that a thread holds, and columns that are summed in float32.
+_ROWS, _COLUMNS = 64, 2048
+# Arrays of the size of a piece of the kernel matrix that live at one time on a device.
+_TEMPORARIES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +181,14 @@ class PathwisePosterior:
         Those of the draws, H^-1 (f0(X) + eps).
     prior : Prior
         The draws f0.
+    targets : array of shape (n, s) or None, default=None
+        What :func:`sample_targets` returned. None for the plain estimate of the
+        variance.
+    lam : float or array of shape (n,), default=0.0
+        Variances of the noise; matters with ``targets`` alone.
+    n_neighbors : int, default=64
+        Rows of the data nearest to each new point that make its variance more precise.
+        0 for the plain estimate.
 
     Examples
     --------
@@ -195,6 +213,9 @@ class PathwisePosterior:
     coef: Any
     sample_coef: Any
     prior: Prior
+    targets: Any = None
+    lam: Any = 0.0
+    n_neighbors: int = 64
 
     def mean(self, Xnew):
         """Compute the posterior mean.
@@ -238,7 +259,9 @@ class PathwisePosterior:
         Returns
         -------
         variance : array of shape (m,)
-            Mean squares of the deviations, whose mean is known to be 0.
+            With ``targets`` the estimate of
+            :mod:`skopt2.solvers.kernel.local_variance`. Without, the mean squares of
+            the deviations, whose mean is known to be 0.
         """
         return self.moments(Xnew)[1]
 
@@ -258,19 +281,50 @@ class PathwisePosterior:
             As :meth:`variance` returns it.
         """
         Xnew, operator = self._beside(Xnew)
-        xp, c = namespace(Xnew), int(self.coef.shape[1])
+        xp, m = namespace(Xnew), int(Xnew.shape[0])
         coef = xp.concat([self.coef, self.sample_coef], axis=1)
-        m, wide = int(Xnew.shape[0]), accumulation_dtype(Xnew)
+        local, work = None, self._squares
         step = max(1, _ENTRIES // int(coef.shape[1]))
-        means, variances = [], []
-        for start in range(0, max(m, 1), step):
-            rows = slice(start, min(start + step, m))
-            values = operator.rows(rows, coef)
-            deviations = self.prior.values(Xnew[rows, :]) - values[:, c:]
-            square = xp.astype(deviations, wide, copy=False) ** 2
-            means.append(values[:, :c])
-            variances.append(xp.astype(xp.mean(square, axis=1), Xnew.dtype))
-        return xp.concat(means, axis=0), xp.concat(variances)
+        if self.targets is not None and self.n_neighbors:
+            local, work = LocalData(self.kernel, self.X, self.lam), self._local_squares
+            step = _height(operator)
+        pieces = [slice(i, min(i + step, m)) for i in range(0, max(m, 1), step)]
+        found = [None] * len(pieces)
+
+        def run(number):
+            rows = pieces[number]
+            found[number] = work(Xnew[rows, :], operator, rows, coef, local)
+
+        # The plain sums share out their own rows.
+        pool = TaskPool(1 if local is None or xp is not np else None)
+        pool.run(run, [(number,) for number in range(len(pieces))])
+        mean, *squares = (xp.concat(list(part)) for part in zip(*found, strict=True))
+        variance = squares[0] if local is None else likely_variance(*squares)
+        return mean, xp.astype(variance, Xnew.dtype, copy=False)
+
+    def _squares(self, points, operator, rows, coef, local):
+        """Return means, and mean squares of the samples."""
+        c = int(self.coef.shape[1])
+        values = operator.rows(rows, coef)
+        d = self.prior.values(points) - values[:, c:]
+        return values[:, :c], _mean_square(d)
+
+    def _local_squares(self, points, operator, rows, coef, local):
+        """Return means, and what the variance is found of: a, b, t."""
+        c, n = int(self.coef.shape[1]), int(self.X.shape[0])
+        xp, count = namespace(points), min(int(self.n_neighbors), n)
+        K = operator.block(rows, slice(0, n))
+        values = _product(K, coef)
+        prior = self.prior.values(points, n_threads=1)
+        d = prior - values[:, c:]
+        index = nearest_rows(K, local.precision, count)
+        h, t = local.weights(points, index)
+        near = xp.reshape(
+            take(self.targets, xp.reshape(index, (-1,))), (*index.shape, -1)
+        )
+        near = xp.astype(near, h.dtype, copy=False)
+        g = prior - (h[:, None, :] @ near)[:, 0, :]
+        return values[:, :c], _mean_square(d), _mean_square(g - d), t
 
     @property
     def n_samples(self):
@@ -311,12 +365,40 @@ class PathwisePosterior:
         """
         weights = self.prior.weights
         index = asarray_like(np.asarray(index), weights, namespace(weights).int64)
-        prior = replace(self.prior, weights=take(weights, index, axis=1))
+        targets = self.targets
         return replace(
-            self, sample_coef=take(self.sample_coef, index, axis=1), prior=prior
+            self,
+            sample_coef=take(self.sample_coef, index, axis=1),
+            prior=replace(self.prior, weights=take(weights, index, axis=1)),
+            targets=None if targets is None else take(targets, index, axis=1),
         )
 
     def _beside(self, Xnew):
         """Return new points like those of the data, and the operator between them."""
         Xnew = check_points(Xnew, "Xnew", self.X)
         return Xnew, KernelOperator(self.kernel, Xnew, self.X)
+
+
+def _mean_square(x):
+    """Return the mean squares of the rows, in the widest dtype."""
+    xp = namespace(x)
+    return xp.mean(xp.astype(x, accumulation_dtype(x), copy=False) ** 2, axis=1)
+
+
+def _product(K, V):
+    """Return K V; on the host sums of float32 are taken in float64 piece by piece."""
+    xp, n = namespace(K), int(K.shape[1])
+    if xp is not np or K.dtype == np.float64:
+        return K @ V
+    total = np.zeros((K.shape[0], V.shape[1]))
+    for start in range(0, n, _COLUMNS):
+        total += K[:, start : start + _COLUMNS] @ V[start : start + _COLUMNS]
+    return total.astype(K.dtype)
+
+
+def _height(operator):
+    """Return how many rows of the kernel matrix are held at a time."""
+    n = operator.shape[1]
+    if operator.xp is np:
+        return max(1, min(_ROWS, _ENTRIES // max(1, n)))
+    return max(1, operator.budget // (_TEMPORARIES * 8 * max(1, n)))

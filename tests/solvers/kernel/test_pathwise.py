@@ -1,15 +1,29 @@
 """Samples of Gaussian processes against the closed forms of their moments."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
+from scipy.optimize import minimize_scalar
 
 from skopt2._core.transfer import convert
-from skopt2.kernels import Gaussian, KernelOperator, Laplacian, Matern
+from skopt2.kernels import (
+    Cauchy,
+    Gaussian,
+    KernelOperator,
+    Laplacian,
+    Linear,
+    Matern,
+    Product,
+    RationalQuadratic,
+    Scaled,
+    Sum,
+)
 from skopt2.solvers.kernel import pathwise as module
+from skopt2.solvers.kernel.local_variance import likely_variance, nearest_rows
 from skopt2.solvers.kernel.pathwise import (
     PathwisePosterior,
     draw_prior,
@@ -27,13 +41,14 @@ def closed_form(kernel, X, Y, Xnew, lam):
     return B.T @ np.linalg.solve(H, Y), kernel(Xnew) - B.T @ np.linalg.solve(H, B)
 
 
-def fitted(kernel, X, Y, lam, n_samples, n_features, rng):
+def fitted(kernel, X, Y, lam, n_samples, n_features, rng, n_neighbors=0):
     """Return the posterior by dense solves in float64."""
     prior = draw_prior(kernel, X, n_samples, n_features, rng)
     targets = sample_targets(prior, X, lam, rng)
     H = kernel(X) + np.diag(np.broadcast_to(lam, X.shape[0]))
+    coef, sample_coef = np.linalg.solve(H, Y), np.linalg.solve(H, targets)
     return PathwisePosterior(
-        kernel, X, np.linalg.solve(H, Y), np.linalg.solve(H, targets), prior
+        kernel, X, coef, sample_coef, prior, targets, lam, n_neighbors
     )
 
 
@@ -48,7 +63,7 @@ def data(rng):
 )
 def test_prior_has_the_covariance_of_the_kernel(rng, kernel):
     X = rng.standard_normal((15, 3))
-    s = 20_000
+    s = 10_000
     F = draw_prior(kernel, X, s, 2000, rng).values(X)
     K = kernel(X)
     # Given the features F F' / s is a Wishart matrix; the features add their own error,
@@ -63,7 +78,7 @@ def test_targets_have_the_covariance_of_the_system(rng, lam):
     X = rng.standard_normal((12, 2))
     if lam == "vector":
         lam = rng.uniform(0.1, 2.0, 12)
-    s = 20_000
+    s = 10_000
     kernel = Matern(2.5, 1.0)
     prior = draw_prior(kernel, X, s, 2000, rng)
     Y = sample_targets(prior, X, lam, rng)
@@ -113,6 +128,110 @@ def test_standard_deviation_of_few_samples(rng):
     assert np.std(ratio) < 1.3 / np.sqrt(128)
 
 
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        Gaussian(2.0),
+        Laplacian(2.0),
+        Matern(2.5, [1.0, 2.0, 3.0, 4.0]),
+        Sum([Scaled(Matern(1.5, 2.0), 0.5), Linear()]),
+        Scaled(RationalQuadratic(0.7, 2.0), 3.0),
+    ],
+)
+@pytest.mark.parametrize("lam", [0.05, "vector"])
+def test_near_rows_make_the_variance_more_precise(rng, kernel, lam):
+    n, s = 400, 64
+    X = rng.uniform(-3.0, 3.0, (n, 4))
+    Xnew = rng.uniform(-3.3, 3.3, (150, 4))
+    if lam == "vector":
+        lam = rng.uniform(0.02, 0.5, n)
+    posterior = fitted(kernel, X, X[:, :1], lam, s, 2000, rng)
+    variance = np.diag(closed_form(kernel, X, X[:, :1], Xnew, lam)[1])
+
+    def error(n_neighbors):
+        found = replace(posterior, n_neighbors=n_neighbors).variance(Xnew)
+        return np.sqrt(np.mean((np.sqrt(found / variance) - 1.0) ** 2))
+
+    plain, few, many = error(0), error(16), error(64)
+    assert 0.7 / np.sqrt(2 * s) < plain < 1.4 / np.sqrt(2 * s)
+    assert few < 0.7 * plain
+    assert many < 0.3 * plain
+    assert error(n) < 1e-5
+
+
+def test_the_mean_of_many_estimates_is_the_variance(rng):
+    X = rng.uniform(-3.0, 3.0, (120, 3))
+    Xnew = rng.uniform(-3.3, 3.3, (30, 3))
+    kernel, lam = Gaussian(1.5), 0.1
+    variance = np.diag(closed_form(kernel, X, X[:, :1], Xnew, lam)[1])
+    found = np.array(
+        [
+            fitted(kernel, X, X[:, :1], lam, 32, 200, rng, 8).variance(Xnew) / variance
+            for _ in range(60)
+        ]
+    )
+    spread = found.std(axis=0, ddof=1)
+    assert spread.max() < 0.25
+    # The largest likelihood is biased by a part of its variance.
+    error = np.abs(found.mean(axis=0) - 1.0)
+    assert (error < 5.0 * spread / np.sqrt(60) + spread**2).all()
+    assert abs(found.mean() - 1.0) < 0.01
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_variance_without_noise_and_at_rows_of_the_data(rng, dtype):
+    X = np.repeat(rng.uniform(-2.0, 2.0, (40, 2)), 2, axis=0).astype(dtype)
+    kernel, lam = Laplacian(1.0), 0.0
+    prior = draw_prior(kernel, X, 16, 1000, rng)
+    targets = sample_targets(prior, X, lam, rng)
+    K = kernel(X.astype(float)) + 1e-9 * np.eye(80)
+    A = np.linalg.solve(K, targets.astype(float)).astype(dtype)
+    posterior = PathwisePosterior(kernel, X, A[:, :1], A, prior, targets, lam, 20)
+    variance = posterior.variance(X)
+    assert variance.dtype == dtype
+    assert (variance >= 0.0).all()
+    assert_allclose(variance, 0.0, atol=1e-6)
+    far = posterior.variance(X + np.asarray(1000.0, dtype=dtype))
+    assert_allclose(far, 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n", [70, 5000])
+def test_nearest_rows_are_those_of_a_sort(rng, n):
+    K = np.round(rng.standard_normal((9, n)), 2)
+    K[3], K[4, : n // 2] = 1.0, 1.0
+    for precision in (None, rng.uniform(0.5, 2.0, n)):
+        size = np.abs(K) if precision is None else K * K * precision
+        index = nearest_rows(K, precision, 20)
+        assert index.shape == (9, 20)
+        for row, some in zip(size, index, strict=True):
+            assert np.unique(some).size == 20
+            assert_array_equal(np.sort(row[some]), np.sort(row)[-20:])
+
+
+def test_likely_variance_is_the_maximum_of_the_likelihood(rng):
+    v = rng.uniform(0.01, 0.99, 50)
+    t = rng.uniform(0.5, 3.0, 50)
+    v = v * t
+    a = v * rng.chisquare(64, 50) / 64
+    b = (t - v) * rng.chisquare(64, 50) / 64
+
+    def minus(u, k):
+        rest = t[k] - u
+        return np.log(u) + a[k] / u + np.log(rest) + b[k] / rest
+
+    found = likely_variance(a, b, t)
+    for k in range(50):
+        best = minimize_scalar(
+            minus, args=(k,), bounds=(0.0, t[k]), options={"xatol": 1e-12}
+        )
+        assert_allclose(minus(found[k], k), best.fun, atol=1e-9)
+        assert_allclose(found[k], best.x, rtol=1e-5)
+    assert_array_equal(
+        likely_variance(np.zeros(2), np.ones(2), np.array([0.0, 2.0]))[0], 0
+    )
+    assert_allclose(likely_variance(np.ones(1), np.zeros(1), np.full(1, 2.0)), 2.0)
+
+
 def test_far_from_the_data_the_posterior_is_the_prior(rng, data):
     X, Y, _ = data
     posterior = fitted(Gaussian(1.0), X, Y, LAM, 50, 200, rng)
@@ -121,13 +240,16 @@ def test_far_from_the_data_the_posterior_is_the_prior(rng, data):
     assert_allclose(posterior.deviations(far), posterior.prior.values(far))
 
 
-def test_one_pass_gives_all_that_single_calls_give(rng, data):
+@pytest.mark.parametrize("n_neighbors", [0, 10])
+def test_one_pass_gives_all_that_single_calls_give(rng, data, n_neighbors):
     X, Y, Xnew = data
-    posterior = fitted(Matern(1.5, 1.0), X, np.hstack([Y, -Y]), LAM, 30, 200, rng)
+    targets = np.hstack([Y, -Y])
+    posterior = fitted(Matern(1.5, 1.0), X, targets, LAM, 30, 200, rng, n_neighbors)
     mean, variance = posterior.moments(Xnew)
     assert mean.shape == (40, 2)
     assert_allclose(mean, posterior.mean(Xnew), atol=1e-13)
-    assert_allclose(variance, (posterior.deviations(Xnew) ** 2).mean(axis=1))
+    if not n_neighbors:
+        assert_allclose(variance, (posterior.deviations(Xnew) ** 2).mean(axis=1))
     assert_array_equal(variance, posterior.variance(Xnew))
 
 
@@ -139,8 +261,11 @@ def test_draws_do_not_depend_on_the_size_of_the_pieces(rng, data, monkeypatch):
         seeded = np.random.default_rng(5)
         prior = draw_prior(Gaussian(1.0), X, 12, 100, seeded)
         targets = sample_targets(prior, X, LAM, seeded)
-        posterior = PathwisePosterior(Gaussian(1.0), X, Y, targets, prior)
-        results.append((targets, *posterior.moments(Xnew)))
+        H = Gaussian(1.0)(X) + LAM * np.eye(60)
+        A = np.linalg.solve(H, targets)
+        posterior = PathwisePosterior(Gaussian(1.0), X, Y, A, prior, targets, LAM, 9)
+        plain = replace(posterior, n_neighbors=0)
+        results.append((targets, *posterior.moments(Xnew), plain.variance(Xnew)))
     for one, other in zip(*results, strict=True):
         assert_allclose(one, other, rtol=1e-12, atol=1e-13)
     again = draw_prior(Gaussian(1.0), X, 12, 100, np.random.default_rng(5))
@@ -157,32 +282,46 @@ def test_float32_stays_and_is_near(rng, data):
     expected = sample_targets(wide, X.astype(float), LAM, np.random.default_rng(2))
     assert_allclose(targets, expected, atol=1e-5)
     A = np.linalg.solve(kernel(X) + LAM * np.eye(60, dtype=np.float32), targets)
-    posterior = PathwisePosterior(kernel, X, Y, A, prior)
-    mean, variance = posterior.moments(Xnew)
-    assert mean.dtype == variance.dtype == np.float32
     exact = np.linalg.solve(kernel(X.astype(float)) + LAM * np.eye(60), expected)
-    reference = PathwisePosterior(kernel, X.astype(float), Y * 1.0, exact, wide)
-    assert_allclose(variance, reference.variance(Xnew.astype(float)), rtol=2e-3)
+    for n_neighbors in (0, 10):
+        more = (LAM, n_neighbors)
+        posterior = PathwisePosterior(kernel, X, Y, A, prior, targets, *more)
+        mean, variance = posterior.moments(Xnew)
+        assert mean.dtype == variance.dtype == np.float32
+        there = PathwisePosterior(
+            kernel, X.astype(float), Y.astype(float), exact, wide, expected, *more
+        )
+        assert_allclose(variance, there.variance(Xnew.astype(float)), rtol=2e-3)
 
 
-def test_devices_agree(rng, data, device_backend):
+@pytest.mark.parametrize("n_neighbors", [0, 12])
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        Matern(1.5, [1.0, 2.0, 1.5]),
+        Scaled(Sum([Product([Gaussian(2.0), Cauchy(3.0)]), Linear()]), 0.8),
+    ],
+)
+def test_devices_agree(rng, data, device_backend, kernel, n_neighbors):
     X, Y, Xnew = data
-    kernel = Matern(1.5, [1.0, 2.0, 1.5])
+    lam = rng.uniform(0.1, 0.3, 60)
 
-    def moments(points, targets, new):
+    def moments(points, targets, new, lam):
         seeded = np.random.default_rng(7)
         prior = draw_prior(kernel, points, 8, 100, seeded)
-        samples = sample_targets(prior, points, LAM, seeded)
+        samples = sample_targets(prior, points, lam, seeded)
         operator = KernelOperator(kernel, points)
         both = [
-            solve_kernel_system(operator, Z, LAM, solver="cholesky").solution.a
+            solve_kernel_system(operator, Z, lam, solver="cholesky").solution.a
             for Z in (targets, samples)
         ]
-        posterior = PathwisePosterior(kernel, points, *both, prior)
+        posterior = PathwisePosterior(
+            kernel, points, *both, prior, samples, lam, n_neighbors
+        )
         return posterior, posterior.moments(new)
 
-    here, expected = moments(X, Y, Xnew)
-    there, found = moments(*(device_backend.asarray(x) for x in data))
+    here, expected = moments(X, Y, Xnew, lam)
+    there, found = moments(*(device_backend.asarray(x) for x in (*data, lam)))
     for one, other in zip(found, expected, strict=True):
         assert_allclose(device_backend.to_numpy(one), other, atol=1e-10)
     moved = convert(here, device_backend.target)
