@@ -283,46 +283,53 @@ class PathwisePosterior:
         Xnew, operator = self._beside(Xnew)
         xp, m = namespace(Xnew), int(Xnew.shape[0])
         coef = xp.concat([self.coef, self.sample_coef], axis=1)
-        local, work = None, self._squares
-        step = max(1, _ENTRIES // int(coef.shape[1]))
-        if self.targets is not None and self.n_neighbors:
-            local, work = LocalData(self.kernel, self.X, self.lam), self._local_squares
-            step = _height(operator)
-        pieces = [slice(i, min(i + step, m)) for i in range(0, max(m, 1), step)]
-        found = [None] * len(pieces)
-
-        def run(number):
-            rows = pieces[number]
-            found[number] = work(Xnew[rows, :], operator, rows, coef, local)
-
-        # The plain sums share out their own rows.
-        pool = TaskPool(1 if local is None or xp is not np else None)
-        pool.run(run, [(number,) for number in range(len(pieces))])
-        mean, *squares = (xp.concat(list(part)) for part in zip(*found, strict=True))
-        variance = squares[0] if local is None else likely_variance(*squares)
+        if self.targets is None or not self.n_neighbors or not m:
+            step = max(1, _ENTRIES // int(coef.shape[1]))
+            pieces = [slice(i, min(i + step, m)) for i in range(0, max(m, 1), step)]
+            found = [self._squares(Xnew, operator, rows, coef) for rows in pieces]
+            mean, variance = (xp.concat(list(x)) for x in zip(*found, strict=True))
+        else:
+            mean, *squares = self._local_squares(Xnew, operator, coef)
+            variance = likely_variance(*squares)
         return mean, xp.astype(variance, Xnew.dtype, copy=False)
 
-    def _squares(self, points, operator, rows, coef, local):
-        """Return means, and mean squares of the samples."""
+    def _squares(self, Xnew, operator, rows, coef):
+        """Return means, and mean squares of the samples, at some of the points."""
         c = int(self.coef.shape[1])
         values = operator.rows(rows, coef)
-        d = self.prior.values(points) - values[:, c:]
+        d = self.prior.values(Xnew[rows, :]) - values[:, c:]
         return values[:, :c], _mean_square(d)
 
-    def _local_squares(self, points, operator, rows, coef, local):
+    def _local_squares(self, Xnew, operator, coef):
         """Return means, and what the variance is found of: a, b, t."""
+        xp, m = namespace(Xnew), int(Xnew.shape[0])
+        local, step = LocalData(self.kernel, self.X, self.lam), _height(operator)
+        pieces = [slice(i, min(i + step, m)) for i in range(0, m, step)]
+        found = [None] * len(pieces)
+
+        def work(number):
+            found[number] = self._near(Xnew, operator, pieces[number], coef, local)
+
+        tasks = [(number,) for number in range(len(pieces))]
+        if xp is np:
+            # Threads share out the pieces, and none is left for those within them.
+            TaskPool().run(work, tasks)
+        else:
+            for task in tasks:
+                work(*task)
+        return tuple(xp.concat(list(part)) for part in zip(*found, strict=True))
+
+    def _near(self, Xnew, operator, rows, coef, local):
+        """Return means, a, b and t at some of the points."""
         c, n = int(self.coef.shape[1]), int(self.X.shape[0])
-        xp, count = namespace(points), min(int(self.n_neighbors), n)
-        K = operator.block(rows, slice(0, n))
-        values = _product(K, coef)
-        prior = self.prior.values(points, n_threads=1)
+        xp, count = namespace(Xnew), min(int(self.n_neighbors), n)
+        points, K = Xnew[rows, :], operator.block(rows, slice(0, n))
+        values, prior = _product(K, coef), self.prior.values(Xnew[rows, :])
         d = prior - values[:, c:]
         index = nearest_rows(K, local.precision, count)
         h, t = local.weights(points, index)
-        near = xp.reshape(
-            take(self.targets, xp.reshape(index, (-1,))), (*index.shape, -1)
-        )
-        near = xp.astype(near, h.dtype, copy=False)
+        near = take(self.targets, xp.reshape(index, (-1,)))
+        near = xp.astype(xp.reshape(near, (*index.shape, -1)), h.dtype, copy=False)
         g = prior - (h[:, None, :] @ near)[:, 0, :]
         return values[:, :c], _mean_square(d), _mean_square(g - d), t
 
