@@ -135,7 +135,10 @@ class PosteriorPlan:
             return ExactPosterior(kernel, self.X, coef, self.factor)
         if self.prior is not None:
             samples = a[:, self.n_targets :]
-            return PathwisePosterior(kernel, self.X, coef, samples, self.prior)
+            targets = self.right[:, self.n_targets :]
+            return PathwisePosterior(
+                kernel, self.X, coef, samples, self.prior, targets, self.lam
+            )
         return self.solved(coef)
 
     def log_likelihood(self, coef):
