@@ -5,12 +5,14 @@ import inspect
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
+from sklearn.gaussian_process.kernels import RBF
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skopt2 import gaussian_process, kernel_machine, linear_model, transport
+from skopt2.gaussian_process import GPSearchCV, SparseCholeskyGPRegressor
 from skopt2.gaussian_process import GaussianProcessRegressor, GPSearchCV
 from skopt2.kernel_machine import (
     EigenProClassifier,
@@ -82,6 +84,10 @@ CONFIGURATIONS = [
     KernelThinning(),
     KernelThinning("laplacian", variant="plus", n_swaps=2, device="cpu"),
     KernelThinning(Matern(2.5, 2.0), 1, variant="power", n_swaps=0),
+    SparseCholeskyGPRegressor(),
+    SparseCholeskyGPRegressor(
+        RBF(), alpha=0.1, n_neighbors=5, rho=3, optimizer=None, normalize_y=True
+    ),
     SparseRegressor(),
     SparseRegressor("huber", "elasticnet", alpha=0.1),
     SparseRegressor(penalty=MCP(gamma=2.5), alpha=0.2),

@@ -2,5 +2,6 @@
 
 from skopt2.gaussian_process.gaussian_process_regressor import GaussianProcessRegressor
 from skopt2.gaussian_process.gp_search import GPSearchCV
+from skopt2.gaussian_process.sparse_cholesky_regressor import SparseCholeskyGPRegressor
 
-__all__ = ["GPSearchCV", "GaussianProcessRegressor"]
+__all__ = ["GPSearchCV", "GaussianProcessRegressor", "SparseCholeskyGPRegressor"]
