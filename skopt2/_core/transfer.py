@@ -106,6 +106,8 @@ def _convert_new(value, target, memo, key):
         for name, item in value.items():
             new[name] = convert(item, target, memo)
         return new
+    if _is_foreign_kernel(value):
+        return value
     if hasattr(value, "get_params") or dataclasses.is_dataclass(value):
         return _convert_object(value, target, memo, key)
     if hasattr(value, "moved"):
@@ -124,6 +126,12 @@ def _convert_object(value, target, memo, key):
     if "device_" in getattr(value, "__dict__", {}):
         object.__setattr__(new, "device_", target.label)
     return new
+
+
+def _is_foreign_kernel(value):
+    """Tell a kernel object of scikit-learn, which computes in host memory only."""
+    module = "sklearn.gaussian_process.kernels"
+    return any(base.__module__ == module for base in type(value).__mro__)
 
 
 def is_array(value):

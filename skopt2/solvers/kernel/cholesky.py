@@ -108,6 +108,27 @@ class CholeskyFactor:
             return np.ascontiguousarray(X)
         return _triangular(self.L, B)
 
+    def back_solve(self, B):
+        """Return L'^-1 B, the second half of :meth:`solve`.
+
+        Parameters
+        ----------
+        B : array of shape (n, c)
+            What :meth:`half_solve` returned.
+
+        Returns
+        -------
+        X : array of shape (n, c)
+            In the dtype of the factor.
+        """
+        xp = namespace(B)
+        B = xp.astype(B, self.L.dtype, copy=False)
+        if xp is np:
+            (trtrs,) = get_lapack_funcs(("trtrs",), (self.L,))
+            X, _ = trtrs(self.L.T, B, lower=False, trans=0)
+            return np.ascontiguousarray(X)
+        return _triangular(self.L, B, transposed=True)
+
     def log_determinant(self):
         """Return log det(L L') as a float, accumulated in float64."""
         diagonal = to_numpy(namespace(self.L).linalg.diagonal(self.L))

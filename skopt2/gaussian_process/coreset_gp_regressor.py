@@ -1,0 +1,520 @@
+"""Gaussian process regression by a learnt coreset."""
+
+import math
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.utils.validation import check_random_state
+
+from skopt2._core import cuda
+from skopt2._core.array import (
+    accumulation_dtype,
+    asarray_like,
+    move,
+    namespace,
+    take,
+    to_numpy,
+)
+from skopt2._core.estimator import IterativeEstimator, fit_method
+from skopt2._core.iterate import iterate
+from skopt2._core.random import spawn
+from skopt2._core.transfer import convert
+from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2.gaussian_process.coreset_process import default_kernel, expand
+from skopt2.solvers.kernel.block_sampler import BlockSampler
+from skopt2.solvers.kernel.coreset_bound import Bound, Coreset
+from skopt2.solvers.kernel.coreset_descent import CHANGE, CoresetAscent, Ranges
+from skopt2.solvers.kernel.kmeans_rejection import seed_by_rejection
+from skopt2.solvers.kernel.row_distances import row_distances
+
+STARTS = ("kmeans++", "random")
+# Covariances in a chunk of predictions.
+_ENTRIES = 2**21
+# Rows that the default kernel is taken from.
+_SAMPLE = 10000
+
+
+class CoresetGPRegressor(MultiOutputMixin, RegressorMixin, IterativeEstimator):
+    r"""Gaussian process regression by a small set of learnt, weighted observations.
+
+    The posterior given n rows is approximated by that given M pseudo observations
+    :math:`(z_m, u_m)` of weight :math:`w_m`,
+
+    .. math:: q(f) \propto p(f) \prod_{m=1}^M N(u_m \mid f(z_m), \sigma^2)^{w_m},
+
+    where :math:`p(f)` is the prior and :math:`\sigma^2` the noise of the data. Inputs,
+    outputs and weights of the coreset and the parameters of the kernel maximise the
+    evidence lower bound, by Adam on batches of rows: :math:`O(M^3 + M^2 b)` time a step
+    for b rows, and M (d + 2) numbers beside the kernel's own, where a free posterior at
+    M inducing points has :math:`M d + M (M + 3) / 2`.
+
+    Parameters
+    ----------
+    kernel : kernel of scikit-learn or None, default=None
+        Sums and products of ``ConstantKernel``, ``WhiteKernel``, ``RBF``, and
+        ``Matern`` with ``nu=0.5, 1.5, 2.5`` or infinity, one of the latter two in each
+        product at most, from ``sklearn.gaussian_process.kernels``. Their parameters are
+        where the fit starts; fixed ones stay. None for a constant times Matern-3/2 with
+        a length scale for each feature, plus white noise, in the units of the data.
+    n_coreset : int, default=100
+        Pseudo observations M, at most one for each row.
+    alpha : float, default=1e-10
+        Variance of the noise, in the units of the targets that are fitted, beside the
+        white part of the kernel. It is not learnt.
+    init : {"kmeans++", "random"}, default="kmeans++"
+        Rows at which the coreset starts: far from each other, or any.
+    batch_size : int, default=512
+        Rows of a step.
+    learning_rate : float, default=0.03
+        Step of Adam, in standard deviations of features and targets, and in logarithms
+        of weights and parameters. It is halved where steps do not help, and falls to 0
+        at the end of the fit.
+    max_iter : int, default=2000
+        Largest number of steps.
+    tol : float, default=0.01
+        The fit has converged where the evidence lower bound of all rows changed by at
+        most this much for each row, in nats, over the last five measures at the full
+        learning rate. It then goes on for two thirds as many steps, while the learning
+        rate falls to 0. There is a measure at the end of each epoch, at least 50 steps
+        after the last.
+    normalize_y : bool, default=False
+        Whether to fit targets that have mean 0 and variance 1; predictions are in the
+        units of ``y`` in any case.
+    time_limit : float, default=None
+        Seconds after which the fit stops at the next measure.
+    warm_start : bool, default=False
+        Whether to start at the former coreset and kernel, where there are any for as
+        many features and targets.
+    random_state : int, RandomState, Generator or None, default=None
+        For the start and the order of the rows.
+    device : {None, "cpu", "cuda", "cuda:<number>", "auto"}, default=None
+        Where to compute; None follows ``X``. The algebra is in float64 wherever the
+        device has it.
+
+    Attributes
+    ----------
+    coreset_X_ : ndarray of shape (n_coreset, n_features)
+        Inputs of the coreset.
+    coreset_y_ : ndarray of shape (n_coreset,) or (n_coreset, n_targets)
+        Outputs of the coreset, in the units of ``y``.
+    coreset_weights_ : ndarray of shape (n_coreset,)
+        Weights of the coreset: how many observations each of them is worth.
+    kernel_ : kernel of scikit-learn
+        The kernel with what was learnt.
+    noise_ : float
+        Variance of the noise, of the targets that were fitted.
+    evidence_lower_bound_ : float
+        Lower bound of the log marginal likelihood of the targets that were fitted, in
+        nats, for all rows.
+    n_parameters_ : int
+        Numbers that were learnt.
+    jitter_ : float
+        Variance that was added to each pseudo observation for the sake of rounding; the
+        bound holds for what was added.
+    n_restarts_ : int
+        How often steps went wrong, and on from the best coreset.
+    n_epochs_ : float
+        Passes over the rows.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features, where ``X`` had string names.
+    n_iter_ : int
+        Steps.
+    converged_ : bool
+        Whether the change of the bound fell below the tolerance.
+    stop_reason_ : str
+        ``"converged"``, ``"max_iter"``, ``"time_limit"``, ``"callback"`` or
+        ``"diverged"``.
+    certificate_ : Certificate
+        Change of the bound, with the tolerance. It says what more steps would gain, and
+        not how far the bound is from its maximum.
+    objective_ : float
+        Minus the evidence lower bound of the last measure.
+    dual_gap_ : float
+        NaN: the problem is not convex.
+    history_ : dict of ndarray
+        Columns ``iteration``, ``time`` (seconds), ``objective``, ``certificate``,
+        ``n_epochs``, ``learning_rate`` and ``n_restarts``, one row per measure.
+    device_ : str
+        Where the fit was computed.
+
+    Notes
+    -----
+    At the end of each epoch the outputs of the coreset are replaced by the best ones,
+    which solve one linear system, as the bound is quadratic in them. With the coreset
+    at all rows, weights 1 and the parameters of the kernel held, the posterior is that
+    of the exact Gaussian process, and the bound is its log marginal likelihood.
+
+    There is no ``sample_weight``: batches are of rows.
+
+    References
+    ----------
+    Ketenci, Perotte, Elhadad and Urteaga, Accurate and scalable stochastic Gaussian
+    process regression via learnable coreset-based variational inference, UAI 2025.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skopt2.gaussian_process import CoresetGPRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(0.0, 10.0, (2000, 1))
+    >>> y = np.sin(X[:, 0]) + 0.1 * rng.standard_normal(2000)
+    >>> model = CoresetGPRegressor(n_coreset=15, random_state=0).fit(X, y)
+    >>> mean, std = model.predict(np.array([[5.0]]), return_std=True)
+    >>> mean.round(1).tolist(), round(model.noise_, 2)
+    ([-1.0], 0.01)
+    """
+
+    _remedies = (
+        "use another learning_rate",
+        "use a smaller learning_rate, or more noise",
+    )
+
+    def __init__(
+        self,
+        kernel=None,
+        *,
+        n_coreset=100,
+        alpha=1e-10,
+        init="kmeans++",
+        batch_size=512,
+        learning_rate=0.03,
+        max_iter=2000,
+        tol=0.01,
+        normalize_y=False,
+        time_limit=None,
+        warm_start=False,
+        random_state=None,
+        device=None,
+    ):
+        self.kernel = kernel
+        self.n_coreset = n_coreset
+        self.alpha = alpha
+        self.init = init
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.max_iter = max_iter
+        self.tol = tol
+        self.normalize_y = normalize_y
+        self.time_limit = time_limit
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags
+
+    @fit_method
+    def fit(self, X, y):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data. float32 stays float32, while the algebra is in float64.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets; several share the inputs and weights of the coreset, and the
+            kernel.
+
+        Returns
+        -------
+        self : CoresetGPRegressor
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is out of range, or the kernel has parts without
+            derivatives.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the bound still grew at the end.
+        """
+        self._check_parameters()
+        data = check_fit_input(self, X, y, accept_sparse=False, y_kind="multioutput")
+        with data.target.activate():
+            return self._fit_data(data)
+
+    def _fit_data(self, data):
+        """Fit the model to checked data."""
+        Y, shift, unit = self._targets(data.y)
+        draws, order = spawn(self.random_state, 2)
+        process, coreset = self._begin(data.X, Y, shift, unit, draws)
+        wide = coreset.Z
+        bound = Bound(process.terms, float(self.alpha))
+
+        def describe(solution):
+            return self._describe(solution, process, bound, data, shift, unit)
+
+        monitor = self._start(data, describe, tol=self.tol, certificate=CHANGE)
+        resume = self._take_resume(data)
+        seed = int(order.integers(2**32))
+        if resume is not None and "state" in resume:
+            seed = int(resume["state"]["seed"])
+        n = int(data.X.shape[0])
+        solver = CoresetAscent(
+            bound,
+            data.X,
+            Y,
+            BlockSampler(n, min(n, self.batch_size), seed, data.X),
+            ranges=Ranges(
+                *(asarray_like(x, wide) for x in (process.low, process.high)),
+                asarray_like(process.free, wide),
+            ),
+            units=(_spread(data.X, wide), _spread(Y, wide)),
+            rate=float(self.learning_rate),
+            tol=float(self.tol),
+            max_steps=self.max_iter,
+        )
+        result = iterate(
+            solver,
+            solver.start(coreset),
+            tol=float(self.tol),
+            max_iter=self.max_iter,
+            check_every=solver.interval,
+            time_limit=self.time_limit,
+            monitor=monitor,
+            name=CHANGE,
+            resume=resume,
+        )
+        return self._finish(result, data, describe, monitor)
+
+    def _targets(self, y):
+        """Return targets (n, T) as they are fitted, and their shift and unit (T,)."""
+        xp = namespace(y)
+        self._one_target = y.ndim == 1
+        Y = y[:, None] if y.ndim == 1 else y
+        wide = xp.astype(Y, accumulation_dtype(Y), copy=False)
+        zero = xp.zeros_like(wide[0, :])
+        if not self.normalize_y:
+            return Y, zero, zero + 1.0
+        shift, unit = xp.mean(wide, axis=0), xp.std(wide, axis=0)
+        unit = xp.where(unit > 0.0, unit, zero + 1.0)
+        return (wide - shift) / unit, shift, unit
+
+    def _begin(self, X, Y, shift, unit, rng):
+        """Return the kernel's terms and the coreset to start at."""
+        xp, n = namespace(X), int(X.shape[0])
+        former = self._former(X, Y, shift, unit)
+        if former is not None:
+            return former
+        kernel = self.kernel
+        if kernel is None:
+            some = np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.int64)
+            some = asarray_like(some, X, xp.int64)
+            rows = (to_numpy(take(x, some)).astype(np.float64) for x in (X, Y))
+            kernel = default_kernel(*rows)
+        process = expand(kernel, int(X.shape[1]))
+        index = asarray_like(self._rows(X, rng), X, xp.int64)
+        wide = accumulation_dtype(X)
+        Z = xp.astype(take(X, index), wide)
+        weight = math.log(n / int(Z.shape[0]))
+        log_w = xp.zeros_like(Z[:, 0]) + weight
+        U = xp.astype(take(Y, index), wide)
+        return process, Coreset(Z, U, log_w, asarray_like(process.phi, Z))
+
+    def _rows(self, X, rng):
+        """Return the numbers of the rows at which the coreset starts."""
+        n = int(X.shape[0])
+        size = min(n, self.n_coreset)
+        if self.init == "random" or size == n:
+            return np.sort(rng.choice(n, size, replace=False))
+        budget = cuda.memory_budget(cuda.target_of(X))
+        rows = row_distances(X / _spread(X, X), None, budget)
+        seeding = seed_by_rejection(rows, size, np.full(n, 1.0 / n), rng)
+        return np.sort(seeding.indices)
+
+    def _former(self, X, Y, shift, unit):
+        """Return the terms and the coreset of the former fit, or None."""
+        if not (self.warm_start and hasattr(self, "coreset_X_")):
+            return None
+        target = cuda.target_of(X)
+        names = ("coreset_X_", "coreset_y_", "coreset_weights_")
+        Z, U, w = (self._wide(move(getattr(self, name), target)) for name in names)
+        U = U[:, None] if U.ndim == 1 else U
+        if Z.shape[1] != X.shape[1] or U.shape[1] != Y.shape[1]:
+            return None
+        process = expand(self.kernel_, int(X.shape[1]))
+        log_w, phi = namespace(w).log(w), asarray_like(process.phi, Z)
+        return process, Coreset(Z, (U - shift) / unit, log_w, phi)
+
+    def _wide(self, x):
+        """Return an array in the widest dtype of its device."""
+        return namespace(x).astype(x, accumulation_dtype(x), copy=False)
+
+    def _describe(self, solution, process, bound, data, shift, unit):
+        """Return the fitted attributes of a solution."""
+        coreset, xp = solution.coreset, namespace(data.X)
+        posterior = bound.posterior(coreset)
+        phi = to_numpy(coreset.phi)
+        U = xp.astype(coreset.Y * unit + shift, data.X.dtype, copy=False)
+        M, free = int(coreset.Z.shape[0]), int(process.free.sum())
+        return {
+            "coreset_X_": xp.astype(coreset.Z, data.X.dtype, copy=False),
+            "coreset_y_": U[:, 0] if self._one_target else U,
+            "coreset_weights_": xp.astype(
+                xp.exp(coreset.log_w), data.X.dtype, copy=False
+            ),
+            "kernel_": process.at(phi),
+            "noise_": float(posterior.noise),
+            "evidence_lower_bound_": float(solution.bound),
+            "n_parameters_": M * int(coreset.Z.shape[1] + U.shape[1] + 1) + free,
+            "jitter_": float(posterior.floor * posterior.variance),
+            "n_restarts_": int(solution.n_restarts),
+            "n_epochs_": float(solution.n_epochs),
+            "_y_shift": xp.astype(shift, data.X.dtype, copy=False),
+            "_y_unit": xp.astype(unit, data.X.dtype, copy=False),
+        }
+
+    def predict(self, X, return_std=False, return_cov=False):
+        """Predict targets, and how uncertain they are.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        return_std : bool, default=False
+            Whether to return standard deviations too.
+        return_cov : bool, default=False
+            Whether to return covariances too.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            In the dtype of ``X``.
+        std : ndarray of the shape of ``mean``
+            With ``return_std``. As in scikit-learn, the white part of the kernel
+            counts, ``alpha`` does not.
+        cov : ndarray of shape (n_samples, n_samples) or \
+                (n_samples, n_samples, n_targets)
+            With ``return_cov``, likewise.
+
+        Raises
+        ------
+        RuntimeError
+            If both are asked for.
+        """
+        if return_std and return_cov:
+            raise RuntimeError("return_std and return_cov: ask for one of them.")
+        X = check_predict_input(
+            self, X, accept_sparse=False, attribute="coreset_X_", method="predict"
+        )
+        source, target = cuda.resolve(self.device, X)
+        with target.activate():
+            found = self._moments(move(X, target), return_std, return_cov)
+        found = convert(found, source)
+        return found if return_std or return_cov else found[0]
+
+    def _moments(self, X, return_std, return_cov):
+        """Return the mean, and with it the standard deviation or the covariance."""
+        posterior, unit, shift = self._posterior(cuda.target_of(X))
+        xp, one = namespace(X), self.coreset_y_.ndim == 1
+        step = max(64, _ENTRIES // int(self.coreset_X_.shape[0]))
+        means, variances = [], []
+        n = int(X.shape[0])
+        for start in range(0, n, step):
+            some = X[start : min(n, start + step), :]
+            mean, variance = posterior.moments(self._wide(some))
+            means.append(mean)
+            variances.append(variance)
+        mean = xp.astype(xp.concat(means) * unit + shift, X.dtype, copy=False)
+        mean = mean[:, 0] if one else mean
+        if return_std:
+            spread = xp.concat(variances) + posterior.kernel.noise(
+                posterior.coreset.phi
+            )
+            spread = xp.sqrt(spread)[:, None] * unit
+            spread = xp.astype(spread, X.dtype, copy=False)
+            return mean, spread[:, 0] if one else spread
+        if not return_cov:
+            return (mean,)
+        cov = posterior.covariance(self._wide(X))
+        if one:
+            return mean, xp.astype(cov * unit[0] ** 2, X.dtype, copy=False)
+        return mean, xp.astype(cov[:, :, None] * unit**2, X.dtype, copy=False)
+
+    def _posterior(self, target):
+        """Return the posterior on a device, and the unit and shift of its targets."""
+        names = ("coreset_X_", "coreset_y_", "coreset_weights_", "_y_shift", "_y_unit")
+        Z, U, w, shift, unit = (
+            self._wide(move(getattr(self, name), target)) for name in names
+        )
+        U = U[:, None] if U.ndim == 1 else U
+        process = expand(self.kernel_, self.n_features_in_)
+        coreset = Coreset(
+            Z, (U - shift) / unit, namespace(w).log(w), asarray_like(process.phi, Z)
+        )
+        posterior = Bound(process.terms, float(self.alpha)).posterior(coreset)
+        return posterior, unit, shift
+
+    def sample_y(self, X, n_samples=1, random_state=0):
+        """Draw functions from the posterior, at given rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples_X, n_features)
+            Rows.
+        n_samples : int, default=1
+            Draws for each row.
+        random_state : int, RandomState or None, default=0
+            Of the draws.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples_X, n_samples) or \
+                (n_samples_X, n_targets, n_samples)
+            In host memory; with the white part of the kernel, as in scikit-learn.
+        """
+        rng = check_random_state(random_state)
+        mean, cov = (to_numpy(x) for x in self.predict(X, return_cov=True))
+        if mean.ndim == 1:
+            return rng.multivariate_normal(mean, cov, n_samples).T
+        draws = [
+            rng.multivariate_normal(mean[:, t], cov[:, :, t], n_samples).T[:, None]
+            for t in range(mean.shape[1])
+        ]
+        return np.hstack(draws)
+
+    def _check_parameters(self):
+        """Raise ValueError for a parameter out of range."""
+        for name in ("n_coreset", "batch_size", "max_iter"):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name} must be a positive integer; got {value!r}.")
+        for name in ("learning_rate", "tol"):
+            value = getattr(self, name)
+            if not _number(value) or value <= 0:
+                raise ValueError(f"{name} must be a positive number; got {value!r}.")
+        if not _number(self.alpha) or self.alpha < 0:
+            raise ValueError(f"alpha must be a number >= 0; got {self.alpha!r}.")
+        if self.time_limit is not None and not (
+            _number(self.time_limit) and self.time_limit > 0
+        ):
+            raise ValueError(
+                f"time_limit must be a positive number or None; got "
+                f"{self.time_limit!r}."
+            )
+        if self.init not in STARTS:
+            raise ValueError(f"init must be one of {STARTS}; got {self.init!r}.")
+
+
+def _spread(X, like):
+    """Return the standard deviations of columns, 1 for those that do not vary."""
+    xp = namespace(X)
+    wide = xp.astype(X, accumulation_dtype(X), copy=False)
+    spread = xp.std(wide, axis=0)
+    safe = xp.where(spread > 0.0, spread, xp.ones_like(spread))
+    return xp.astype(safe, like.dtype, copy=False)
+
+
+def _number(value):
+    """Tell whether a value is a finite number, and no bool."""
+    return (
+        isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    )
