@@ -176,7 +176,9 @@ class KernelModel(CenterModel, IterativeEstimator):
     def _resolved(self, X):
         """Return the kernel with numbers for parameters, from the rows that differ."""
         kernel = get_kernel(self.kernel, length_scale=self.length_scale)
-        if getattr(kernel, "length_scale", None) != "median":
+        # Also those of the parts of a sum or a product.
+        values = kernel.get_params().values()
+        if not any(isinstance(value, str) and value == "median" for value in values):
             return kernel.resolve(X)
         n = int(X.shape[0])
         if n > MEDIAN_ROWS:

@@ -92,6 +92,15 @@ def test_weight_k_is_the_row_k_times(sample, rng, kernel):
     assert distance(weighted.predict(X), repeated.predict(X)) < 1e-8
 
 
+def test_weights_do_not_move_the_median_inside_a_sum(sample, rng):
+    X, y = sample[0][:60], sample[1][:60]
+    times = rng.integers(1, 4, 60)
+    model = EigenProRegressor(Gaussian("median") + Laplacian("median"), alpha=0.4)
+    found = model.fit(X, y, sample_weight=times).predict(X)
+    model.fit(np.repeat(X, times, axis=0), np.repeat(y, times))
+    assert distance(found, model.predict(X)) < 1e-8
+
+
 def test_one_weight_for_all_divides_alpha(sample):
     X, y = sample
     heavy = EigenProRegressor(Gaussian(1.0), alpha=0.4).fit(X, y, sample_weight=4.0)
