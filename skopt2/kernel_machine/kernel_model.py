@@ -31,7 +31,7 @@ from skopt2.kernel_machine.center_model import CenterModel
 from skopt2.kernel_machine.early_stopping import ValidationMonitor, hold_out
 from skopt2.kernel_machine.fit_record import FitRecord
 from skopt2.kernel_machine.sample import Sample, raw_weight, rows_of
-from skopt2.kernels import KernelOperator, get_kernel
+from skopt2.kernels import Kernel, KernelOperator, get_kernel
 from skopt2.solvers.kernel.eigenpro_centers import GRADIENT
 from skopt2.solvers.kernel.engine import RESIDUAL
 from skopt2.solvers.kernel.solve import SOLVERS, solve_kernel_system
@@ -176,9 +176,7 @@ class KernelModel(CenterModel, IterativeEstimator):
     def _resolved(self, X):
         """Return the kernel with numbers for parameters, from the rows that differ."""
         kernel = get_kernel(self.kernel, length_scale=self.length_scale)
-        # Also those of the parts of a sum or a product.
-        values = kernel.get_params().values()
-        if not any(isinstance(value, str) and value == "median" for value in values):
+        if not _asks_for_median(kernel):
             return kernel.resolve(X)
         n = int(X.shape[0])
         if n > MEDIAN_ROWS:
@@ -306,6 +304,15 @@ class _Given:
 
     def product(self, V):
         return self._K @ V
+
+
+def _asks_for_median(value):
+    """Tell whether a kernel, or a part of it, has the parameter "median"."""
+    if isinstance(value, (list, tuple)):
+        return any(_asks_for_median(part) for part in value)
+    if isinstance(value, Kernel):
+        return any(_asks_for_median(part) for part in value.get_params(False).values())
+    return isinstance(value, str) and value == "median"
 
 
 def _number(value):

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skopt2
 from skopt2.kernel_machine import EigenProRegressor
-from skopt2.kernels import Gaussian, Laplacian, Matern
+from skopt2.kernels import Gaussian, Laplacian, Matern, Sum
 
 ITERATIVE = ("sap", "sdd", "eigenpro", "cg")
 
@@ -95,7 +95,7 @@ def test_weight_k_is_the_row_k_times(sample, rng, kernel):
 def test_weights_do_not_move_the_median_inside_a_sum(sample, rng):
     X, y = sample[0][:60], sample[1][:60]
     times = rng.integers(1, 4, 60)
-    model = EigenProRegressor(Gaussian("median") + Laplacian("median"), alpha=0.4)
+    model = EigenProRegressor(Sum([Gaussian(), Laplacian()]), alpha=0.4)
     found = model.fit(X, y, sample_weight=times).predict(X)
     model.fit(np.repeat(X, times, axis=0), np.repeat(y, times))
     assert distance(found, model.predict(X)) < 1e-8
