@@ -1,12 +1,14 @@
-"""The sparse estimators on a GPU beside the same estimators on the CPU.
+"""Estimators on a GPU beside the same estimators on the CPU.
 
 Run from the root of the repository, where CuPy works::
 
     pip install -e .[cuda12]
     python -m benchmarks.gpu --json gpu.json
 
-Each case is fitted on the CPU in float64, which is the reference, and on the device in
-the precision of the case, from arrays that are there already. The table gives
+Each case, of sparse learning (:mod:`benchmarks.gpu_sparse`) and of kernel machines
+(:mod:`benchmarks.gpu_kernel`), is fitted on the CPU in float64, which is the reference,
+and on the device in the precision of the case, from arrays that are there already. The
+table gives
 
 - ``cpu``, ``device``: seconds of the fastest of ``--repeat`` fits, the device
   synchronised before the clock starts and before it stops; ``first`` the first fit of
@@ -14,10 +16,12 @@ the precision of the case, from arrays that are there already. The table gives
 - ``from host``: seconds of a fit with ``device=`` from NumPy arrays, copies included;
 - ``GB/s``, ``GFLOP/s`` and their shares of the ceilings, which are measured in the same
   run (a copy on the device, counted as read and written, and a product of two
-  matrices). They are lower bounds: an iteration reads X at least twice, for Xw and for
-  X'r, 4 operations a stored value; what its inner steps do is not counted;
-- ``error``: largest difference of the coefficients from the reference, relative to its
-  largest coefficient; ``objective``: relative difference of the objective;
+  matrices). For sparse learning they are lower bounds: an iteration reads X at least
+  twice, for Xw and for X'r, 4 operations a stored value; what its inner steps do is not
+  counted. For kernels they count the entries of the kernel matrix;
+- ``error``: largest difference of the coefficients, or of the predictions of a kernel
+  machine, from the reference, relative to its largest; ``objective``: relative
+  difference of the objective;
 - the certificate that the fit on the device ended with.
 
 ``--device cpu`` measures the host against itself, which tests the script.
@@ -27,205 +31,22 @@ import argparse
 import json
 import platform
 import sys
-import time
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks.sparse_data import make_dense, make_sparse
+from benchmarks import gpu_kernel, gpu_sparse
+from benchmarks.gpu_timing import ceilings
+from benchmarks.machine import processor
 from skopt2._core import cuda
-from skopt2._core.array import HOST, move, namespace, to_numpy
-from skopt2.linear_model import SparseClassifier, SparseRegressor
+from skopt2._core.array import HOST
 
-_DATA = {
-    "D": lambda: make_dense(1000, 20000, 200),
-    "T": lambda: make_dense(50000, 1000, 100),
-    "T-large": lambda: make_dense(400000, 2000, 100),
-    "S": lambda: make_sparse(20000, 100000, 1e-3, 500),
-    "quick": lambda: make_dense(200, 300, 10),
-    "quick-sparse": lambda: make_sparse(300, 500, 0.05, 10),
-}
-
-
-@dataclass(frozen=True)
-class Case:
-    """One estimator on one data set.
-
-    Attributes
-    ----------
-    name, data : str
-        Names of the case and of its data set.
-    fraction : float
-        ``alpha`` relative to the smallest that excludes every feature of the lasso.
-    options : tuple of (str, object)
-        Parameters of the estimator.
-    dtype : str
-        Precision on the device.
-    """
-
-    name: str
-    data: str
-    fraction: float
-    options: tuple = ()
-    dtype: str = "float64"
-
-    @property
-    def classifies(self):
-        """Whether the target is the labels."""
-        return ("loss", "logistic") in self.options
-
-
-CASES = (
-    Case("lasso D/10", "D", 0.1),
-    Case("lasso D/10 f32", "D", 0.1, dtype="float32"),
-    Case("lasso T/100", "T", 0.01),
-    Case("lasso T/100 f32", "T", 0.01, dtype="float32"),
-    Case("lasso T-large/100", "T-large", 0.01),
-    Case("lasso S/10", "S", 0.1),
-    Case("mcp D/10", "D", 0.1, (("penalty", "mcp"),)),
-    Case("logistic D/10", "D", 0.1, (("loss", "logistic"),)),
-    Case("proxgrad D/10", "D", 0.1, (("solver", "proxgrad"),)),
-    Case("ag D/10", "D", 0.1, (("solver", "ag"), ("penalty", "scad"))),
-)
-QUICK = (
-    Case("lasso", "quick", 0.1),
-    Case("lasso f32", "quick", 0.1, dtype="float32"),
-    Case("lasso sparse", "quick-sparse", 0.1),
-    Case("logistic", "quick", 0.1, (("loss", "logistic"),)),
-    Case("ag", "quick", 0.1, (("solver", "ag"),)),
-)
-
-
-@dataclass(frozen=True)
-class Row:
-    """Figures of one case; times in seconds, rates per second."""
-
-    name: str
-    cpu: float
-    device: float
-    first: float
-    from_host: float
-    bytes_rate: float
-    flop_rate: float
-    error: float
-    objective: float
-    certificate: str
-
-
-def _wait(target):
-    if target.kind == "cuda":
-        cuda.provider.synchronize(target.index)
-
-
-def _seconds(work, target, repeat):
-    """Return the time of the first call, of the fastest later one, and its result."""
-    times = []
-    for _ in range(repeat + 1):
-        _wait(target)
-        start = time.perf_counter()
-        result = work()
-        _wait(target)
-        times.append(time.perf_counter() - start)
-    return times[0], min(times[1:]), result
-
-
-def ceilings(target, size, repeat=5):
-    """Return the measured rates of the device: copy in bytes, products in FLOP.
-
-    Parameters
-    ----------
-    target : Target
-        The device.
-    size : int
-        Side of the matrices.
-    repeat : int, default=5
-        Timed repetitions.
-
-    Returns
-    -------
-    rates : dict of str to float
-        ``"copy"`` in bytes/s, ``"float64"`` and ``"float32"`` in FLOP/s.
-    """
-    host = np.random.default_rng(0).standard_normal((size, size))
-    rates = {}
-    with target.activate():
-        for dtype in ("float64", "float32"):
-            A = move(host.astype(dtype), target)
-            _, seconds, _ = _seconds(lambda A=A: A @ A, target, repeat)
-            rates[dtype] = 2.0 * size**3 / seconds
-        flat = move(np.tile(host.ravel(), 4), target)
-        xp = namespace(flat)
-        _, seconds, _ = _seconds(lambda: xp.asarray(flat, copy=True), target, repeat)
-        rates["copy"] = 2.0 * flat.size * 8 / seconds
-    return rates
-
-
-def _estimator(case, alpha, device=None):
-    kind = SparseClassifier if case.classifies else SparseRegressor
-    options = {"fit_intercept": False, "alpha": alpha, "device": device}
-    return kind(**{**options, **dict(case.options)})
-
-
-def _cast(X, dtype):
-    return X.astype(dtype) if sp.issparse(X) else np.asarray(X, dtype=dtype, order="F")
-
-
-def run(case, data, target, repeat):
-    """Fit one case on the CPU and on the device.
-
-    Parameters
-    ----------
-    case : Case
-        What to fit.
-    data : Dataset
-        From :mod:`benchmarks.sparse_data`.
-    target : Target
-        The device.
-    repeat : int
-        Timed fits after the first.
-
-    Returns
-    -------
-    row : Row
-        The figures.
-    """
-    y = data.labels if case.classifies else data.y
-    alpha = case.fraction * float(np.abs(data.X.T @ y).max()) / len(y)
-    alpha *= 0.5 if case.classifies else 1.0
-    _, cpu, reference = _seconds(
-        lambda: _estimator(case, alpha).fit(data.X, y), HOST, repeat
-    )
-    X, target_y = _cast(data.X, case.dtype), y.astype(case.dtype)
-    device = None if target.kind == "numpy" else target.label
-    with target.activate():
-        on_device = move(X, target), move(target_y, target)
-        first, seconds, fitted = _seconds(
-            lambda: _estimator(case, alpha, device).fit(*on_device), target, repeat
-        )
-        _, from_host, _ = _seconds(
-            lambda: _estimator(case, alpha, device).fit(X, target_y), target, 1
-        )
-    stored = X.nnz if sp.issparse(X) else X.size
-    passes = 2 * len(fitted.history_["iteration"])
-    width = np.dtype(case.dtype).itemsize + (4 if sp.issparse(X) else 0)
-    expected, found = np.ravel(reference.coef_), np.ravel(to_numpy(fitted.coef_))
-    scale = max(float(np.abs(expected).max()), np.finfo(float).tiny)
-    return Row(
-        name=case.name,
-        cpu=cpu,
-        device=seconds,
-        first=first,
-        from_host=from_host,
-        bytes_rate=passes * stored * width / seconds,
-        flop_rate=passes * 2.0 * stored / seconds,
-        error=float(np.abs(expected - found).max()) / scale,
-        objective=fitted.objective_ / reference.objective_ - 1.0,
-        certificate=str(fitted.certificate_),
-    )
+_MODULES = {module.Case: module for module in (gpu_sparse, gpu_kernel)}
+CASES = gpu_sparse.CASES + gpu_kernel.CASES
+QUICK = gpu_sparse.QUICK + gpu_kernel.QUICK
 
 
 def _table(rows, rates, dtypes):
@@ -251,7 +72,7 @@ def _describe(target):
     import sklearn
 
     info = {
-        "device": platform.processor() or platform.machine(),
+        "device": processor(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,
@@ -306,9 +127,10 @@ def main(argv=None):
         # A fit that does not converge says so in its certificate.
         warnings.simplefilter("ignore", ConvergenceWarning)
         for case in cases:
+            module = _MODULES[type(case)]
             if case.data not in made:
-                made = {case.data: _DATA[case.data]()}
-            rows.append(run(case, made[case.data], target, options.repeat))
+                made = {case.data: module.DATA[case.data]()}
+            rows.append(module.run(case, made[case.data], target, options.repeat))
     print(*_table(rows, rates, [case.dtype for case in cases]), sep="\n")
     if options.json:
         report = {"info": info, "ceilings": rates, "rows": [asdict(r) for r in rows]}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import gpu
+from benchmarks import gpu, gpu_kernel, gpu_sparse
 from skopt2._core import cuda
 
 
@@ -24,7 +24,26 @@ def test_small_cases_on_the_host(tmp_path, capsys):
         # The host agrees with itself, in float32 up to its rounding.
         assert row["error"] <= (1e-4 if case.dtype == "float32" else 0.0)
         assert abs(row["objective"]) <= (1e-5 if case.dtype == "float32" else 0.0)
-        assert "gap" in row["certificate"]
+        if isinstance(case, gpu_sparse.Case):
+            assert "gap" in row["certificate"]
+        elif case.solver is not None:
+            assert "residual" in row["certificate"] or "grad" in row["certificate"]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("case", gpu_kernel.QUICK, ids=lambda case: case.name)
+def test_kernel_cases_on_another_device(cuda_stand_in, case):
+    data = gpu_kernel.DATA[case.data]()
+    row = gpu_kernel.run(case, data, cuda.cuda_target(), 1)
+    assert row.error < 1e-4
+    assert abs(row.objective) < 1e-5
+    assert min(row.cpu, row.device, row.first, row.from_host, row.flop_rate) > 0
+
+
+def test_full_cases_have_data():
+    for module in (gpu_sparse, gpu_kernel):
+        assert {case.data for case in module.CASES} <= set(module.DATA)
+    assert len({case.name for case in gpu.CASES}) == len(gpu.CASES)
 
 
 def test_without_a_device(monkeypatch, capsys):

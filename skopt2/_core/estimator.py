@@ -202,6 +202,10 @@ class IterativeEstimator(CallbackSupportMixin, BaseEstimator):
             device_=data.target.label,
         )
 
+    def _limit(self, result):
+        """Return the words for the limit of iterations that a fit came to."""
+        return f"max_iter={result.n_iter} iterations"
+
     def _warn_unless_converged(self, result):
         """Emit a ConvergenceWarning that says what was reached and what to change.
 
@@ -217,7 +221,7 @@ class IterativeEstimator(CallbackSupportMixin, BaseEstimator):
         remedy, cure = self._remedies
         causes = {
             StopReason.MAX_ITER: (
-                f"after max_iter={result.n_iter} iterations",
+                f"after {self._limit(result)}",
                 f"Increase max_iter, loosen tol, or {remedy}",
             ),
             StopReason.TIME_LIMIT: (

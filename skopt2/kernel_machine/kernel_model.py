@@ -60,6 +60,9 @@ class KernelModel(CenterModel, IterativeEstimator):
     def _pairwise(self):
         return isinstance(self.kernel, str) and self.kernel == "precomputed"
 
+    def _limit(self, result):
+        return f"max_iter={self.max_iter} epochs"
+
     def _fit_system(self, data, Y, sample_weight, labels=None):
         """Solve the system of the data and store the model.
 

@@ -229,8 +229,10 @@ def test_a_short_fit_warns(sample):
     model = EigenProRegressor(
         Gaussian(1.0), alpha=1e-6, solver="sdd", max_iter=1, random_state=0
     )
-    with pytest.warns(ConvergenceWarning, match="relative residual"):
+    message = "after max_iter=1 epochs: estimated relative residual"
+    with pytest.warns(ConvergenceWarning, match=message):
         model.fit(X, y)
+    assert model.n_iter_ > 1
     assert model.stop_reason_ == "max_iter"
     assert not model.converged_
 
