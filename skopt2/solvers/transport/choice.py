@@ -14,8 +14,8 @@ the rate, but each costs as much as some dozens of sweeps. Two decisions:
    the error a number of Newton steps, since these square it. The lesser time
    (:mod:`skopt2.solvers.transport.pace`) wins. The rate of the first sweeps is that of
    fast modes; until over-relaxed ones have been seen, no better rate is believed than
-   that of a diffusion with the step that the regularisation allows. Two comparisons in
-   a row that Newton's method wins end the sweeps, one where they came from coarser
+   that of a diffusion with the step that the regularisation allows. Three comparisons
+   in a row that Newton's method wins end the sweeps, one where they came from coarser
    levels; that is not taken back.
 """
 
