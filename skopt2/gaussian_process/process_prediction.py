@@ -271,7 +271,7 @@ class ProcessPrediction:
             xp = namespace(Z)
             std = xp.sqrt(xp.asarray(white, dtype=Z.dtype) + 0 * Z[:, 0])
             shape = (int(Z.shape[0]), int(here.unit.shape[0]), int(values.shape[-1]))
-            drawn = asarray_like(rng.standardnormal_draws(shape), Z)
+            drawn = asarray_like(rng.standard_normal(shape), Z)
             drawn = std[:, None, None] * here.unit[None, :, None] * drawn
             drawn = xp.astype(drawn[:, 0, :] if here.one else drawn, values.dtype)
         return move(drawn, here.source)
