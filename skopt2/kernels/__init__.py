@@ -19,6 +19,7 @@ from skopt2.kernels.linear import Linear
 from skopt2.kernels.matern import Matern
 from skopt2.kernels.neural_tangent import NeuralTangent
 from skopt2.kernels.operator import KernelOperator
+from skopt2.kernels.periodic import Periodic
 from skopt2.kernels.polynomial import Polynomial
 from skopt2.kernels.power import Power
 from skopt2.kernels.precomputed import Precomputed
@@ -44,6 +45,7 @@ __all__ = [
     "Matern",
     "NeuralTangent",
     "OuterWeights",
+    "Periodic",
     "Polynomial",
     "Power",
     "Precomputed",

@@ -2,8 +2,8 @@
 
 v (w k) = (v w) k; sums of sums and products of products are one; constants are pulled
 out of products and added up in sums; a product of Gaussian kernels of the scales l_m is
-Gaussian, 1 / l^2 = sum_m 1 / l_m^2; powers of Gaussian, Laplacian, rational quadratic
-and polynomial kernels are kernels of the same name.
+Gaussian, 1 / l^2 = sum_m 1 / l_m^2; powers of Gaussian, Laplacian, rational
+quadratic, periodic and polynomial kernels are kernels of the same name.
 """
 
 import math
@@ -16,6 +16,7 @@ from skopt2.kernels.constant import Constant
 from skopt2.kernels.gaussian import Gaussian
 from skopt2.kernels.laplacian import Laplacian
 from skopt2.kernels.matern import Matern
+from skopt2.kernels.periodic import Periodic
 from skopt2.kernels.polynomial import Polynomial
 from skopt2.kernels.power import Power
 from skopt2.kernels.product import Product
@@ -127,6 +128,8 @@ def _radial_power(kernel, exponent):
     if kind is RationalQuadratic:
         shape = float(kernel.shape) * exponent
         return RationalQuadratic(shape, _divided(kernel.length_scale, root))
+    if kind is Periodic:
+        return Periodic(kernel.period, float(kernel.width) / root)
     return None
 
 

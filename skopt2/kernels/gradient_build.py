@@ -5,6 +5,7 @@ from sklearn.gaussian_process import kernels as gp
 from skopt2.kernels.constant import Constant
 from skopt2.kernels.from_pairwise import FromPairwise
 from skopt2.kernels.gradient_opaque import OpaqueLeaf
+from skopt2.kernels.gradient_periodic import PeriodicLeaf
 from skopt2.kernels.gradient_places import branches, places
 from skopt2.kernels.gradient_tree import (
     ConstantLeaf,
@@ -14,6 +15,7 @@ from skopt2.kernels.gradient_tree import (
     RadialLeaf,
     SumBranch,
 )
+from skopt2.kernels.periodic import Periodic
 from skopt2.kernels.polynomial import Polynomial
 from skopt2.kernels.process_signal import signal_of
 
@@ -81,5 +83,7 @@ def _leaf(kernel, place):
         return ConstantLeaf(float(signal.value), where["constant_value"])
     if isinstance(signal, Polynomial):
         return DotProductLeaf(signal, where["sigma_0"])
+    if isinstance(signal, Periodic):
+        return PeriodicLeaf(kernel, signal, place)
     each = not isinstance(signal.length_scale, float)
     return RadialLeaf(signal, where["length_scale"], each, where.get("alpha"))

@@ -14,6 +14,7 @@ from skopt2.kernels.folding import folded, power
 from skopt2.kernels.from_pairwise import FromPairwise
 from skopt2.kernels.gaussian import Gaussian
 from skopt2.kernels.matern import Matern
+from skopt2.kernels.periodic import Periodic
 from skopt2.kernels.polynomial import Polynomial
 from skopt2.kernels.power import Power
 from skopt2.kernels.product import Product
@@ -89,6 +90,8 @@ def _leaf(kernel):
         return Matern(float(kernel.nu), length_scale_of(kernel))
     if kind is gp.RationalQuadratic:
         return RationalQuadratic(float(kernel.alpha), length_scale_of(kernel))
+    if kind is gp.ExpSineSquared:
+        return Periodic(float(kernel.periodicity), float(kernel.length_scale))
     if kind is gp.DotProduct:
         return Polynomial(1, gamma=1.0, coef0=float(kernel.sigma_0) ** 2)
     return FromPairwise(kernel)

@@ -12,6 +12,7 @@ from skopt2.kernels import (
     Laplacian,
     Linear,
     Matern,
+    Periodic,
     Polynomial,
     Power,
     Precomputed,
@@ -77,6 +78,32 @@ def test_rational_quadratic_of_a_large_shape_is_gaussian(rng, dtype):
     np.testing.assert_allclose(found, expected, atol=atol)
 
 
+@pytest.mark.parametrize("d", [1, 3])
+def test_periodic_kernel_is_its_formula(rng, dtype, d):
+    X, Y = points(rng, 60, d, dtype), points(rng, 50, d, dtype)
+    if d == 1:
+        # A thousand periods away from zero and from each other.
+        X += np.asarray(700.0, dtype)
+        X[:9] -= np.asarray(900.0, dtype)
+    kernel = Periodic(period=0.7, width=0.9)
+    phase = math.pi * distances(X, Y, 0.7)
+    expected = np.exp(-2.0 * np.sin(phase) ** 2 / 0.9**2)
+    atol = 2e-5 if dtype == "float32" else 1e-11
+    np.testing.assert_allclose(kernel(X, Y), expected, atol=atol)
+    block = KernelOperator(kernel, X, Y).block(slice(None), slice(None))
+    np.testing.assert_allclose(block, expected, atol=atol)
+    assert np.diagonal(KernelOperator(kernel, X).block(slice(None), slice(None))).all()
+
+
+def test_periodic_kernel_is_positive_semidefinite_on_a_line(rng, device_backend):
+    X = rng.uniform(-20.0, 20.0, (40, 1))
+    K = device_backend.to_numpy(Periodic(3.0, 0.5)(device_backend.asarray(X)))
+    np.testing.assert_allclose(K, Periodic(3.0, 0.5)(X), atol=1e-13)
+    values = np.linalg.eigvalsh(K)
+    assert values[0] > -1e-13 * values[-1]
+    np.testing.assert_allclose(K, Periodic(3.0, 0.5)(X + 9.0), atol=1e-12)
+
+
 FOLDED = [
     (Scaled(Scaled(Matern(length_scale=1.0), 2.0), 3.0), "Scaled(Matern, 6)"),
     (Scaled(Matern(length_scale=1.0), 1.0), "Matern"),
@@ -101,6 +128,7 @@ FOLDED = [
     (Power(Product([Laplacian(2.0), Constant(2.0)]), 2), "Scaled(Laplacian, 4)"),
     (Power(RationalQuadratic(2.0, 1.0), 2), "RationalQuadratic"),
     (Power(Polynomial(2), 2), "Polynomial"),
+    (Power(Periodic(3.0, 0.8), 3), "Periodic"),
     (Power(Matern(math.inf, 1.0), 2), "Matern"),
     (Power(Scaled(Matern(2.5, 1.0), 3.0), 2), "Scaled(Power(Matern, 2), 9)"),
     (Power(Product([Linear(), Laplacian(1.0)]), 2), "Power(Product"),
@@ -188,6 +216,8 @@ def test_parts_of_points_are_those_of_each_kernel(rng):
         (Power(Linear(), 0), "exponent of the power kernel"),
         (Constant(-1.0), "value of the constant kernel.*value=-1.0"),
         (RationalQuadratic(shape=0.0), "shape of the rational_quadratic.*shape=0.0"),
+        (Periodic(period=0.0), "period of the periodic kernel.*period=0.0"),
+        (Periodic(width=-1.0), "width of the periodic kernel.*width=-1.0"),
         (Sum([Matern(nu=2.0)]), "nu of the matern kernel"),
         (Product([Gaussian([1.0, 2.0]), Gaussian([1.0] * 3)]), "has 2 values, X has 4"),
     ],

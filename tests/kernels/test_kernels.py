@@ -209,7 +209,7 @@ def test_objects_and_functions_stand_for_themselves():
     kernel = Matern(nu=2.5)
     assert get_kernel(kernel, length_scale=3.0) is kernel
     assert get_kernel(brownian).get_params() == {"function": brownian}
-    process = gp.ExpSineSquared(2.0)
+    process = gp.Matern(2.0, nu=0.7)
     assert get_kernel(process).metric is process
 
 

@@ -13,6 +13,7 @@ from skopt2.kernels import (
     KernelOperator,
     Linear,
     Matern,
+    Periodic,
     ProcessKernel,
     RationalQuadratic,
     Scaled,
@@ -35,6 +36,7 @@ CLEAN = [
     gp.Matern() ** 1.5,
     gp.ExpSineSquared(1.0, 2.0) * gp.RBF([1.0, 2.0, 3.0]) + gp.DotProduct(),
     gp.PairwiseKernel(metric="polynomial"),
+    gp.PairwiseKernel(metric="polynomial") ** 2 * gp.ExpSineSquared(0.7, 3.0) ** 2,
 ]
 WHITE = [
     gp.WhiteKernel(0.3),
@@ -95,6 +97,7 @@ def test_usual_kernels_take_their_fast_forms():
         (gp.ConstantKernel(2.0) * gp.RBF(2.0), Scaled),
         (gp.Matern([1.0, 2.0], nu=2.5) + gp.WhiteKernel(), Matern),
         (gp.RationalQuadratic(2.0, alpha=0.5), RationalQuadratic),
+        (gp.ExpSineSquared(2.0, 0.5) ** 2, Periodic),
     ):
         assert type(ProcessKernel(kernel).signal) is expected
     wrapped = ProcessKernel(gp.Matern(nu=0.8)).signal

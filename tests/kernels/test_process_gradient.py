@@ -24,6 +24,8 @@ KERNELS = [
     C(2.0),
     White(0.3),
     gp.ExpSineSquared(1.2, 2.0),
+    gp.ExpSineSquared(1.2, 2.0, "fixed"),
+    gp.ExpSineSquared(1.2, 2.0, periodicity_bounds="fixed"),
 ]
 TREES = [
     2.0 * RBF(ARD) + White(0.2),
@@ -197,6 +199,26 @@ def test_devices_give_the_sums_of_the_host(rng, device_backend, kernel, dtype):
                 found = process.gradient(there, given, budget=budget)
                 scale = 100.0 * np.finfo(dtype).eps * np.abs(G).sum()
                 np.testing.assert_allclose(found, expected, rtol=1e-6, atol=scale)
+
+
+def test_many_periods_keep_their_sums(rng, dtype):
+    X = np.sort(rng.uniform(1e3, 1.03e3, (80, 1)), axis=0).astype(dtype)
+    kernel = gp.ExpSineSquared(0.8, 0.3)
+    _, derivatives = kernel(X.astype(np.float64), eval_gradient=True)
+    G = rng.uniform(0.2, 1.0, (80, 80))
+    expected = np.tensordot(G, derivatives, 2)
+    found = ProcessKernel(kernel).gradient(X, DenseWeights(G))
+    np.testing.assert_allclose(found, expected, rtol=RTOL[dtype])
+
+
+def test_devices_turn_periods_as_the_host_does(rng, device_backend, dtype):
+    X = points(rng, 45, 1, dtype)
+    process = ProcessKernel(2.0 * gp.ExpSineSquared(0.8, 0.3) * RBF(3.0))
+    weights = OuterWeights(*rng.uniform(0.2, 1.0, (2, 45, 2)))
+    there = device_backend.asarray(X)
+    found = process.gradient(there, weights, budget=40_000)
+    rtol = 1e-4 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(found, process.gradient(X, weights), rtol=rtol)
 
 
 @pytest.mark.parametrize("nu", [0.5, 1.5, 2.5, math.inf])
