@@ -22,7 +22,8 @@ from skopt2.kernels import (
     Scaled,
     Sum,
 )
-from skopt2.solvers.kernel import pathwise as module
+from skopt2.solvers.kernel import pathwise
+from skopt2.solvers.kernel import prior as prior_module
 from skopt2.solvers.kernel.local_variance import likely_variance, nearest_rows
 from skopt2.solvers.kernel.pathwise import (
     PathwisePosterior,
@@ -257,7 +258,8 @@ def test_draws_do_not_depend_on_the_size_of_the_pieces(rng, data, monkeypatch):
     X, Y, Xnew = data
     results = []
     for entries in (2**22, 100):
-        monkeypatch.setattr(module, "_ENTRIES", entries)
+        for module in (pathwise, prior_module):
+            monkeypatch.setattr(module, "_ENTRIES", entries)
         seeded = np.random.default_rng(5)
         prior = draw_prior(Gaussian(1.0), X, 12, 100, seeded)
         targets = sample_targets(prior, X, LAM, seeded)
