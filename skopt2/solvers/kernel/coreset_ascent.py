@@ -31,14 +31,14 @@ algorithm 1; the measures and the rule of the rate are our own.
 """
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace, take
+from skopt2._core.array import namespace, take
 from skopt2._core.result import Measure
 from skopt2.solvers.kernel.coreset_bound import Coreset
+from skopt2.solvers.kernel.coreset_state import CoresetSolution, CoresetState
+from skopt2.solvers.kernel.coreset_summary import summarise
 
 CHANGE = "evidence bound change per row"
 # Decay of the averages of Adam, and what keeps its denominator from 0.
@@ -53,70 +53,6 @@ FALLEN = 1.0
 ENTRIES = 2**21
 # Range of the logarithms of the weights beyond those of the rows.
 RANGE = (-16.0, 4.0)
-
-
-@dataclass
-class CoresetState:
-    """Where the ascent stands; the solver changes it in place.
-
-    Parameters
-    ----------
-    moving, mean, square : list of array
-        The four parameters of a coreset, and their averages of Adam.
-    best : list of array
-        The parameters with the largest bound.
-    value : float
-        The largest bound.
-    gains, falls, rates : list of float
-        At the last measures, the growth of the largest bound for each row, how far the
-        bound was below it, and the mean relative rate.
-    t, since, measured : int
-        Steps, those since the averages began, and steps at the last measure.
-    scale : float
-        What measures without growth have left of the rate.
-    n_epochs : float
-        Passes over the rows.
-    n_restarts : int
-        How often steps began anew at the best coreset.
-    cool : int
-        Step at which the certificate held and the rate began to fall; -1 before.
-    held : float
-        Certificate at that step.
-    """
-
-    moving: list
-    mean: list
-    square: list
-    best: list
-    value: float = -math.inf
-    gains: Any = ()
-    falls: Any = ()
-    rates: Any = ()
-    t: int = 0
-    since: int = 0
-    measured: int = 0
-    scale: float = 1.0
-    n_epochs: float = 0.0
-    n_restarts: int = 0
-    cool: int = -1
-    held: float = math.inf
-
-
-@dataclass(frozen=True)
-class Ranges:
-    """What the parameters of the covariance function may be.
-
-    Parameters
-    ----------
-    low, high : array of shape (q,)
-        Bounds of phi.
-    free : array of shape (q,)
-        1 for parameters that are learnt, 0 for those that are fixed.
-    """
-
-    low: Any
-    high: Any
-    free: Any
 
 
 class CoresetAscent:
@@ -328,7 +264,8 @@ class CoresetAscent:
         M = int(state.moving[2].shape[0])
         with np.errstate(all="ignore"):
             try:
-                summary = self.bound.summary(Coreset(*state.moving), self.chunks(M))
+                posterior = self.bound.posterior(Coreset(*state.moving))
+                summary = summarise(posterior, self.chunks(M))
                 coreset = summary.improve()
                 value = summary.value()
             except (ArithmeticError, np.linalg.LinAlgError):
@@ -376,16 +313,7 @@ class CoresetAscent:
         -------
         packed : dict
         """
-        packed = {"seed": int(self.sampler.seed)}
-        for field in fields(state):
-            value = getattr(state, field.name)
-            if field.name in _ARRAYS:
-                packed |= {f"{field.name}_{k}": part for k, part in enumerate(value)}
-            else:
-                packed[field.name] = (
-                    list(value) if isinstance(value, (list, tuple)) else value
-                )
-        return packed
+        return {"seed": int(self.sampler.seed), **state.pack()}
 
     def unpack(self, packed):
         """Return the state of what :meth:`pack` returned.
@@ -399,39 +327,4 @@ class CoresetAscent:
         -------
         state : CoresetState
         """
-        like, values = self.ranges.low, {}
-        for field in fields(CoresetState):
-            name = field.name
-            if name in _ARRAYS:
-                parts = (packed[f"{name}_{k}"] for k in range(4))
-                values[name] = [asarray_like(part, like) for part in parts]
-            elif name in ("gains", "falls", "rates"):
-                values[name] = [float(value) for value in packed[name]]
-            else:
-                values[name] = packed[name]
-        return CoresetState(**values)
-
-
-_ARRAYS = ("moving", "mean", "square", "best")
-
-
-@dataclass(frozen=True)
-class CoresetSolution:
-    """A coreset and its bound.
-
-    Parameters
-    ----------
-    coreset : Coreset
-        Parameters.
-    bound : float
-        Evidence lower bound of all rows, in nats.
-    n_epochs : float
-        Passes over the rows.
-    n_restarts : int
-        How often steps began anew.
-    """
-
-    coreset: Coreset
-    bound: float
-    n_epochs: float
-    n_restarts: int
+        return CoresetState.unpack(packed, self.ranges.low)
