@@ -50,6 +50,12 @@ class CoresetModel(IterativeEstimator):
         Y, shift, unit = self._targets(data.y)
         draws, order = spawn(self.random_state, 2)
         process, coreset = self._begin(data.X, Y, shift, unit, draws)
+        if not process.terms.white and not self.alpha:
+            raise ValueError(
+                f"kernel={process.kernel!r} has no WhiteKernel and alpha=0, so there "
+                "is no noise, and no evidence lower bound: give alpha, or add "
+                "WhiteKernel() to the kernel."
+            )
         wide = coreset.Z
         bound = Bound(process.terms, float(self.alpha))
 

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.gaussian_process.kernels import (
     RBF,
     ConstantKernel,
+    Kernel,
     Matern,
     Product,
     Sum,
@@ -111,6 +112,11 @@ def expand(kernel, n_features):
         If the kernel has other parts, no part that depends on the rows, a product of
         two that do, or parameters that do not fit.
     """
+    if not isinstance(kernel, Kernel):
+        raise ValueError(
+            "kernel must be a kernel object of sklearn.gaussian_process.kernels, or "
+            f"None; got kernel={kernel!r}."
+        )
     low, high, phi, free = [], [], [], []
     values = kernel.get_params()
     for parameter in kernel.hyperparameters:

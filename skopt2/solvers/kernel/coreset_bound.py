@@ -98,7 +98,8 @@ class CoresetPosterior:
     def __init__(self, kernel, coreset, alpha=0.0):
         xp = namespace(coreset.Z)
         self.kernel, self.coreset, self.xp = kernel, coreset, xp
-        self.noise = alpha + kernel.noise(coreset.phi)
+        zero = xp.zeros_like(coreset.log_w[:1])[0]
+        self.noise = zero + alpha + kernel.noise(coreset.phi)
         self.variance = kernel.variance(coreset.phi)
         # Any s gives a valid bound: no smaller ones than have a factor in this dtype.
         eps = float(xp.finfo(coreset.Z.dtype).eps)
