@@ -5,16 +5,18 @@ import inspect
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
-from sklearn.gaussian_process.kernels import RBF
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skopt2 import gaussian_process, kernel_machine, linear_model, transport
-from skopt2.gaussian_process import CoresetGPRegressor, GPSearchCV
-from skopt2.gaussian_process import GPSearchCV, SparseCholeskyGPRegressor
-from skopt2.gaussian_process import GaussianProcessRegressor, GPSearchCV
+from skopt2.gaussian_process import (
+    CoresetGPRegressor,
+    GaussianProcessRegressor,
+    GPSearchCV,
+    SparseCholeskyGPRegressor,
+)
 from skopt2.kernel_machine import (
     EigenProClassifier,
     EigenProRegressor,
@@ -43,21 +45,24 @@ from skopt2.transport import (
 # One estimator for each branch of fit; the empty dictionary of expected failures of
 # ``parametrize_with_checks`` is a promise of this package.
 CONFIGURATIONS = [
-        1.0 * RBF(2.0),
-        Matern(2.5, 2.0), alpha=0.1, solver="cg", variance="solves", device="cpu"
-        RBF() + WhiteKernel(), solver="sap", n_samples=4, n_features=100
-        alpha=0.1,
-        batch_size=32,
-        init="random",
-        max_iter=60,
-        n_coreset=7,
-    ),
-    CoresetGPRegressor(
     CoresetGPRegressor(n_coreset=20, max_iter=150),
+    CoresetGPRegressor(
+        1.0 * RBF(2.0),
+        n_coreset=7,
+        alpha=0.1,
+        init="random",
+        batch_size=32,
+        max_iter=60,
+    ),
     CoresetGPRegressor(n_coreset=9, max_iter=60, normalize_y=True, device="cpu"),
-    GaussianProcessRegressor(
     GaussianProcessRegressor(),
     GaussianProcessRegressor(RBF() + WhiteKernel(), optimizer=None, normalize_y=True),
+    GaussianProcessRegressor(
+        RBF() + WhiteKernel(), solver="sap", n_samples=4, n_features=100
+    ),
+    GaussianProcessRegressor(
+        Matern(2.5, 2.0), alpha=0.1, solver="cg", variance="solves", device="cpu"
+    ),
     GPSearchCV(Ridge(), {"alpha": [0.1, 1.0]}, cv=2, error_score="raise"),
     GPSearchCV(
         LogisticRegression(),

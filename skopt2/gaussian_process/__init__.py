@@ -5,5 +5,9 @@ from skopt2.gaussian_process.gaussian_process_regressor import GaussianProcessRe
 from skopt2.gaussian_process.gp_search import GPSearchCV
 from skopt2.gaussian_process.sparse_cholesky_regressor import SparseCholeskyGPRegressor
 
-__all__ = ["CoresetGPRegressor", "GPSearchCV"]
-__all__ = ["GPSearchCV", "GaussianProcessRegressor", "SparseCholeskyGPRegressor"]
+__all__ = [
+    "CoresetGPRegressor",
+    "GPSearchCV",
+    "GaussianProcessRegressor",
+    "SparseCholeskyGPRegressor",
+]

@@ -147,7 +147,9 @@ class GaussianProcessRegressor(
 
     Notes
     -----
-    Fits of up to 2000 rows are computed in float64 whatever the dtype of ``X``.
+    Fits of up to 2000 rows are computed in float64 whatever the dtype of ``X``, and so
+    are larger ones whose noise is too small for the rounding errors of float32: below
+    ``0.2 / tol`` times eps sqrt(n), in units of the variance of the process.
 
     References
     ----------
@@ -259,17 +261,14 @@ class GaussianProcessRegressor(
     def _fit_process(self, data, noise):
         """Fit the process to checked data."""
         streams = spawn(self.random_state, 3)
-        dtype = working_dtype(data.X)
+        targets = Targets.of(data.y, self.normalize_y, data.y.dtype)
+        process = self._search().run(
+            self._start_process(data.X), data.X, targets.Y, noise, streams[0]
+        )
+        lam = added(noise, process.noise(data.X), data.X)
+        dtype = working_dtype(process.signal, data.X, lam, float(self.tol))
         X = self._kept(namespace(data.X).astype(data.X, dtype, copy=False), data.X)
         targets = Targets.of(data.y, self.normalize_y, dtype)
-        process = self._search().run(
-            self._start_process(X),
-            X,
-            targets.Y,
-            noise,
-            streams[0],
-        )
-        lam = added(noise, process.noise(X), X)
         plan = plan_posterior(
             process.signal, X, targets.Y, lam, self._options(), streams[1]
         )

@@ -8,7 +8,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from skopt2._core.array import accumulation_dtype, dot64, namespace
+import numpy as np
+
+from skopt2._core.array import accumulation_dtype, dot64, namespace, to_numpy
 from skopt2.kernels import KernelOperator
 from skopt2.kernels.random_features import has_features
 from skopt2.solvers.kernel.choice import budget_of
@@ -27,6 +29,9 @@ from skopt2.solvers.kernel.system import KernelSystem
 DOUBLE = 2000
 # Tolerance below which a factor in float32 will not do for the variance.
 FINE = 1e-4
+# Noise times tolerance, in units of what rounding does to eigenvalues, from which
+# float32 will do.
+ROUNDED = 0.2
 
 
 @dataclass(frozen=True)
@@ -242,20 +247,38 @@ def plan_posterior(kernel, X, Y, lam, options, rng):
     return PosteriorPlan(operator, right, lam, c, X, options, factor, prior, seed)
 
 
-def working_dtype(X):
+def working_dtype(kernel, X, lam, tol):
     """Return the dtype in which the posterior of some rows is computed.
+
+    Rounded entries of K change its eigenvalues by about eps sqrt(n) times the size of
+    the kernel. Where the noise was r times ten of that, the mean of three kernels on
+    4000 rows was off by 0.02 / r, which no residual of the rounded K shows.
 
     Parameters
     ----------
+    kernel : Kernel
+        Of the process, without noise.
     X : array of shape (n, d)
         Rows.
+    lam : float or array of shape (n,)
+        Variances of the noise.
+    tol : float
+        Relative residual that is wanted.
 
     Returns
     -------
     dtype : dtype
-        float64 for few rows, where the device has it, else that of the rows.
+        That of the rows, or float64, where the device has it, for few rows and for
+        little noise.
     """
-    return accumulation_dtype(X) if X.shape[0] <= DOUBLE else X.dtype
+    xp, n = namespace(X), int(X.shape[0])
+    if n <= DOUBLE or X.dtype != xp.float32:
+        return accumulation_dtype(X) if n <= DOUBLE else X.dtype
+    scale = float(xp.mean(KernelOperator(kernel, X).diagonal()))
+    rounding = float(xp.finfo(X.dtype).eps) * n**0.5 * scale
+    least = float(np.min(to_numpy(lam)))
+    enough = least * tol >= ROUNDED * rounding
+    return X.dtype if enough else accumulation_dtype(X)
 
 
 def _is_sampled(kernel, options):
