@@ -33,6 +33,7 @@ TREES = [
     2.0 * RBF(1.0) * gp.Matern(ARD, nu=1.5) * 3.0 + gp.DotProduct(),
     (C(2.0) + RBF()) * (gp.Matern(nu=0.5) + White(0.3)),
     gp.DotProduct() * (RBF(1.5) + 2.0 * gp.RationalQuadratic()) * RBF(ARD),
+    RBF() * (gp.DotProduct() + RBF(2.0) * (gp.DotProduct(0.5) + C(3.0)) + C(2.0)),
     (RBF() + 2.0 * gp.DotProduct() + White(0.5)) ** 2,
     (C(2.0) + RBF(ARD)) ** 1.7,
     (2.0 * RBF(ARD) + 1.0) ** 3 * gp.Matern(1.5),
