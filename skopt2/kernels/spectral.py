@@ -24,7 +24,7 @@ Symbols: m number of frequencies; U (m, k) coordinates of the sequence, in (0, 1
 
 Source: A. Rahimi, B. Recht, Random features for large-scale kernel machines, NIPS 2007,
 theorem 1; J. Yang, V. Sindhwani, H. Avron, M. Mahoney, Quasi-Monte Carlo feature maps
-for shift-invariant kernels, ICML 2014, section 3; M. Kanter, Stable densities under
+for shift-invariant kernels, ICML 2014; M. Kanter, Stable densities under
 change of scale and total variation inequalities, Annals of Probability 3, 1975,
 corollary 4.1, for positive stable numbers.
 """

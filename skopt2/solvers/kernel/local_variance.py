@@ -37,7 +37,14 @@ import threading
 
 import numpy as np
 
-from skopt2._core.array import accumulation_dtype, asarray_like, namespace, take
+from skopt2._core.array import (
+    accumulation_dtype,
+    asarray_like,
+    device_of,
+    namespace,
+    put,
+    take,
+)
 from skopt2.kernels.workspace import Workspace
 
 # Entries of the kernel matrix among the neighbours of some points.
@@ -149,9 +156,33 @@ class LocalData:
         step = max(1, int(_ENTRIES**0.5) // (int(m) + 1))
         parts = [
             self._some(points[i : min(i + step, r), :], index[i : min(i + step, r), :])
-            for i in range(0, int(r), step)
+            for i in range(0, max(int(r), 1), step)
         ]
         return tuple(xp.concat(list(part)) for part in zip(*parts, strict=True))
+
+    def solution(self, points, index):
+        """Return an approximate solution of H W = k(X, points), of few entries.
+
+        Parameters
+        ----------
+        points : array of shape (r, d)
+            New points, in the dtype of X.
+        index : array of int of shape (r, m)
+            Their nearest rows.
+
+        Returns
+        -------
+        W : array of shape (n, r)
+            The weights of the nearest rows, elsewhere 0, in the dtype of X.
+        """
+        xp, (r, n) = namespace(points), (int(points.shape[0]), int(self.X.shape[0]))
+        h, _ = self.weights(points, index)
+        h = xp.reshape(xp.astype(h, points.dtype, copy=False), (-1,))
+        where = {} if xp is np else {"device": device_of(h)}
+        columns = xp.arange(r, dtype=index.dtype, **where)[:, None]
+        flat = xp.reshape(index * r + columns, (-1,))
+        W = put(xp.zeros((n * r,), dtype=points.dtype, **where), flat, h)
+        return xp.reshape(W, (n, r))
 
     def _some(self, points, index):
         """Return weights and variances for a few points."""

@@ -13,9 +13,10 @@ Symbols: X (n, d); coef (n, c) dual coefficients of the mean; A (n, s) those of 
 samples; lam the diagonal of Lambda, a number or (n,); Xnew (m, d).
 
 Source: J. Wilson, V. Borovitskiy, A. Terenin, P. Mostowsky, M. Deisenroth, Pathwise
-conditioning of Gaussian processes, JMLR 22, 2021, equations 11 and 21; J. Lin, S.
-Padhy, J. Antoran, A. Tripp, A. Terenin, C. Szepesvari, J. M. Hernandez-Lobato, D. Janz,
-Stochastic gradient descent for Gaussian processes done right, ICLR 2024, section 2.
+conditioning of Gaussian processes, JMLR 22, 2021, for Matheron's update rule; J. Lin,
+S. Padhy, J. Antoran, A. Tripp, A. Terenin, C. Szepesvari, J. M. Hernandez-Lobato, D.
+Janz, Stochastic gradient descent for Gaussian processes done right, ICLR 2024, for all
+samples by one solve.
 """
 
 from dataclasses import dataclass, replace

@@ -8,7 +8,7 @@ Symbols: X (n, d) points; s number of draws; D number of features.
 
 Source: A. Rahimi, B. Recht, Random features for large-scale kernel machines, NIPS 2007;
 J. Wilson, V. Borovitskiy, A. Terenin, P. Mostowsky, M. Deisenroth, Pathwise
-conditioning of Gaussian processes, JMLR 22, 2021, section 4.
+conditioning of Gaussian processes, JMLR 22, 2021.
 """
 
 from dataclasses import dataclass
