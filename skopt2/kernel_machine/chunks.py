@@ -1,6 +1,7 @@
 """Samples that come in chunks: iterators, Dask arrays and Dask data frames."""
 
 import math
+from numbers import Real
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def chunks_of(X, y, sample_weight):
         An iterator yields tuples (X, y) or (X, y, sample_weight).
     y : Dask or other array of shape (n,) or (n, c), or None
         Targets of Dask rows; None with an iterator.
-    sample_weight : Dask or other array of shape (n,), or None
+    sample_weight : Dask or other array of shape (n,), float or None
         Weights likewise.
 
     Yields
@@ -72,7 +73,7 @@ def labels_among(y, sample_weight=None):
     ----------
     y : Dask or other array of shape (n,) or None
         Labels.
-    sample_weight : Dask or other array of shape (n,) or None, default=None
+    sample_weight : Dask or other array of shape (n,), float or None, default=None
         Weights.
 
     Returns
@@ -89,7 +90,7 @@ def labels_among(y, sample_weight=None):
     found = []
     for labels, _, weight in blocks:
         labels = np.asarray(labels)
-        if weight is not None:
+        if weight is not None and not isinstance(weight, Real):
             labels = labels[np.asarray(weight) > 0]
         found.append(np.unique(labels))
     return np.unique(np.concatenate(found)) if found else None
@@ -177,7 +178,7 @@ def _length(X):
 def _by_range(X, others, n):
     """Yield blocks between the same rows; the others may be cut elsewhere."""
     for name, other in others.items():
-        if other is None:
+        if other is None or isinstance(other, Real):
             continue
         length = _length(other) if is_dask(other) else len(other)
         if length is None:
@@ -199,18 +200,20 @@ def _by_number(X, others):
     """Yield blocks of the same number, whose lengths Dask does not know."""
     count = _count(X)
     for name, other in others.items():
-        if other is not None and not is_dask(other):
+        if other is None or isinstance(other, Real):
+            continue
+        if not is_dask(other):
             raise ValueError(
                 f"X does not know the lengths of its blocks, so {name} must be a Dask "
                 "collection with the same blocks; or use X.to_dask_array(lengths=True)."
             )
-        if other is not None and _count(other) != count:
+        if _count(other) != count:
             raise ValueError(
                 f"{name} has {_count(other)} blocks, X has {count}: cut them at the "
                 "same rows."
             )
     columns = [
-        [None] * count if part is None else _parts(part)
+        _parts(part) if is_dask(part) else [part] * count
         for part in (X, *others.values())
     ]
     yield from zip(*columns, strict=True)
@@ -218,6 +221,6 @@ def _by_number(X, others):
 
 def _rows(x, rows):
     """Return a range of rows of anything that has them."""
-    if x is None:
-        return None
+    if x is None or isinstance(x, Real):
+        return x
     return x.iloc[rows] if hasattr(x, "iloc") else x[rows]

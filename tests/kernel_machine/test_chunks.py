@@ -84,6 +84,16 @@ def test_dask_weights_and_targets(da, model, sample, rng):
     for s in (weight, da.from_array(weight, chunks=40)):
         found = clone(model).fit(A, B, sample_weight=s)
         close(found.predict(X), expected.predict(X))
+    expected = clone(model).fit(X, Y, sample_weight=2.5)
+    all_rows = A[:, 0] > -np.inf
+    for rows, targets in (
+        (A, B),
+        (A[all_rows], B.rechunk((70, 2))[all_rows]),
+        (pieces(X, Y, np.full(300, 2.5)), None),
+    ):
+        weight = None if targets is None else 2.5
+        found = clone(model).fit(rows, targets, sample_weight=weight)
+        close(found.predict(X), expected.predict(X))
 
 
 def test_dask_arrays_of_unknown_lengths(da, model, sample):
@@ -169,6 +179,8 @@ def test_dask_labels_need_not_be_in_the_first_block(da, sample, labels):
         assert found.classes_.tolist() == ["a", "b", "c"]
         close(found.decision_function(X), wanted.decision_function(X))
         close(found.predict_proba(X), wanted.predict_proba(X))
+    found = clone(model).fit(A, labels, 1.0)
+    close(found.decision_function(X), wanted.decision_function(X))
     weight = np.where(labels == "c", 0.0, 1.0)
     found = clone(model).fit(A, labels, da.from_array(weight, chunks=60))
     without = clone(model).fit(X[weight > 0], labels[weight > 0])
