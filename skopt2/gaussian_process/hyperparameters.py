@@ -8,9 +8,10 @@ from typing import Any
 from sklearn.exceptions import ConvergenceWarning
 
 from skopt2._core.estimator import level_of_caller
+from skopt2.solvers.kernel.pathwise_fit import fit_pathwise
 from skopt2.solvers.kernel.subset_fit import bounds_reached, fit_on_subset
 
-OPTIMIZERS = ("auto", "subset", "fmin_l_bfgs_b")
+OPTIMIZERS = ("auto", "subset", "pathwise", "fmin_l_bfgs_b")
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,10 @@ class Search:
             rng=rng,
             n_jobs=self.n_jobs,
         ).process
+        if self.optimizer == "pathwise" and n > self.size:
+            process = fit_pathwise(
+                process, X, Y, noise, rng=rng, time_limit=self.time_limit
+            ).solution.process
         warn_at_bounds(process)
         return process
 

@@ -107,6 +107,18 @@ def test_callable_optimizer_is_called():
     assert_allclose(model.kernel_.theta, kernel.theta + [0.1, -0.1])
 
 
+def test_pathwise_steps_improve_on_a_subset():
+    X, y, _ = problem(600, noise=0.3)
+    kernel = RBF(0.3) + WhiteKernel(0.01)
+    values = {}
+    for optimizer in ("subset", "pathwise"):
+        model = GaussianProcessRegressor(
+            kernel, optimizer=optimizer, optimizer_size=30, random_state=0
+        ).fit(X, y)
+        values[optimizer] = model.log_marginal_likelihood_value_
+    assert values["pathwise"] > values["subset"] + 1.0
+
+
 def test_prior_before_a_fit():
     X, _, new = problem()
     for kernel in (None, *KERNELS[1:4]):
