@@ -27,8 +27,13 @@ Measured with 64 samples on 1000 points, Matern 3/2 kernels and lengths, noise a
 variance of the literature: the relative root mean square error of the standard
 deviation goes from 10.1 % to 1.2 % with m = 64 on 6000 rows of pol, from 8.9 % to 2.6 %
 on 5000 of elevators and from 9.0 % to 0.2 % on 5000 of protein; with a Gaussian kernel
-on pol, where nothing is local, from 9.4 % to 5.7 %. Orthogonal draws of the weights
-would gain the factor 1 - s / (D + n), and pairs of opposite signs nothing at all.
+on pol, where nothing is local, from 9.4 % to 5.7 %. With noise of 1e-6 of the
+variance, 800 points in the plane and Matern 5/2, 2000 features cannot follow the data:
+the error of 58 % of the plain estimate becomes 0.02 %. Solves to a relative residual of
+1e-2 are enough: pol stays at 1.2 %, and has 1.4 % with 3e-2.
+
+Orthogonal draws of the weights and the noise would gain the factor 1 - s / (D + n), D
+the number of features, and pairs of opposite signs nothing at all.
 
 Symbols: K (r, n) kernel between r new points and the data; lam (n,) noise variances.
 """

@@ -64,7 +64,7 @@ def data(rng):
 )
 def test_prior_has_the_covariance_of_the_kernel(rng, kernel):
     X = rng.standard_normal((15, 3))
-    s = 10_000
+    s = 4000
     F = draw_prior(kernel, X, s, 2000, rng).values(X)
     K = kernel(X)
     # Given the features F F' / s is a Wishart matrix; the features add their own error,
@@ -79,7 +79,7 @@ def test_targets_have_the_covariance_of_the_system(rng, lam):
     X = rng.standard_normal((12, 2))
     if lam == "vector":
         lam = rng.uniform(0.1, 2.0, 12)
-    s = 10_000
+    s = 4000
     kernel = Matern(2.5, 1.0)
     prior = draw_prior(kernel, X, s, 2000, rng)
     Y = sample_targets(prior, X, lam, rng)
@@ -158,6 +158,18 @@ def test_near_rows_make_the_variance_more_precise(rng, kernel, lam):
     assert few < 0.7 * plain
     assert many < 0.3 * plain
     assert error(n) < 1e-5
+
+
+def test_near_rows_make_up_for_few_features_where_there_is_little_noise(rng):
+    # 200 features cannot follow 400 values that are nearly exact.
+    X, Xnew = rng.uniform(0.0, 10.0, (400, 2)), rng.uniform(0.0, 10.0, (100, 2))
+    kernel, lam = Matern(2.5, 1.0), 1e-6
+    posterior = fitted(kernel, X, X[:, :1], lam, 64, 200, rng)
+    variance = np.diag(closed_form(kernel, X, X[:, :1], Xnew, lam)[1])
+    plain = np.sqrt(posterior.variance(Xnew) / variance)
+    assert np.sqrt(np.mean((plain - 1.0) ** 2)) > 0.3
+    near = replace(posterior, n_neighbors=64).variance(Xnew)
+    assert_allclose(np.sqrt(near / variance), 1.0, atol=0.02)
 
 
 def test_the_mean_of_many_estimates_is_the_variance(rng):
