@@ -12,6 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skopt2 import gaussian_process, kernel_machine, linear_model, transport
 from skopt2.gaussian_process import (
+    ConstrainedGPSearchCV,
     CoresetGPRegressor,
     GaussianProcessRegressor,
     GPSearchCV,
@@ -62,6 +63,14 @@ CONFIGURATIONS = [
     ),
     GaussianProcessRegressor(
         Matern(2.5, 2.0), alpha=0.1, solver="cg", variance="solves", device="cpu"
+    ),
+    ConstrainedGPSearchCV(
+        LogisticRegression(),
+        {"C": [0.1, 0.2, 0.3, 0.5, 0.8, 1.0]},
+        {"mean_fit_time": (None, 100.0)},
+        n_iter=5,
+        cv=2,
+        error_score="raise",
     ),
     GPSearchCV(Ridge(), {"alpha": [0.1, 1.0]}, cv=2, error_score="raise"),
     GPSearchCV(

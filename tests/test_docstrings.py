@@ -4,13 +4,14 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpydoc.docscrape import ClassDoc
 from numpydoc.validate import validate
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.linear_model import Ridge
 from sklearn.utils import get_tags
 
@@ -80,7 +81,11 @@ ESTIMATORS = [
 
 
 # What an estimator that searches another one is given.
-SEARCHED = (Ridge(), {"alpha": [0.1, 1.0]})
+SEARCHED = {
+    "estimator": Ridge(),
+    "param_distributions": {"alpha": [0.1, 1.0]},
+    "constraints": {"score": (0.0, None)},
+}
 
 
 def complaints(path, allowed):
@@ -142,7 +147,8 @@ def test_fitted_attributes_are_documented(path, cls):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((40, 5))
     y = X @ np.array([1.0, -2.0, 0.0, 0.0, 0.5]) + 0.1 * rng.standard_normal(40)
-    model = cls(*SEARCHED) if issubclass(cls, MetaEstimatorMixin) else cls()
+    needed = signature(cls).parameters.keys() & SEARCHED.keys()
+    model = cls(**{name: SEARCHED[name] for name in needed})
     if get_tags(model).input_tags.positive_only:
         X = np.abs(X)
     model.fit(X, (y > 0).astype(int) if is_classifier(model) else y)

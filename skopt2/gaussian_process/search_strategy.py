@@ -4,6 +4,8 @@
 again. What differs between unconstrained and constrained search is `_acquisition`.
 """
 
+from copy import copy
+
 import numpy as np
 
 from skopt2.gaussian_process.search_surrogate import Surrogate
@@ -63,16 +65,16 @@ class SearchStrategy:
         self._take(points)
         return points, np.full((len(points), 2), np.nan)
 
-    def step(self, n_points, scores):
+    def step(self, n_points, *measured):
         """Return the points of a round.
 
         Parameters
         ----------
         n_points : int
             How many; a finite space may be exhausted before.
-        scores : ndarray of shape (n,)
-            Of all points proposed so far, in their order; larger is better, not finite
-            where the fit failed.
+        *measured : ndarray
+            The scores of all points proposed so far, shape (n,), in their order; larger
+            is better, not finite where the fit failed.
 
         Returns
         -------
@@ -81,9 +83,9 @@ class SearchStrategy:
         predicted : ndarray of shape (m, 2)
             Mean and standard deviation of the score of each, as believed before.
         """
-        self.fit(scores)
-        best = np.where(np.isfinite(scores), scores, -np.inf)
-        incumbents = self.points[np.argsort(-best, kind="stable")[:N_INCUMBENTS]]
+        self.fit(*measured)
+        order = np.argsort(-self._merit(*measured), kind="stable")
+        incumbents = self.points[order[:N_INCUMBENTS]]
         points, predicted = [], []
         believed = self
         for _ in range(n_points):
@@ -91,7 +93,7 @@ class SearchStrategy:
             proposal = propose(
                 self.space, acquisition, self._seen, incumbents, self.rng, joint=joint
             )
-            if proposal is None:
+            if proposal is None or not believed._accepts(proposal, len(points)):
                 break
             self._seen.add(proposal.point)
             points.append(proposal.point)
@@ -109,6 +111,14 @@ class SearchStrategy:
         self.model.fit(self.space.encode(self.points), scores)
         return self
 
+    def _merit(self, scores):
+        """Return by what the points are ordered, the best having the largest."""
+        return np.where(np.isfinite(scores), scores, -np.inf)
+
+    def _accepts(self, proposal, index):
+        """Say whether a proposal, number ``index`` of its round, is worth a fit."""
+        return True
+
     def _take(self, points):
         """Remember points that are evaluated next."""
         self.points = np.concatenate([self.points, points])
@@ -120,7 +130,7 @@ class SearchStrategy:
         if self.acquisition == "thompson":
             # Independent draws differ without that.
             return self
-        other = SearchStrategy(self.space, self.acquisition, None, self.rng)
+        other = copy(self)
         other.model = self.model.believing(columns)
         return other
 

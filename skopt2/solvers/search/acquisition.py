@@ -124,7 +124,8 @@ def log_expected_improvement(mean, std, best):
     improvement : ndarray of shape (m,)
         log(std (phi(z) + z Phi(z))) with z = (mean - best) / std.
     """
-    std = np.maximum(std, np.finfo(np.float64).tiny)
+    # Not so small that z^2 overflows.
+    std = np.maximum(std, 1e-100)
     z = (mean - best) / std
     above = np.maximum(z, -1.0)
     density = np.exp(-0.5 * above**2) / math.sqrt(2.0 * math.pi)
