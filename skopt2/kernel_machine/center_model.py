@@ -1,8 +1,9 @@
-"""Kernel models on few centres, fitted in one pass over chunks.
+"""Kernel models on few centres, fitted to rows that come in chunks.
 
 The normal equations of the centres are sums over rows, so that it makes no difference
 in which chunks, or in how many calls, the rows came; see
-:mod:`skopt2.solvers.kernel.center_least_squares`.
+:mod:`skopt2.solvers.kernel.center_least_squares`. For many centres, and chunks that can
+be read again, there is EigenPro: :mod:`skopt2.solvers.kernel.eigenpro_centers`.
 """
 
 import copy
@@ -14,12 +15,17 @@ from skopt2._core.cuda import target_of
 from skopt2._core.random import spawn
 from skopt2._core.result import Certificate, History, Result, StopReason
 from skopt2.kernel_machine.center_choice import choose_centers
-from skopt2.kernel_machine.chunks import chunks_of
+from skopt2.kernel_machine.chunks import chunks_of, is_dask
+from skopt2.kernel_machine.fit_record import FitRecord
+from skopt2.kernel_machine.passes import Passes
 from skopt2.kernel_machine.sample import Sample, raw_weight
 from skopt2.solvers.kernel.center_least_squares import CenterLeastSquares
 from skopt2.solvers.kernel.coefficients import Coefficients
+from skopt2.solvers.kernel.eigenpro_centers import GRADIENT
+from skopt2.solvers.kernel.solve_centers import DIRECT
 
 NORMAL = "relative residual of the normal equations"
+_NO_ROWS = "X yielded no chunk with rows of positive weight."
 
 
 def has_centers(estimator):
@@ -77,30 +83,34 @@ class CenterModel:
         vars(self).pop("_normal", None)
         vars(self).pop("_kept", None)
 
-    def _receive(self, data, Y, sample_weight):
+    def _receive(self, X, y, sample_weight):
         """Add rows to the normal equations; the first ones fix centres and kernel.
 
         Parameters
         ----------
-        data : FitInput
-            Checked rows.
-        Y : array of shape (n, c)
-            Their targets.
-        sample_weight : array-like, float or None
-            As the user gave it.
-        """
-        sample = Sample(data.X, Y, raw_weight(data, sample_weight)).positive()
-        if hasattr(self, "_normal"):
-            self._normal = self._normal.moved(data.target)
-        else:
-            self._begin(sample)
-        self._normal.update(sample.X, sample.Y, sample.unit_of_rows())
-        self._keep(sample)
+        X, y, sample_weight : object
+            As the user gave them.
 
-    def _begin(self, sample):
-        """Choose kernel and centres, with no rows in the equations."""
+        Returns
+        -------
+        data : FitInput
+            The rows, checked.
+        """
+        data, Y = self._checked(X, y, sample_weight)
+        with data.target.activate():
+            sample = Sample(data.X, Y, raw_weight(data, sample_weight)).positive()
+            if hasattr(self, "_normal"):
+                self._normal = self._normal.moved(data.target)
+            else:
+                rng = spawn(self.random_state, 3)[2]
+                self._normal = CenterLeastSquares(*self._chosen(sample, rng))
+            self._normal.update(sample.X, sample.Y, sample.unit_of_rows())
+            self._keep(sample)
+        return data
+
+    def _chosen(self, sample, rng):
+        """Return the kernel and the centres for a stream with these first rows."""
         kernel = self._resolved(sample.X)
-        rng = spawn(self.random_state, 3)[2]
         Z = choose_centers(sample, self.centers, self.center_selection, kernel, rng)
         n = int(sample.X.shape[0])
         if isinstance(self.centers, Integral) and self.centers > n:
@@ -111,7 +121,7 @@ class CenterModel:
                 UserWarning,
                 stacklevel=2,
             )
-        self._normal = CenterLeastSquares(kernel, Z)
+        return kernel, Z
 
     def _keep(self, sample):
         """Remember rows for later, where anything is made of them."""
@@ -141,17 +151,17 @@ class CenterModel:
             history,
         )
         attributes = self._describe(result.solution, normal.Z, normal.kernel)
-        attributes.update(self._calibrate_stream())
+        attributes.update(self._calibrate_stream(normal.kernel, normal.Z))
         self._store(result, data, attributes)
         self._warn_unless_converged(result)
         return self
 
-    def _calibrate_stream(self):
+    def _calibrate_stream(self, kernel, Z):
         """Return further fitted attributes, from rows that were kept."""
         return {}
 
     def _fit_chunks(self, X, y, sample_weight):
-        """Fit to the chunks of an iterator or a Dask collection, in one pass.
+        """Fit to the chunks of an iterator or a Dask collection.
 
         Parameters
         ----------
@@ -164,14 +174,47 @@ class CenterModel:
                 "centres that do not grow with the data: set centers to their number, "
                 "or to an array."
             )
-        self._check_stream()
         self._forget()
+        if is_dask(X) and self._takes_passes():
+            return self._fit_passes(X, y, sample_weight)
+        self._check_stream()
         data = None
         for chunk in chunks_of(X, y, sample_weight):
-            data = self._accept(*chunk)
+            data = self._receive(*chunk)
         if data is None:
-            raise ValueError("X yielded no chunk with rows of positive weight.")
+            raise ValueError(_NO_ROWS)
         return self._conclude(data)
+
+    def _takes_passes(self):
+        """Tell whether chunks that can be read again shall be."""
+        p = self.centers if isinstance(self.centers, Integral) else len(self.centers)
+        return self.solver == "eigenpro" or (self.solver == "auto" and p > DIRECT)
+
+    def _fit_passes(self, X, y, sample_weight):
+        """Fit to the blocks of a Dask collection, in many passes."""
+        self._check_early_stopping_of_chunks()
+        first = next(chunks_of(X, y, sample_weight), None)
+        if first is None:
+            raise ValueError(_NO_ROWS)
+        data, Y = self._checked(*first)
+        found = {}
+
+        def describe(solution):
+            return {**self._describe(solution, Z, kernel), **found}
+
+        monitor = self._start(data, describe, tol=self.tol, certificate=GRADIENT)
+        resume = self._take_resume(data)
+        record = FitRecord(monitor, self.random_state, resume)
+        streams = record.streams(3)
+        with data.target.activate():
+            sample = Sample(data.X, Y, raw_weight(data, first[2])).positive()
+            kernel, Z = self._chosen(sample, streams[2])
+            rows = Passes(self._checked, (X, y, sample_weight), self._keep)
+            loop = {"rng": streams[1], "monitor": record, "resume": resume}
+            result = self._solve(kernel, sample, Z, rows, **loop)
+            found.update(self._calibrate_stream(kernel, Z))
+            vars(self).pop("_kept", None)
+            return self._finish(result, data, describe, monitor)
 
     def _fit_more(self, *rows):
         """Add one chunk; an error leaves what was there."""
@@ -179,18 +222,22 @@ class CenterModel:
         for name in ("_normal", "_kept"):
             if hasattr(self, name):
                 setattr(self, name, copy.deepcopy(getattr(self, name)))
-        return self._conclude(self._accept(*rows))
+        return self._conclude(self._receive(*rows))
 
     def _check_stream(self):
         """Raise ValueError for parameters that rows which come once cannot obey."""
-        if self.early_stopping:
-            raise ValueError(
-                "early_stopping=True needs several passes over the rows, and a fit in "
-                "chunks takes one: use early_stopping=False, and choose alpha on rows "
-                "that are not in the fit."
-            )
+        self._check_early_stopping_of_chunks()
         if self.solver == "eigenpro":
             raise ValueError(
-                "solver='eigenpro' needs several passes over the rows, and a fit in "
-                "chunks takes one: use solver='auto' or 'cholesky', or X in memory."
+                "solver='eigenpro' needs several passes over the rows, which an "
+                "iterator or partial_fit give once: use solver='auto' or 'cholesky', a "
+                "Dask array, or X in memory."
+            )
+
+    def _check_early_stopping_of_chunks(self):
+        if self.early_stopping:
+            raise ValueError(
+                "early_stopping=True holds out rows of a sample that is in memory, and "
+                "a fit in chunks has none: use early_stopping=False, and choose alpha "
+                "on rows that are not in the fit."
             )

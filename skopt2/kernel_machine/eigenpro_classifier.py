@@ -201,7 +201,8 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
             ``kernel="precomputed"``. float32 stays float32. A Dask array or data frame,
             or an iterator that yields ``(X, y)`` or ``(X, y, sample_weight)``, is read
             chunk by chunk; it needs ``centers``, which come from the first chunk, as
-            all classes of an iterator must.
+            all classes of an iterator must. It is read once; Dask with
+            ``solver="eigenpro"``, or more than 10,000 centres, once an epoch.
         y : array-like of shape (n_samples,)
             Class labels of any kind.
         sample_weight : array-like of shape (n_samples,) or float, default=None
@@ -247,8 +248,9 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Add rows to a model with centres.
 
-        The result is that of one fit to all rows so far with the same centres. The
-        first call fixes the centres and the length scale by its rows.
+        The result is that of one fit, with the same centres, to all rows of the calls
+        so far and of a fit in one pass over chunks before them. The first rows fix the
+        centres and the length scale. Any other fit is begun anew, not gone on from.
 
         Parameters
         ----------
@@ -282,7 +284,7 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
         if classes is not None and classes.size > 1:
             self.classes_ = classes
 
-    def _accept(self, X, y, sample_weight):
+    def _checked(self, X, y, sample_weight):
         known = hasattr(self, "classes_")
         with same_features(self):
             data = check_fit_input(
@@ -299,8 +301,7 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
         codes = codes_among(self.classes_, data.classes, data.y)
         with data.target.activate():
             Y = asarray_like(signs(codes, self.classes_.size), data.X)
-            self._receive(data, Y, sample_weight)
-        return data
+        return data, Y
 
     def _keep(self, sample):
         if not hasattr(self, "_kept"):
@@ -320,9 +321,8 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
         scale = calibration_scale(to_numpy(scores), truth, weight)
         return {"probability_scale_": scale}
 
-    def _calibrate_stream(self):
-        kept = self._kept.sample(self._normal.Z)
-        return self._calibrate(self._normal.kernel, kept, None, None)
+    def _calibrate_stream(self, kernel, Z):
+        return self._calibrate(kernel, self._kept.sample(Z), None, None)
 
     def decision_function(self, X):
         """Return the score of each class.

@@ -189,7 +189,9 @@ class EigenProRegressor(MultiOutputMixin, RegressorMixin, KernelModel):
             Training data, or the kernel matrix (n_samples, n_samples) with
             ``kernel="precomputed"``. float32 stays float32. A Dask array or data frame,
             or an iterator that yields ``(X, y)`` or ``(X, y, sample_weight)``, is read
-            once, chunk by chunk; it needs ``centers``, which come from the first chunk.
+            chunk by chunk; it needs ``centers``, which come from the first chunk. It is
+            read once; Dask with ``solver="eigenpro"``, or more than 10,000 centres,
+            once an epoch.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets; several share all work with the kernel.
         sample_weight : array-like of shape (n_samples,) or float, default=None
@@ -227,8 +229,9 @@ class EigenProRegressor(MultiOutputMixin, RegressorMixin, KernelModel):
     def partial_fit(self, X, y, sample_weight=None):
         """Add rows to a model with centres.
 
-        The result is that of one fit to all rows so far with the same centres. The
-        first call fixes the centres and the length scale by its rows.
+        The result is that of one fit, with the same centres, to all rows of the calls
+        so far and of a fit in one pass over chunks before them. The first rows fix the
+        centres and the length scale. Any other fit is begun anew, not gone on from.
 
         Parameters
         ----------
@@ -252,16 +255,14 @@ class EigenProRegressor(MultiOutputMixin, RegressorMixin, KernelModel):
         self._check_parameters()
         return self._fit_more(X, y, sample_weight)
 
-    def _accept(self, X, y, sample_weight):
+    def _checked(self, X, y, sample_weight):
         with same_features(self):
             data = check_fit_input(
                 self, X, y, sample_weight, accept_sparse=False, y_kind="multioutput"
             )
         if not hasattr(self, "_normal"):
             self._one_target = data.y.ndim == 1
-        with data.target.activate():
-            self._receive(data, self._columns(data.y), sample_weight)
-        return data
+        return data, self._columns(data.y)
 
     def _columns(self, y):
         return y[:, None] if y.ndim == 1 else y

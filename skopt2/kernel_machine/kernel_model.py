@@ -117,8 +117,11 @@ class KernelModel(CenterModel, IterativeEstimator):
             return fitted.X
         return choose_centers(fitted, self.centers, self.center_selection, kernel, rng)
 
-    def _solve(self, kernel, fitted, Z, **loop):
-        """Return the result of the solver for the rows, or for the centres."""
+    def _solve(self, kernel, fitted, Z, rows=None, **loop):
+        """Return the result of the solver for the rows, or for the centres.
+
+        Where ``rows`` yields chunks, ``fitted`` is the first of them.
+        """
         options = {
             "solver": self._solver(),
             "tol": float(self.tol),
@@ -133,15 +136,11 @@ class KernelModel(CenterModel, IterativeEstimator):
             lam = float(self.alpha) / fitted.unit
             operator = KernelOperator(kernel, fitted.X)
             return solve_kernel_system(operator, fitted.Y, lam, **options)
-        return solve_on_centers(
-            kernel,
-            fitted.X,
-            fitted.Y,
-            Z,
-            weight=fitted.unit_of_rows(),
-            alpha=float(self.alpha),
-            **options,
-        )
+        X, Y, weight = fitted.X, fitted.Y, fitted.unit_of_rows()
+        if rows is not None:
+            X, Y, weight = rows, None, None
+        alpha = float(self.alpha)
+        return solve_on_centers(kernel, X, Y, Z, weight=weight, alpha=alpha, **options)
 
     def _describe(self, solution, Z, kernel):
         """Return the fitted attributes of a solution."""

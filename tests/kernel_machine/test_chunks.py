@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 import skopt2
 from skopt2._core import cuda
 from skopt2._core.array import move, to_numpy
-from skopt2.callbacks import TextLog
+from skopt2.callbacks import Checkpoint, TextLog
 from skopt2.kernel_machine import EigenProClassifier, EigenProRegressor
 from skopt2.kernel_machine.reservoir import Reservoir
 from skopt2.kernel_machine.sample import Sample
@@ -121,6 +122,62 @@ def test_empty_blocks_are_no_rows(da, model, sample):
     keep = X[:, 0] > 0.5
     expected = clone(model).fit(X[keep], y[keep])
     close(clone(model).fit(A, b).predict(X), expected.predict(X))
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_eigenpro_reads_dask_arrays_again(da, sample, labels, labelled):
+    X, y = sample
+    kind, truth = (EigenProClassifier, labels) if labelled else (EigenProRegressor, y)
+    options = {"alpha": 0.1, "centers": X[:40], "random_state": 0}
+    wanted = kind(KERNEL, **options).fit(X, truth)
+    model = kind(KERNEL, solver="eigenpro", tol=1e-6, max_iter=300, **options)
+    rows = da.from_array(X, chunks=(160, 1)), da.from_array(truth, chunks=200)
+    found = clone(model).fit(*rows)
+    assert found.solver_ == "eigenpro"
+    assert found.converged_
+    assert len(found.history_["iteration"]) > 1
+    method = "decision_function" if labelled else "predict"
+    new = getattr(found, method)(X)
+    np.testing.assert_allclose(new, getattr(wanted, method)(X), atol=1e-4)
+    weight = np.arange(300) % 3 + 0.5
+    found = clone(model).fit(*rows, sample_weight=da.from_array(weight, chunks=70))
+    wanted = kind(KERNEL, **options).fit(X, truth, sample_weight=weight)
+    new = getattr(found, method)(X)
+    np.testing.assert_allclose(new, getattr(wanted, method)(X), atol=1e-4)
+    if labelled:
+        p = found.predict_proba(X)
+        np.testing.assert_allclose(p, wanted.predict_proba(X), atol=1e-4)
+    # The rows have been read; what is left is a model as any other.
+    pickle.loads(pickle.dumps(found)).predict(X)
+
+
+def test_callbacks_of_a_fit_in_passes(da, sample, tmp_path):
+    X, y = sample
+    model = EigenProRegressor(
+        KERNEL, solver="eigenpro", tol=1e-8, max_iter=300, alpha=0.1, centers=40
+    )
+    rows = da.from_array(X, chunks=(70, 2)), da.from_array(y, chunks=70)
+    path, stream = tmp_path / "fit.npz", io.StringIO()
+    short = clone(model).set_params(max_iter=2).set_callbacks(Checkpoint(path))
+    with pytest.warns(ConvergenceWarning):
+        short.fit(*rows)
+    rest = clone(model).set_callbacks(Checkpoint(path), TextLog(stream)).fit(*rows)
+    np.testing.assert_array_equal(rest.centers_, short.centers_)
+    assert rest.converged_
+    assert "converged after" in stream.getvalue()
+    with pytest.raises(ValueError, match="early_stopping=True holds out rows"):
+        model.set_params(early_stopping=True).fit(*rows)
+
+
+def test_many_centres_of_a_dask_array_take_passes(da, model, sample, monkeypatch):
+    X, y = sample
+    A = da.from_array(X, chunks=(70, 2))
+    assert clone(model).fit(A, y).solver_ == "cholesky"
+    for module in ("kernel_machine.center_model", "solvers.kernel.solve_centers"):
+        monkeypatch.setattr(f"skopt2.{module}.DIRECT", 10)
+    found = model.set_params(tol=1e-6).fit(A, y)
+    assert found.solver_ == "eigenpro"
+    assert found.certificate_.name == "relative gradient"
 
 
 def test_a_dask_mistake_is_named(da, model, sample):
@@ -272,7 +329,7 @@ def test_a_reservoir_is_uniform():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"early_stopping": True}, "early_stopping=True needs several passes"),
+        ({"early_stopping": True}, "early_stopping=True holds out rows"),
         ({"solver": "eigenpro"}, "solver='eigenpro' needs several passes"),
         ({"centers": None}, "centers=None makes every row a centre"),
     ],
@@ -363,3 +420,9 @@ def test_a_stream_of_device_arrays_comes_home(cuda_stand_in, model, sample, want
     close(home.predict(X), wanted)
     back = skopt2.to_device(home, "cuda")
     close(to_numpy(back.predict(move(X, target))), wanted)
+
+
+def test_more_rows_after_a_fit_in_chunks(model, sample, wanted):
+    X, y = sample
+    model.fit(pieces(X[:150], y[:150]), None).partial_fit(X[150:], y[150:])
+    close(model.predict(X), wanted)
