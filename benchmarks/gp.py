@@ -18,8 +18,8 @@ from pathlib import Path
 
 from benchmarks.gp_cases import CASES, PUBLISHED, prepare
 from benchmarks.gp_peers.base import PEERS
-from benchmarks.processes import PeerProcess
-from benchmarks.transport import processor
+from benchmarks.machine import processor
+from benchmarks.processes import start_all
 
 _MODULE = "benchmarks.gp_worker"
 _DEFAULT = ("pol-0", "elevators-0", "protein-0")
@@ -53,27 +53,6 @@ def _arguments(argv):
     return parser.parse_args(argv)
 
 
-def _start(options):
-    """Worker processes of the libraries that are there, and their versions."""
-    interpreters = dict(pair.split("=", 1) for pair in options.python)
-    processes, versions = {}, {}
-    for peer in options.peers or PEERS:
-        process = PeerProcess(
-            peer,
-            interpreters.get(peer, sys.executable),
-            options.cache,
-            options.threads,
-            options.log,
-            _MODULE,
-        )
-        greeting = process.start()
-        if "error" in greeting:
-            print(f"skipped {peer}: {greeting['error']}")
-        else:
-            processes[peer], versions[peer] = process, greeting["version"]
-    return processes, versions
-
-
 def _run_case(name, part, processes, options):
     """Answers of every method on a case, printed as they come."""
     answers, fitted = {}, part == "fitted"
@@ -105,7 +84,7 @@ def main(argv=None):
     chosen = [case for case in CASES if case.name in options.cases]
     for case in chosen:
         prepare(case, options.cache, options.data)
-    processes, versions = _start(options)
+    processes, versions = start_all(options.peers or PEERS, options, _MODULE)
     print(
         f"{processor()}, threads: {options.threads}\n"
         f"{', '.join(f'{name} {text}' for name, text in versions.items())}\n"
