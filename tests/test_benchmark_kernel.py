@@ -1,11 +1,14 @@
 """The kernel benchmark on a problem that takes no time."""
 
+from argparse import Namespace
+
 import numpy as np
 import pytest
 
 from benchmarks import kernel_cases, kernel_worker
 from benchmarks.kernel_cases import Case, Problem
 from benchmarks.kernel_peers.base import load_peer
+from benchmarks.processes import start_all
 
 CASE = Case("digits-60", 5.0, 1e-3, 0.8, labels=True)
 
@@ -54,3 +57,15 @@ def test_train_and_test_digits_are_different_images(tmp_path):
     assert problem.X_test.shape == (3000, 64)
     assert problem.X.dtype == np.float32
     assert (problem.Y.sum(axis=1) == 1).all()
+
+
+def test_libraries_that_are_not_there_are_skipped(tmp_path, capsys):
+    options = Namespace(python=[], cache=tmp_path, threads=1, log=None)
+    processes, versions = start_all(
+        ["skopt2", "falkon"], options, "benchmarks.kernel_worker"
+    )
+    for process in processes.values():
+        process.stop()
+    assert versions["skopt2"]
+    if "falkon" not in processes:
+        assert "skipped falkon: " in capsys.readouterr().out
