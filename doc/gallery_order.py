@@ -22,6 +22,9 @@ ORDER = (
     "plot_large_n.py",
     "plot_centers.py",
     "plot_online.py",
+    "plot_gp_series.py",
+    "plot_gp_scaling.py",
+    "plot_thompson.py",
 )
 
 

@@ -92,5 +92,6 @@ for n, solver in calls.items():
             fontsize=7,
             color="C1",
         )
+left.set_xlim(350, 25_000)
 left.legend()
 plt.show()
