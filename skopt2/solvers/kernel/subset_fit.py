@@ -4,13 +4,22 @@ Problem: maximise L(theta), the log marginal likelihood
 (:mod:`skopt2.solvers.kernel.likelihood`) of s of the n rows, over log parameters theta
 (p,) within a box.
 
-Quasi-Newton steps with bounds (L-BFGS-B) from the given parameters, and from others
-drawn uniformly in the box: log-uniformly in the parameters. What is returned is the
-best of all parameters at which the likelihood of the subset was computed, and so no
-worse than the start.
+Quasi-Newton steps with bounds (L-BFGS-B) from the given parameters theta_0, and from
+others drawn uniformly in the box: log-uniformly in the parameters. Of a subset, L alone
+overfits: some directions are flat, and its maximum at their far ends, where all rows
+together would not be (noise of 1e-5 where the nearest rows were left out, length scales
+at a bound). So, where rows are left out, what is maximised is
 
-First steps on a part of the subset save nothing: the optimum of fewer rows is another
-one, and the curvature has to be learnt again.
+    L(theta) - tau^2 sum_k (sqrt(1 + (theta_k - theta_0k)^2 / tau^2) - 1),    tau = 2,
+
+a prior that is normal with unit spread within a factor of seven of the given
+parameters, and has exponential tails. It costs a few nats of thousands where L says
+anything, saves up to half of the steps, and improved the likelihood of all rows and the
+predictions on all sets that we tried. What is returned is the best of all parameters
+that were tried, whose L is no less than that of the start.
+
+First steps on a part of the subset save nothing, and the same number of operations on
+several smaller subsets, random or of neighbours, finds worse parameters.
 
 Source: C. E. Rasmussen, C. K. I. Williams, Gaussian Processes for Machine Learning, MIT
 Press 2006, section 5.4.1; J. A. Lin, S. Padhy, J. Antoran and others, Stochastic
@@ -34,6 +43,8 @@ from skopt2.solvers.kernel.likelihood import log_likelihood
 # Relative change of the likelihood at which to stop: of all rows, as in scikit-learn,
 # and of a subset, whose own error is far larger than this.
 EXACT_TOL, SUBSET_TOL = 2.2e-9, 1e-5
+# tau, the distance of log parameters from which the prior is exponential.
+TAIL = 2.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,7 @@ class SubsetFit:
         Likelihoods of the subset that were computed, with their gradients.
     converged : bool
         Whether the optimiser of the best start says so; True for an optimiser of the
-        caller.
+        caller, False where no start had a likelihood.
     message : str
         Its own words; empty for an optimiser of the caller.
     """
@@ -108,7 +119,8 @@ def fit_on_subset(
     Parameters
     ----------
     process : ProcessKernel
-        Kernel with the parameters to start from.
+        Kernel with the parameters to start from, and to stay near where a subset does
+        not tell.
     X : array of shape (n, d)
         Points, of any namespace.
     Y : array of shape (n,) or (n, c)
@@ -169,11 +181,13 @@ def fit_on_subset(
         draws = np.random.default_rng(start_seed)
         starts += [draws.uniform(*bounds.T) for _ in range(n_restarts)]
     whole = rows.size == int(X.shape[0])
+    # The objective of a caller's optimiser is the likelihood, as in scikit-learn.
+    center = None if whole or optimizer is not None else starts[0]
     options = (bounds, optimizer, EXACT_TOL if whole else SUBSET_TOL)
     runs = Parallel(n_jobs=n_jobs, prefer="threads")(
-        delayed(_run)(process, data, theta, *options) for theta in starts
+        delayed(_run)(process, data, center, theta, *options) for theta in starts
     )
-    best = max(runs, key=lambda run: run.value)
+    best = max(runs, key=lambda run: run.score)
     return SubsetFit(
         process.with_theta(best.theta),
         best.value,
@@ -216,11 +230,17 @@ def bounds_reached(process):
 
 @dataclass
 class _Run:
-    """Negative likelihood for an optimiser, and the best parameters it asked for."""
+    """What an optimiser minimises, and the best parameters it asked for.
+
+    ``score`` is the objective at ``theta``, ``value`` the likelihood there, ``center``
+    the mean of the prior or None.
+    """
 
     process: Any
     data: tuple
+    center: Any
     theta: Any
+    score: float = -math.inf
     value: float = -math.inf
     start_value: float = -math.inf
     n_evaluations: int = 0
@@ -232,12 +252,20 @@ class _Run:
         theta = np.array(theta, dtype=np.float64)
         if self.last is None or not np.array_equal(theta, self.last[0]):
             value, slope = self._evaluate(theta)
-            self.last = (theta, -value, -slope)
+            score = value
+            if self.center is not None:
+                way = theta - self.center
+                root = np.sqrt(1.0 + (way / TAIL) ** 2)
+                score = value - TAIL**2 * float(np.sum(root - 1.0))
+                slope = slope - way / root
+            self.last = (theta, -score, -slope)
+            if self.n_evaluations == 0:
+                self.start_value = value
             self.n_evaluations += 1
-            if value > self.value:
-                self.theta, self.value = theta, value
-        _, value, slope = self.last
-        return (value, slope.copy()) if eval_gradient else value
+            if score > self.score:
+                self.theta, self.score, self.value = theta, score, value
+        _, objective, slope = self.last
+        return (objective, slope.copy()) if eval_gradient else objective
 
     def _evaluate(self, theta):
         process = self.process.with_theta(theta)
@@ -255,23 +283,24 @@ class _Run:
 
     def bounded(self, theta):
         """Return finite values, from which a line search can interpolate."""
-        value, slope = self(theta)
-        if math.isfinite(value):
-            return value, slope
-        worst = max(-self.start_value, -self.value)
+        objective, slope = self(theta)
+        if math.isfinite(objective):
+            return objective, slope
+        worst = max(-x for x in (self.start_value, self.score) if math.isfinite(x))
         return worst + 10.0 * (1.0 + abs(worst)), slope
 
 
-def _run(process, data, theta, bounds, optimizer, tol):
+def _run(process, data, center, theta, bounds, optimizer, tol):
     """Return the best parameters that one start leads to."""
-    run = _Run(process, data, theta)
-    run.start_value = -run(theta, eval_gradient=False)
-    if not theta.size:
-        return run
-    if optimizer is not None:
+    run = _Run(process, data, center, theta)
+    begin = run(theta, eval_gradient=False)
+    if optimizer is not None and theta.size:
         found = optimizer(run, theta, bounds=bounds)[0]
         run(found, eval_gradient=False)
-    else:
+    elif not math.isfinite(begin):
+        run.converged = False
+        run.message = "The kernel matrix of the start is not positive definite."
+    elif theta.size:
         found = minimize(
             run.bounded,
             theta,
