@@ -3,33 +3,33 @@
 import math
 from numbers import Integral, Real
 
-import numpy as np
-
 from skopt2._core import cuda
 from skopt2._core.array import (
     accumulation_dtype,
     asarray_like,
     move,
     namespace,
-    take,
     to_numpy,
 )
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.iterate import iterate
 from skopt2._core.random import spawn
 from skopt2.gaussian_process.coreset_process import default_kernel, expand
+from skopt2.gaussian_process.coreset_start import (
+    STARTS,
+    sample,
+    spread,
+    start,
+    start_rows,
+)
+from skopt2.gaussian_process.targets import Targets
 from skopt2.solvers.kernel.block_sampler import BlockSampler
 from skopt2.solvers.kernel.coreset_ascent import CHANGE, CoresetAscent
 from skopt2.solvers.kernel.coreset_bound import Bound, Coreset
 from skopt2.solvers.kernel.coreset_state import Ranges
-from skopt2.solvers.kernel.kmeans_rejection import seed_by_rejection
-from skopt2.solvers.kernel.row_distances import row_distances
 
-STARTS = ("kmeans++", "random")
 # Covariances in a chunk of predictions.
 _ENTRIES = 2**21
-# Rows that the default kernel is taken from.
-_SAMPLE = 10000
 
 
 class CoresetModel(IterativeEstimator):
@@ -47,41 +47,25 @@ class CoresetModel(IterativeEstimator):
 
     def _fit_data(self, data):
         """Fit the model to checked data."""
-        Y, shift, unit = self._targets(data.y)
+        self._one_target = data.y.ndim == 1
+        targets = Targets.of(data.y, self.normalize_y, accumulation_dtype(data.y))
         draws, order = spawn(self.random_state, 2)
-        process, coreset = self._begin(data.X, Y, shift, unit, draws)
-        if not process.terms.white and not self.alpha:
-            raise ValueError(
-                f"kernel={process.kernel!r} has no WhiteKernel and alpha=0, so there "
-                "is no noise, and no evidence lower bound: give alpha, or add "
-                "WhiteKernel() to the kernel."
-            )
-        wide = coreset.Z
-        bound = Bound(process.terms, float(self.alpha))
+        process, coreset = self._begin(data.X, targets, draws)
 
         def describe(solution):
-            return self._describe(solution, process, bound, data, shift, unit)
+            return {
+                **self._describe(solution.coreset, process, targets, data.X.dtype),
+                "evidence_lower_bound_": float(solution.bound),
+                "n_restarts_": int(solution.n_restarts),
+                "n_epochs_": float(solution.n_epochs),
+            }
 
         monitor = self._start(data, describe, tol=self.tol, certificate=CHANGE)
         resume = self._take_resume(data)
         seed = int(order.integers(2**32))
         if resume is not None and "state" in resume:
             seed = int(resume["state"]["seed"])
-        n = int(data.X.shape[0])
-        solver = CoresetAscent(
-            bound,
-            data.X,
-            Y,
-            BlockSampler(n, min(n, self.batch_size), seed, data.X),
-            ranges=Ranges(
-                *(asarray_like(x, wide) for x in (process.low, process.high)),
-                asarray_like(process.free, wide),
-            ),
-            units=(_spread(data.X, wide), _spread(Y, wide)),
-            rate=float(self.learning_rate),
-            tol=float(self.tol),
-            max_steps=self.max_iter,
-        )
+        solver = self._solver(data.X, targets.Y, process, seed)
         result = iterate(
             solver,
             solver.start(coreset),
@@ -95,114 +79,94 @@ class CoresetModel(IterativeEstimator):
         )
         return self._finish(result, data, describe, monitor)
 
-    def _targets(self, y):
-        """Return targets (n, T) as they are fitted, and their shift and unit (T,)."""
-        xp = namespace(y)
-        self._one_target = y.ndim == 1
-        Y = y[:, None] if y.ndim == 1 else y
-        wide = xp.astype(Y, accumulation_dtype(Y), copy=False)
-        zero = xp.zeros_like(wide[0, :])
-        if not self.normalize_y:
-            return Y, zero, zero + 1.0
-        shift, unit = xp.mean(wide, axis=0), xp.std(wide, axis=0)
-        unit = xp.where(unit > 0.0, unit, zero + 1.0)
-        return (wide - shift) / unit, shift, unit
-
-    def _begin(self, X, Y, shift, unit, rng):
+    def _begin(self, X, targets, rng):
         """Return the kernel's terms and the coreset to start at."""
-        xp, n = namespace(X), int(X.shape[0])
-        former = self._former(X, Y, shift, unit)
+        former = self._former(X, targets)
         if former is not None:
             return former
         kernel = self.kernel
         if kernel is None:
-            some = np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.int64)
-            some = asarray_like(some, X, xp.int64)
-            rows = (to_numpy(take(x, some)).astype(np.float64) for x in (X, Y))
-            kernel = default_kernel(*rows)
+            kernel = default_kernel(*sample(X, targets.Y))
         process = expand(kernel, int(X.shape[1]))
-        index = asarray_like(self._rows(X, rng), X, xp.int64)
-        wide = accumulation_dtype(X)
-        Z = xp.astype(take(X, index), wide)
-        weight = math.log(n / int(Z.shape[0]))
-        log_w = xp.zeros_like(Z[:, 0]) + weight
-        U = xp.astype(take(Y, index), wide)
-        return process, Coreset(Z, U, log_w, asarray_like(process.phi, Z))
+        if not process.terms.white and not self.alpha:
+            raise ValueError(
+                f"kernel={kernel!r} has no WhiteKernel and alpha=0, so there is no "
+                "noise, and no evidence lower bound: give alpha, or add WhiteKernel() "
+                "to the kernel."
+            )
+        index = start_rows(X, self.n_coreset, self.init, rng)
+        return process, start(X, targets.Y, index, process.phi)
 
-    def _rows(self, X, rng):
-        """Return the numbers of the rows at which the coreset starts."""
-        n = int(X.shape[0])
-        size = min(n, self.n_coreset)
-        if self.init == "random" or size == n:
-            return np.sort(rng.choice(n, size, replace=False))
-        budget = cuda.memory_budget(cuda.target_of(X))
-        rows = row_distances(X / _spread(X, X), None, budget)
-        seeding = seed_by_rejection(rows, size, np.full(n, 1.0 / n), rng)
-        return np.sort(seeding.indices)
+    def _solver(self, X, Y, process, seed):
+        """Return the ascent on given rows."""
+        n, ranges = int(X.shape[0]), (process.low, process.high, process.free)
+        return CoresetAscent(
+            Bound(process.terms, float(self.alpha)),
+            X,
+            Y,
+            BlockSampler(n, min(n, self.batch_size), seed, X),
+            ranges=Ranges(*(asarray_like(x, Y) for x in ranges)),
+            units=(spread(X), spread(Y)),
+            rate=float(self.learning_rate),
+            tol=float(self.tol),
+            max_steps=self.max_iter,
+        )
 
-    def _former(self, X, Y, shift, unit):
+    def _former(self, X, targets):
         """Return the terms and the coreset of the former fit, or None."""
         if not (self.warm_start and hasattr(self, "coreset_X_")):
             return None
-        target = cuda.target_of(X)
-        names = ("coreset_X_", "coreset_y_", "coreset_weights_")
-        Z, U, w = (self._wide(move(getattr(self, name), target)) for name in names)
-        U = U[:, None] if U.ndim == 1 else U
-        if Z.shape[1] != X.shape[1] or U.shape[1] != Y.shape[1]:
+        parts = self._parts(cuda.target_of(X))
+        Z, U, log_w, phi, center, unit, process = parts
+        if Z.shape[1] != X.shape[1] or U.shape[1] != targets.Y.shape[1]:
             return None
-        process = expand(self.kernel_, int(X.shape[1]))
-        log_w, phi = namespace(w).log(w), asarray_like(process.phi, Z)
-        return process, Coreset(Z, (U - shift) / unit, log_w, phi)
+        U = (U * unit + center - targets.center) / targets.unit
+        return process, Coreset(Z, U, log_w, phi)
 
     def _wide(self, x):
         """Return an array in the widest dtype of its device."""
         return namespace(x).astype(x, accumulation_dtype(x), copy=False)
 
-    def _describe(self, solution, process, bound, data, shift, unit):
-        """Return the fitted attributes of a solution."""
-        coreset, xp = solution.coreset, namespace(data.X)
-        posterior = bound.posterior(coreset)
-        phi = to_numpy(coreset.phi)
-        U = xp.astype(coreset.Y * unit + shift, data.X.dtype, copy=False)
-        M, free = int(coreset.Z.shape[0]), int(process.free.sum())
-        return {
-            "coreset_X_": xp.astype(coreset.Z, data.X.dtype, copy=False),
+    def _describe(self, coreset, process, targets, dtype):
+        """Return the fitted attributes of a coreset."""
+        xp = namespace(coreset.Z)
+        posterior = Bound(process.terms, float(self.alpha)).posterior(coreset)
+        U = coreset.Y * targets.unit + targets.center
+        arrays = {
+            "coreset_X_": coreset.Z,
             "coreset_y_": U[:, 0] if self._one_target else U,
-            "coreset_weights_": xp.astype(
-                xp.exp(coreset.log_w), data.X.dtype, copy=False
-            ),
-            "kernel_": process.at(phi),
+            "coreset_weights_": xp.exp(coreset.log_w),
+            "_center": targets.center,
+            "_unit": targets.unit,
+        }
+        count = sum(math.prod(part.shape) for part in coreset.parts()[:3])
+        return {
+            **{k: xp.astype(x, dtype, copy=False) for k, x in arrays.items()},
+            "kernel_": process.at(to_numpy(coreset.phi)),
             "noise_": float(posterior.noise),
-            "evidence_lower_bound_": float(solution.bound),
-            "n_parameters_": M * int(coreset.Z.shape[1] + U.shape[1] + 1) + free,
+            "n_parameters_": count + int(process.free.sum()),
             "jitter_": float(posterior.floor * posterior.variance),
-            "n_restarts_": int(solution.n_restarts),
-            "n_epochs_": float(solution.n_epochs),
-            "_y_shift": xp.astype(shift, data.X.dtype, copy=False),
-            "_y_unit": xp.astype(unit, data.X.dtype, copy=False),
         }
 
     def _moments(self, X, return_std, return_cov):
         """Return the mean, and with it the standard deviation or the covariance."""
-        posterior, unit, shift = self._posterior(cuda.target_of(X))
+        posterior, unit, center = self._posterior(cuda.target_of(X))
         xp, one = namespace(X), self.coreset_y_.ndim == 1
         step = max(64, _ENTRIES // int(self.coreset_X_.shape[0]))
         means, variances = [], []
         n = int(X.shape[0])
-        for start in range(0, n, step):
-            some = X[start : min(n, start + step), :]
+        for first in range(0, n, step):
+            some = X[first : min(n, first + step), :]
             mean, variance = posterior.moments(self._wide(some))
             means.append(mean)
             variances.append(variance)
-        mean = xp.astype(xp.concat(means) * unit + shift, X.dtype, copy=False)
+        mean = xp.astype(xp.concat(means) * unit + center, X.dtype, copy=False)
         mean = mean[:, 0] if one else mean
         if return_std:
-            spread = xp.concat(variances) + posterior.kernel.noise(
-                posterior.coreset.phi
-            )
-            spread = xp.sqrt(spread)[:, None] * unit
-            spread = xp.astype(spread, X.dtype, copy=False)
-            return mean, spread[:, 0] if one else spread
+            white = posterior.kernel.noise(posterior.coreset.phi)
+            std = xp.sqrt(xp.concat(variances) + white)[:, None] * unit
+            std = xp.astype(std, X.dtype, copy=False)
+            return mean, std[:, 0] if one else std
         if not return_cov:
             return (mean,)
         cov = posterior.covariance(self._wide(X))
@@ -211,18 +175,21 @@ class CoresetModel(IterativeEstimator):
         return mean, xp.astype(cov[:, :, None] * unit**2, X.dtype, copy=False)
 
     def _posterior(self, target):
-        """Return the posterior on a device, and the unit and shift of its targets."""
-        names = ("coreset_X_", "coreset_y_", "coreset_weights_", "_y_shift", "_y_unit")
-        Z, U, w, shift, unit = (
+        """Return the posterior on a device, and the unit and centre of its targets."""
+        *parts, center, unit, process = self._parts(target)
+        bound = Bound(process.terms, float(self.alpha))
+        return bound.posterior(Coreset(*parts)), unit, center
+
+    def _parts(self, target):
+        """Return what was fitted, on a device, for targets less their centre."""
+        names = ("coreset_X_", "coreset_y_", "coreset_weights_", "_center", "_unit")
+        Z, U, w, center, unit = (
             self._wide(move(getattr(self, name), target)) for name in names
         )
         U = U[:, None] if U.ndim == 1 else U
         process = expand(self.kernel_, self.n_features_in_)
-        coreset = Coreset(
-            Z, (U - shift) / unit, namespace(w).log(w), asarray_like(process.phi, Z)
-        )
-        posterior = Bound(process.terms, float(self.alpha)).posterior(coreset)
-        return posterior, unit, shift
+        log_w, phi = namespace(w).log(w), asarray_like(process.phi, Z)
+        return Z, (U - center) / unit, log_w, phi, center, unit, process
 
     def _check_parameters(self):
         """Raise ValueError for a parameter out of range."""
@@ -245,15 +212,6 @@ class CoresetModel(IterativeEstimator):
             )
         if self.init not in STARTS:
             raise ValueError(f"init must be one of {STARTS}; got {self.init!r}.")
-
-
-def _spread(X, like):
-    """Return the standard deviations of columns, 1 for those that do not vary."""
-    xp = namespace(X)
-    wide = xp.astype(X, accumulation_dtype(X), copy=False)
-    spread = xp.std(wide, axis=0)
-    safe = xp.where(spread > 0.0, spread, xp.ones_like(spread))
-    return xp.astype(safe, like.dtype, copy=False)
 
 
 def _number(value):

@@ -19,6 +19,7 @@ from sklearn.gaussian_process.kernels import (
     WhiteKernel,
 )
 
+from skopt2.gaussian_process.coreset_start import spread
 from skopt2.solvers.kernel.coreset_kernel import SMOOTHNESS, Term, TermSum
 
 
@@ -79,10 +80,8 @@ def default_kernel(X, Y):
         A constant times Matern-3/2 with a length scale for each feature, and white
         noise, in the units of the data.
     """
-    d = X.shape[1]
-    spread = X.std(axis=0)
     # At sqrt(d) standard deviations for each feature, two rows are about two apart.
-    scales = np.where(spread > 0.0, spread, 1.0) * np.sqrt(d)
+    scales = spread(X) * np.sqrt(X.shape[1])
     power = float(np.mean(np.square(Y))) or 1.0
     around = np.array([1e-5, 1e5])
     return ConstantKernel(power, power * around) * Matern(
