@@ -51,8 +51,9 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
         "sap" solves blocks of equations exactly, with momentum; "eigenpro" takes
         gradient steps that are preconditioned by the leading eigenvectors of a
         subsample; "sdd" is stochastic dual descent, and "cg" preconditioned conjugate
-        gradients. "auto" takes the one that is predicted to be fastest and fits memory;
-        with early stopping it is "eigenpro". With centres there are "cholesky", which
+        gradients. "auto" is "cholesky" or, where that is faster or all that fits the
+        memory, "sap"; with early stopping it is "sap", or "eigenpro" for an ``alpha``
+        below 1e-4 in units of the kernel. With centres there are "cholesky", which
         solves their normal equations in one pass, and "eigenpro" (EigenPro 3 and 4).
     tol : float, default=1e-3
         Tolerance of the relative residual. The predictions at the rows of the fit are

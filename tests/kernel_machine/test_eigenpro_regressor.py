@@ -1,5 +1,7 @@
 """The kernel regressor against scikit-learn's kernel ridge regression."""
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
@@ -12,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skopt2
 from skopt2.kernel_machine import EigenProRegressor
-from skopt2.kernels import Gaussian, Laplacian, Matern, Sum
+from skopt2.kernels import Gaussian, Laplacian, Linear, Matern, Sum
 
 ITERATIVE = ("sap", "sdd", "eigenpro", "cg")
 
@@ -176,6 +178,26 @@ def test_early_stopping_keeps_the_best(rng):
     assert distance(model.predict(grid), truth) < 0.8 * distance(
         full.predict(grid), truth
     )
+
+
+@pytest.mark.parametrize(
+    ("kernel", "alpha", "expected"),
+    [
+        (Gaussian(1.0), 0.0, "eigenpro"),
+        (Gaussian(1.0), 1e-6, "eigenpro"),
+        (Gaussian(1.0), 1e-2, "sap"),
+        # x'x is about 100 here.
+        (Linear(), 5e-3, "eigenpro"),
+        (Linear(), 5e-2, "sap"),
+    ],
+)
+def test_early_stopping_goes_by_the_ridge(rng, kernel, alpha, expected):
+    X = np.sqrt(20.0) * rng.standard_normal((60, 5))
+    model = EigenProRegressor(kernel, alpha=alpha, early_stopping=True, max_iter=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        assert model.fit(X, X[:, 0]).solver_ == expected
+        assert model.set_params(centers=9).fit(X, X[:, 0]).solver_ == "eigenpro"
 
 
 def test_warm_start_needs_fewer_epochs(sample):
