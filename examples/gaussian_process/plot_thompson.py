@@ -45,8 +45,9 @@ def hartmann(X):
 # --------
 # A process is fitted to all that is known; the noise of the measurements is, too. Each
 # of a hundred draws is maximised over random places and places near the best known
-# ones, and then near its own best one. ``paths(X)`` is one product with the kernel matrix for
-# all draws. One of the variables matters little: its length scale grows to the bound.
+# ones, and then near its own best one. ``paths(X)`` is one product with the kernel
+# matrix for all draws. One of the variables matters little: its length scale grows to
+# the bound.
 import warnings
 
 from sklearn.exceptions import ConvergenceWarning
