@@ -16,6 +16,8 @@ from skopt2._core.result import Certificate, StopReason
 from skopt2.solvers.kernel.coefficients import Coefficients
 
 _FIELDS = fields(Coefficients)
+# Relative difference up to which two errors are the same.
+TIE = 1e-6
 
 
 class ValidationMonitor:
@@ -57,12 +59,14 @@ class ValidationMonitor:
         """Measure the error; return True to stop."""
         solution = solver.finalize(state)
         error = self.error(solution.a)
-        if not self.errors or error < min(self.errors):
+        # Of solutions that are as good, the later one solves the system better.
+        if not self.errors or error <= (1.0 + TIE) * min(self.errors):
             self.best, self._level = solution, (measure.objective, measure.value)
         self.errors.append(error)
         # Callbacks come last: a checkpoint has the error of this measure too.
         asked = self.record.end(iteration, solver, state, measure, history)
-        since = len(self.errors) - 1 - int(np.argmin(self.errors))
+        level = (1.0 + TIE) * min(self.errors)
+        since = len(self.errors) - 1 - int(np.argmax(np.asarray(self.errors) <= level))
         return bool(asked) or since >= self.patience
 
     def kept(self, result):
