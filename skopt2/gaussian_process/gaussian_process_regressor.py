@@ -72,7 +72,8 @@ class GaussianProcessRegressor(
         where the factor fits the memory budget, which on the host is scikit-learn's
         ``working_memory``, and else takes "sap".
     tol : float, default=5e-3
-        Tolerance of the relative residual of every column of the system.
+        Tolerance of the relative residual of the system for the targets; that for draws
+        may be four times as large.
     max_iter : int, default=100
         Largest number of epochs: passes over the covariance matrix.
     variance : {"auto", "samples", "solves"}, default="auto"

@@ -46,6 +46,7 @@ def solve_kernel_system(
     step_size=None,
     n_components=None,
     factor=None,
+    allowance=1.0,
     monitor=None,
     time_limit=None,
     resume=None,
@@ -85,6 +86,8 @@ def solve_kernel_system(
     factor : CholeskyFactor, SpectralInverse or None, default=None
         What :func:`~skopt2.solvers.kernel.cholesky.factorise` returned for this system,
         for the solver "cholesky"; None to compute it.
+    allowance : float or ndarray of shape (c,), default=1.0
+        Numbers by which the relative residuals of the columns are divided.
     monitor : object or None, default=None
         As for :func:`skopt2._core.iterate.iterate`.
     time_limit : float or None, default=None
@@ -127,7 +130,7 @@ def solve_kernel_system(
     else:
         seed = int(seed_sequence(rng).generate_state(1)[0])
     _check(solver, tol, max_epochs, options)
-    system = KernelSystem(operator, Y, lam)
+    system = KernelSystem(operator, Y, lam, allowance)
     plan = Plan(solver)
     if auto and solver in ("auto", "sap"):
         single = system.Y.dtype == system.xp.float64 and single_is_enough(system)

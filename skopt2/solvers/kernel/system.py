@@ -36,6 +36,9 @@ class KernelSystem:
         Targets, in the units of the caller.
     lam : float or array of shape (n,)
         Diagonal of Lambda, not negative.
+    allowance : float or ndarray of shape (c,), default=1.0
+        Numbers by which the relative residuals of the columns are divided: a column
+        with the allowance 4 may be four times less accurate than the others.
 
     Attributes
     ----------
@@ -62,7 +65,7 @@ class KernelSystem:
         If shapes do not fit, or lam is negative or not finite.
     """
 
-    def __init__(self, operator, Y, lam):
+    def __init__(self, operator, Y, lam, allowance=1.0):
         n, m = operator.shape
         if n != m:
             raise ValueError(
@@ -96,6 +99,7 @@ class KernelSystem:
         # What the residuals are relative to: sqrt(n) but for rounding, and for zeros.
         self.size = self.column_norms(self.Y)
         self.size[self.size == 0.0] = 1.0
+        self.size *= allowance
 
     def column_norms(self, V):
         """Return the Euclidean norm of each column in float64, on the host.
@@ -116,7 +120,7 @@ class KernelSystem:
         return np.asarray(to_numpy(xp.sqrt(xp.sum(wide * wide, axis=0))))
 
     def relative_columns(self, R):
-        """Return abs(R_j) / abs(Y_j) of each column j, on the host.
+        """Return abs(R_j) / abs(Y_j) of each column j, by its allowance, on the host.
 
         Parameters
         ----------
