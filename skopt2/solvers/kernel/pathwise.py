@@ -72,8 +72,9 @@ class PathwisePosterior:
     lam : float or array of shape (n,), default=0.0
         Variances of the noise; matters with ``targets`` alone.
     n_neighbors : int, default=64
-        Rows of the data nearest to each new point that make its variance more precise.
-        0 for the plain estimate.
+        Rows of the data nearest to each new point that make its variance more precise,
+        the more the better, for a time that grows as their cube from about 100 on. 0
+        for the plain estimate.
 
     Examples
     --------

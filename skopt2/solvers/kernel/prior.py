@@ -12,6 +12,7 @@ conditioning of Gaussian processes, JMLR 22, 2021.
 """
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,10 @@ def draw_prior(kernel, X, n_samples, n_features=2000, rng=None):
     ValueError
         If the kernel has no random features, or a number is out of range.
     """
+    if not isinstance(n_samples, Integral) or n_samples < 1:
+        raise ValueError(
+            f"n_samples must be a positive whole number; got {n_samples!r}."
+        )
     rng = np.random.default_rng() if rng is None else rng
     features = draw_features(kernel, X, n_features, rng)
     weights = rng.standard_normal((features.n_features, int(n_samples)))

@@ -391,6 +391,9 @@ def test_wrong_noise_and_points(rng, data):
     for lam in (-1.0, np.inf, np.nan):
         with pytest.raises(ValueError, match="finite and not negative"):
             sample_targets(prior, X, lam, rng)
+    for n_samples in (0, 2.5):
+        with pytest.raises(ValueError, match="n_samples must be a positive"):
+            draw_prior(Gaussian(1.0), X, n_samples, 10, rng)
     posterior = PathwisePosterior(Gaussian(1.0), X, Y, Y, prior)
     with pytest.raises(ValueError, match="Xnew has 2 features"):
         posterior.mean(np.zeros((3, 2)))
