@@ -19,8 +19,6 @@ from skopt2.solvers.search.proposal import Seen, initial_points, propose
 
 # How many evaluated points the search looks around.
 N_INCUMBENTS = 5
-# Points at which one draw from the posterior is compared: the draw costs their cube.
-N_DRAWN = 512
 
 
 class SearchStrategy:
@@ -138,7 +136,7 @@ class SearchStrategy:
         """Return the function to maximise, and how many points it can take, or None."""
         model = self.model
         if self.acquisition == "thompson":
-            return lambda columns: model.draw(columns, self.rng), N_DRAWN
+            return model.draw(self.rng)
         if self.acquisition == "expected_improvement":
             best = model.best_mean()
             return (

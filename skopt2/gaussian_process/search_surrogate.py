@@ -23,8 +23,9 @@ from scipy.linalg import eigh
 from scipy.optimize import minimize
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+from skopt2.gaussian_process.gaussian_process_regressor import GaussianProcessRegressor
 
 # Distance below the median, in distances of the best from it, at which scores are cut.
 FENCE = 3.0
@@ -34,6 +35,11 @@ VARIANCE_PRIOR = (0.0, 1.0)
 LENGTH_PRIOR = (np.log(0.6), 1.0)
 NOISE_PRIOR = (np.log(1e-3), 2.0)
 BOUNDS = (1e-8, 1e4)
+# Between fits that also start from the median of the priors, this many start from the
+# parameters of the last one alone: a new score seldom changes much.
+PERIOD = 4
+# Points at which one draw from a posterior is computed: it costs their cube.
+N_DRAWN = 512
 JITTER = 1e-8
 
 
@@ -71,14 +77,14 @@ class LikelihoodWithPriors:
     ----------
     means, deviations : ndarray of shape (n_theta,)
         Of the normal priors of the logarithms of the parameters.
-    max_iter : int, default=40
-        Steps of L-BFGS-B from each start.
+    restart : bool
+        Whether to start from the means, too.
     """
 
-    def __init__(self, means, deviations, max_iter=40):
+    def __init__(self, means, deviations, restart):
         self.means = means
         self.deviations = deviations
-        self.max_iter = max_iter
+        self.restart = restart
 
     def __call__(self, objective, initial, bounds):
         """Return the best parameters and the objective there, priors included."""
@@ -89,7 +95,7 @@ class LikelihoodWithPriors:
             return value + 0.5 * z @ z, gradient + z / self.deviations
 
         starts = [initial]
-        if np.abs(initial - self.means).max() > 1e-3:
+        if self.restart:
             starts.append(self.means)
         best, lowest = initial, np.inf
         for start in starts:
@@ -99,7 +105,7 @@ class LikelihoodWithPriors:
                 jac=True,
                 method="L-BFGS-B",
                 bounds=bounds,
-                options={"maxiter": self.max_iter, "ftol": 1e-6},
+                options={"maxiter": 40, "ftol": 1e-6},
             )
             if found.fun < lowest:
                 best, lowest = found.x, found.fun
@@ -121,6 +127,7 @@ class Surrogate:
         self.regressor = regressor
         self.fence = fence
         self._theta = None
+        self._n_fits = 0
 
     def fit(self, columns, scores):
         """Fit to all that was measured.
@@ -189,13 +196,34 @@ class Surrogate:
         other.model_ = frozen.fit(other._columns, other._values)
         return other
 
-    def draw(self, columns, rng):
-        """Return the values of one draw from the posterior at points, shape (m,)."""
-        mean, covariance = self.model_.predict(columns, return_cov=True)
-        # The eigenvalues that rounding makes negative are noise of this size.
-        values, vectors = eigh(covariance, driver="evd")
-        spread = np.sqrt(np.maximum(values, 0.0))
-        return mean + vectors @ (spread * rng.standard_normal(len(mean)))
+    def draw(self, rng):
+        """Draw a function from the posterior.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of the draw.
+
+        Returns
+        -------
+        path : callable
+            Takes columns, shape (m, n_columns), and returns values, shape (m,).
+        joint : int or None
+            At how many points the path can be asked for, once. None means at any, again
+            and again, which needs a regressor with ``sample_paths``.
+        """
+        if hasattr(self.model_, "sample_paths"):
+            paths = self.model_.sample_paths(1, random_state=int(rng.integers(2**31)))
+            return lambda columns: np.reshape(paths(columns), -1), None
+
+        def values(columns):
+            mean, covariance = self.model_.predict(columns, return_cov=True)
+            # The eigenvalues that rounding makes negative are noise of this size.
+            squares, vectors = eigh(covariance, driver="evd")
+            spread = np.sqrt(np.maximum(squares, 0.0))
+            return mean + vectors @ (spread * rng.standard_normal(len(mean)))
+
+        return values, N_DRAWN
 
     def _fit_process(self, columns, values):
         n_columns = columns.shape[1]
@@ -206,7 +234,9 @@ class Surrogate:
         ) + WhiteKernel(1.0, BOUNDS)
         start = priors[:, 0] if self._theta is None else self._theta
         kernel = kernel.clone_with_theta(start)
-        optimizer = LikelihoodWithPriors(priors[:, 0], priors[:, 1])
+        restart = self._theta is not None and self._n_fits % PERIOD == 0
+        optimizer = LikelihoodWithPriors(*priors.T, restart)
+        self._n_fits += 1
         with warnings.catch_warnings():
             # The priors keep the parameters off the bounds.
             warnings.simplefilter("ignore", ConvergenceWarning)
