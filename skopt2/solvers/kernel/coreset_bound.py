@@ -17,18 +17,18 @@ KL = 1/2 [tr a' K_ZZ a + T (log det(A S^-1) - tr A^-1 K_ZZ)],
 
 the divergence of q from the prior at Z, which is all of it since q and p agree given
 f(Z). L is at most log p(Y), and equal to it at Z = X, Y_c = Y, w = 1. A batch of b rows
-with its sum scaled by n / b gives an unbiased estimate of L.
+with weights o_i = n / b in the sum gives an unbiased estimate of L.
 
 All of it is computed from the factor C C' = E = I + S^-1/2 K_ZZ S^-1/2, whose
 eigenvalues are at least 1: no jitter is added to it, not even where points coincide.
 For the sake of rounding s is v / w + 100 eps M k(x, x), which is a posterior like any
 other, with a valid bound.
 
-Derivatives, with r = Y - c'a (b, T), g = (n / b) r / v, h = -(n / b) T / (2 v),
+Derivatives, with r = Y - c'a (b, T), g_i = o_i r_i / v, H = -diag(o) T / (2 v),
 W = A^-1 c (M, b), B = A^-1, z = A^-1 S a and sym(U) = (U + U') / 2:
 
-dL/dY_c = W g - a + z, dL/dc = a g' - 2 h W,
-dL/dA = sym((a / 2 - W g - z) a') + h W W' - T/2 (B - B S B),
+dL/dY_c = W g - a + z, dL/dc = a g' - 2 W H,
+dL/dA = sym((a / 2 - W g - z) a') + W H W' - T/2 (B - B S B),
 dL/ds = diag(dL/dA) + 1/2 (sum_t a^2 + T / s - T diag B), dL/dK_ZZ = dL/dA,
 
 and those in phi and Z by :mod:`skopt2.solvers.kernel.coreset_kernel`. A step costs
@@ -253,12 +253,14 @@ class Bound:
         posterior, count, total = self.posterior(coreset), 0, 0.0
         for X, Y in chunks:
             mean, variance = posterior.moments(X)
-            total += float(_expected(Y - mean, variance, posterior.noise))
-            count += int(X.shape[0])
+            xp, (b, T) = posterior.xp, Y.shape
+            misfit = xp.sum((Y - mean) ** 2) + T * xp.sum(variance)
+            total += float(expected(b * T, misfit, posterior.noise))
+            count += b
         scale = 1.0 if n is None else n / count
         return scale * total - float(posterior.divergence())
 
-    def gradient(self, coreset, X, Y, n):
+    def gradient(self, coreset, X, Y, n, weight=None, scatter=0.0):
         """Return the bound for a batch and its derivatives.
 
         Parameters
@@ -271,6 +273,10 @@ class Bound:
             Their targets.
         n : int
             Rows that the batch stands for.
+        weight : array of shape (b,) or None, default=None
+            Rows that each of them stands for; None for n / b.
+        scatter : float, default=0.0
+            Squares that the rows for which these stand have about them.
 
         Returns
         -------
@@ -279,28 +285,30 @@ class Bound:
         gradient : Coreset
             Its derivatives.
         """
-        post, scale = self.posterior(coreset), n / int(X.shape[0])
-        xp, T = post.xp, int(Y.shape[1])
+        post = self.posterior(coreset)
+        xp, (b, T) = post.xp, Y.shape
+        weight = xp.zeros_like(Y[:, 0]) + n / b if weight is None else weight
         block = post.block(X)
         half = post.half(block.K)
         W = post.factor.back_solve(half) / post.root
         variance = post.variance - xp.sum(half * half, axis=0)
         r = Y - block.K.T @ post.a
-        value = scale * _expected(r, variance, post.noise) - post.divergence()
-        g, h = scale * r / post.noise, -0.5 * scale * T / post.noise
-        own, s, in_Y = _inside(post, W, g, h)
-        misfit = xp.sum(r * r) + T * xp.sum(variance)
-        direct = 0.5 * scale * (misfit / post.noise - r.shape[0] * T) / post.noise
+        misfit = xp.sum(weight * (xp.sum(r * r, axis=1) + T * variance)) + scatter
+        value = expected(n * T, misfit, post.noise) - post.divergence()
+        g, h = weight[:, None] * r / post.noise, (-0.5 * T / post.noise) * weight
+        heavy = W * h
+        own, s, in_Y = _inside(post, W @ g, heavy @ W.T)
+        direct = 0.5 * (misfit / post.noise - n * T) / post.noise
         phi = xp.zeros_like(coreset.phi)
         self.kernel.diagonal_gradient(
             coreset.phi,
-            h * r.shape[0] + post.floor * xp.sum(s),
+            xp.sum(h) + post.floor * xp.sum(s),
             direct + xp.sum(s * post.observed) / post.noise,
             phi,
         )
         # Both sides of the symmetric block are the coreset.
         Z = 2.0 * post.own.gradient(own, coreset.phi, phi)
-        Z = Z + block.gradient(post.a @ g.T - 2.0 * h * W, coreset.phi, phi)
+        Z = Z + block.gradient(post.a @ g.T - 2.0 * heavy, coreset.phi, phi)
         return value, Coreset(Z, in_Y, -s * post.observed, phi)
 
 
@@ -311,27 +319,37 @@ def _eye(x):
     return xp.eye(x.shape[0], dtype=x.dtype, **room)
 
 
-def _expected(r, variance, noise):
-    """Return the sum of E_q log N(y | f, v), a scalar array.
+def expected(count, misfit, noise):
+    """Return the sum of E_q log N(y | f, v).
 
-    Symbols: r (b, T) residuals of the means; variance (b,) of f.
+    Parameters
+    ----------
+    count : int
+        Targets, n T.
+    misfit : scalar array
+        Sum of the squared residuals of the means and of the variances.
+    noise : scalar array
+        v.
+
+    Returns
+    -------
+    value : scalar array
     """
-    xp = namespace(r)
-    b, T = r.shape
-    misfit = xp.sum(r * r) + T * xp.sum(variance)
-    return -0.5 * (b * T * (LOG_TWO_PI + xp.log(noise)) + misfit / noise)
+    logs = LOG_TWO_PI + namespace(noise).log(noise)
+    return -0.5 * (count * logs + misfit / noise)
 
 
-def _inside(post, W, g, h):
-    """Return derivatives of L in K_ZZ (M, M), s (M,) and Y_c (M, T)."""
+def _inside(post, Q, outer):
+    """Return derivatives of L in K_ZZ (M, M), s (M,) and Y_c (M, T).
+
+    Symbols: Q = W g (M, T); outer = W H W' (M, M).
+    """
     xp, a, root, s = post.xp, post.a, post.root, post.s
-    T = int(a.shape[1])
-    inverse = post.inverse
-    Q = W @ g
+    T, inverse = int(a.shape[1]), post.inverse
     z = (inverse @ (root * a)) / root
-    outer = (0.5 * a - Q - z) @ a.T
+    means = (0.5 * a - Q - z) @ a.T
     spread = (inverse - inverse @ inverse) / (root * root.T)
-    own = 0.5 * (outer + outer.T) + h * (W @ W.T) - (0.5 * T) * spread
+    own = 0.5 * (means + means.T) + outer - (0.5 * T) * spread
     diagonal = xp.linalg.diagonal(inverse) / s
     in_s = xp.linalg.diagonal(own)
     in_s = in_s + 0.5 * (xp.sum(a * a, axis=1) + T / s - T * diagonal)

@@ -16,10 +16,10 @@ Gaussian processes, AISTATS 2009, equation 10.
 from dataclasses import dataclass
 from typing import Any
 
-from skopt2.solvers.kernel.coreset_bound import LOG_TWO_PI, Coreset
+from skopt2.solvers.kernel.coreset_bound import Coreset, expected
 
 
-def summarise(posterior, chunks):
+def summarise(posterior, chunks, former=None):
     """Return all that the bound of a coreset needs to know of the rows.
 
     Parameters
@@ -28,18 +28,27 @@ def summarise(posterior, chunks):
         Of the coreset.
     chunks : iterable of tuple of two arrays
         All rows X (b, d) and targets Y (b, T).
+    former : Former or None, default=None
+        A coreset that stands for further rows.
 
     Returns
     -------
     summary : Summary
         Sums over the rows.
     """
-    n, squares, Phi, right, xp = 0, 0.0, 0.0, 0.0, posterior.xp
+    n, mass, squares, Phi, right, xp = 0, 0.0, 0.0, 0.0, 0.0, posterior.xp
     for X, Y in chunks:
         c = posterior.block(X).K
         n, squares = n + int(X.shape[0]), squares + xp.sum(Y * Y)
         Phi, right = Phi + c @ c.T, right + c @ Y
-    return Summary(posterior, n, squares, Phi, right)
+    mass += n
+    if former is not None:
+        w = former.weight
+        c = posterior.block(former.Z).K
+        n, mass = n + former.n, mass + xp.sum(w)
+        squares = squares + xp.sum(w[:, None] * former.Y**2) + former.scatter
+        Phi, right = Phi + (c * w) @ c.T, right + (c * w) @ former.Y
+    return Summary(posterior, n, mass, squares, Phi, right)
 
 
 @dataclass(eq=False)
@@ -52,6 +61,8 @@ class Summary:
         Of the coreset.
     n : int
         Rows.
+    mass : scalar array or float
+        Sum of the weights of the rows.
     squares : scalar array
         Sum of the squared targets.
     Phi : array of shape (M, M)
@@ -62,6 +73,7 @@ class Summary:
 
     posterior: Any
     n: int
+    mass: Any
     squares: Any
     Phi: Any
     right: Any
@@ -95,13 +107,10 @@ class Summary:
 
     def value(self):
         """Return the bound as a float, in nats."""
-        post, n = self.posterior, self.n
-        xp, a, T = post.xp, post.a, int(post.a.shape[1])
-        misfit = (
-            self.squares - 2.0 * xp.sum(a * self.right) + xp.sum(a * (self.Phi @ a))
-        )
+        post, a = self.posterior, self.posterior.a
+        xp, T = post.xp, int(a.shape[1])
+        misfit = self.squares + xp.sum(a * (self.Phi @ a - 2.0 * self.right))
         lost = post.half(post.half(self.Phi).T)
-        variance = n * post.variance - xp.sum(xp.linalg.diagonal(lost))
-        misfit = (misfit + T * variance) / post.noise
-        fit = -0.5 * (n * T * (LOG_TWO_PI + xp.log(post.noise)) + misfit)
+        variance = self.mass * post.variance - xp.sum(xp.linalg.diagonal(lost))
+        fit = expected(self.n * T, misfit + T * variance, post.noise)
         return float(fit - post.divergence())
