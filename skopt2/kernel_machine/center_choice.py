@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 
 from skopt2._core import cuda
-from skopt2._core.array import asarray_like, move
+from skopt2._core.array import asarray_like
 from skopt2.kernel_machine.sample import rows_of
 from skopt2.kernels.base import check_points
 from skopt2.solvers.kernel.kernel_thinning import thin
@@ -104,15 +104,22 @@ def check_centers(centers, selection, pairwise):
     if centers is None:
         return
     if pairwise:
+        given = centers if isinstance(centers, Integral) else type(centers).__name__
         raise ValueError(
-            "centers must be None with kernel='precomputed': a matrix of kernel values "
-            "has no points that could be centres. Use centers=None, which keeps all "
-            "rows, or a function of two sets of rows as kernel, for which X may hold "
-            "their numbers."
+            f"centers must be None with kernel='precomputed'; got {given}. A matrix of "
+            "kernel values has no points that could be centres: use centers=None, "
+            "which keeps all rows, or a function of two sets of rows as kernel, for "
+            "which X may hold their numbers."
         )
-    if isinstance(centers, bool) or (isinstance(centers, Integral) and centers < 1):
+    if isinstance(centers, Integral):
+        good = not isinstance(centers, bool) and centers > 0
+    else:
+        good = hasattr(centers, "shape") or isinstance(centers, (list, tuple))
+        good = good and not isinstance(centers, np.generic)
+    if not good:
         raise ValueError(
-            f"centers must be None, a positive integer or an array; got {centers!r}."
+            "centers must be None, a positive integer or an array of shape (n_centers, "
+            f"n_features); got {centers!r}."
         )
     if not isinstance(centers, Integral):
-        check_points(move(centers, cuda.target_of(centers)), "centers")
+        check_points(centers, "centers")

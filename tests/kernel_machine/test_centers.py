@@ -1,6 +1,7 @@
 """Kernel models on centres: choice, streams, and the same answer however rows come."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 
@@ -39,6 +40,32 @@ def test_given_centres_solve_the_least_squares_problem(sample, rng, weighted):
     assert model.dual_coef_.shape == (40,)
     assert model.converged_
     assert model.solver_ == "cholesky"
+
+
+@pytest.mark.parametrize("kind", [np.ndarray.tolist, pd.DataFrame, np.float32])
+def test_centres_of_any_kind(sample, kind):
+    X, y = sample
+    Z = X[:10].astype(np.float32).astype(np.float64)
+    wanted = EigenProRegressor(KERNEL, centers=Z).fit(X, y)
+    for rows in ((X, y), (iter([(X, y)]), None)):
+        found = EigenProRegressor(KERNEL, centers=kind(Z)).fit(*rows)
+        assert found.centers_.dtype == np.float64
+        np.testing.assert_allclose(found.predict(X), wanted.predict(X), atol=1e-9)
+
+
+def test_a_table_of_pairs_with_centres(sample):
+    """The way around what is refused: a function of the numbers of the rows."""
+    X, y = sample
+    table = KERNEL(X)
+    numbers = np.arange(300.0)[:, None]
+
+    def looked_up(A, B):
+        return table[np.ix_(A[:, 0].astype(int), B[:, 0].astype(int))]
+
+    options = {"alpha": 0.1, "center_selection": "random", "random_state": 0}
+    found = EigenProRegressor(looked_up, centers=30, **options).fit(numbers, y)
+    wanted = EigenProRegressor(KERNEL, centers=30, **options).fit(X, y)
+    np.testing.assert_allclose(found.predict(numbers), wanted.predict(X), atol=1e-6)
 
 
 def test_eigenpro_comes_to_the_direct_solution(sample, rng):
@@ -142,9 +169,16 @@ def test_a_failed_chunk_changes_nothing(sample):
     ("change", "message"),
     [
         ({"centers": 0}, "centers must be"),
+        ({"centers": True}, "centers must be .*got True"),
+        ({"centers": 5.0}, r"centers must be .*got 5\.0"),
+        ({"centers": np.float64(5)}, "centers must be .*got np.float64"),
+        ({"centers": "many"}, "centers must be .*got 'many'"),
+        ({"centers": [1.0, 2.0]}, r"centers must be a matrix.*shape \(2,\)"),
+        ({"centers": [[np.nan, 2.0]]}, "centers has values that are NaN"),
         ({"centers": np.ones((3, 5))}, "5 features"),
         ({"centers": 5, "center_selection": "best"}, "center_selection"),
-        ({"centers": 5, "kernel": "precomputed"}, "precomputed"),
+        ({"centers": 5, "kernel": "precomputed"}, "got 5.*use centers=None"),
+        ({"centers": [[1.0]], "kernel": "precomputed"}, "got list.*use centers=None"),
         ({"centers": 5, "solver": "sap"}, "solver must be one of"),
     ],
 )
