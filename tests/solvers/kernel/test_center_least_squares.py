@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from skopt2._core.array import HOST
 from skopt2.kernels import Gaussian, Laplacian, Matern
 from skopt2.solvers.kernel.center_least_squares import CenterLeastSquares
 from tests.solvers.kernel.center_reference import (
@@ -142,6 +143,28 @@ def test_other_namespaces_agree(backend, rng):
     there = fit(kernel, *map(backend.asarray, (X, Y, Z)), weight, 1e-3)
     np.testing.assert_allclose(backend.to_numpy(there.a), host.a, rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(there.objective, host.objective, rtol=1e-9)
+
+
+def test_equations_move_between_devices(backend, rng):
+    kernel = Gaussian(1.0)
+    X, Y, Z = problem(rng, n=120, p=20)
+    Z = np.concatenate([Z, Z[:3]])
+    host = fit(kernel, X, Y, Z, alpha=1e-3)
+    model = CenterLeastSquares(kernel, Z).update(X[:40], Y[:40])
+    assert model.moved(HOST) is model
+    there = model.moved(backend.target)
+    there.update(*(backend.asarray(a[40:80]) for a in (X, Y)))
+    if there is not model:
+        # What was left behind has not been changed by the rows that came there.
+        alone = fit(kernel, X[:40], Y[:40], Z, alpha=1e-3)
+        np.testing.assert_allclose(model.solve(1e-3).a, alone.a, rtol=1e-9)
+    solution = there.solve(1e-3)
+    wanted = fit(kernel, X[:80], Y[:80], Z, alpha=1e-3)
+    found = backend.to_numpy(solution.a)
+    np.testing.assert_allclose(found, wanted.a, rtol=1e-6, atol=1e-8)
+    back = there.moved(HOST).update(X[80:], Y[80:]).solve(1e-3)
+    np.testing.assert_allclose(back.a, host.a, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(back.objective, host.objective, rtol=1e-9)
 
 
 def test_memory_does_not_grow_with_the_rows(rng):
