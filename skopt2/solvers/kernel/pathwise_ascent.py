@@ -21,7 +21,7 @@ from skopt2._core.result import Measure
 from skopt2.kernels import KernelOperator, OuterWeights
 from skopt2.solvers.kernel.choice import choose
 from skopt2.solvers.kernel.likelihood import total_noise
-from skopt2.solvers.kernel.pathwise import draw_prior, sample_targets
+from skopt2.solvers.kernel.prior import draw_prior, sample_targets
 from skopt2.solvers.kernel.solve import solve_kernel_system
 from skopt2.solvers.kernel.system import KernelSystem
 
@@ -33,6 +33,9 @@ FIRST, SECOND, TINY = 0.9, 0.999, 1e-12
 # Residual at which a solution is good enough for a gradient. With the tolerance 0.2
 # the choice of the solver allows about as many passes as a step takes.
 RESIDUAL, FEW_PASSES = 1e-3, 0.2
+# Passes of the first step, which starts from zero, over those of a later one: three
+# passes from there leave an error of half of the gradient, twelve one of a sixth.
+COLD = 4
 # Rounding of a coordinate, in parts of its range, that changes no gradient.
 HARMLESS = 1e-4
 
@@ -214,7 +217,7 @@ class PathwiseAscent:
             total_noise(process, self.X, self.noise),
             solver=self.solver,
             tol=RESIDUAL,
-            max_epochs=self.max_epochs,
+            max_epochs=self.max_epochs * (COLD if start is None else 1),
             start=start,
             rng=self.seeds[2],
         )

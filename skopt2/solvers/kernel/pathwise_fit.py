@@ -12,9 +12,9 @@ H^-1 H H^-1 = H^-1:
     tr H^-1 dH = E z_j' dH z_j.
 
 Probes are draws of the prior by random features, with noise
-(:mod:`skopt2.solvers.kernel.pathwise`). Their random numbers are drawn once and for
-all: the probes move smoothly with theta, so the solutions of one step are close to
-those of the next, and a few passes over K (m + c columns at a time) from there are
+(:mod:`skopt2.solvers.kernel.prior`). Their random numbers are drawn once and for all:
+the probes move smoothly with theta, so the solutions of one step are close to those of
+the next, and after the first step a few passes over K (m + c columns at a time) are
 enough. The gradient is one further pass for all parameters at once. Because the probes
 are what they are, (a, z) are also the coefficients of the posterior mean and of m
 posterior samples.
@@ -82,7 +82,7 @@ def fit_pathwise(
         Of the systems; "auto" is "cholesky" where it is predicted to be faster than the
         passes of a step, else "sap".
     max_epochs : float, default=3
-        Passes over K for the solutions of a step.
+        Passes over K for the solutions of a step, four times as many for the first.
     step_size : float, default=0.1
         First step of a log parameter; in all, none moves by more than twenty of them.
     tol : float, default=1e-3
