@@ -36,6 +36,8 @@ from skopt2._core.array import (
 BLOCKS, SMALLEST = 20, 8
 # Default rank over the square root of n, and the largest; of the budget for F.
 ROOTS, LARGEST, SHARE = 8.0, 2000, 0.5
+# Smallest ridge of P over the largest eigenvalue that K can have and the precision.
+ROOM = 1e3
 
 
 class LowRankPreconditioner:
@@ -71,11 +73,13 @@ class LowRankPreconditioner:
         self.rank = rank
         F, left = pivoted_factor(system, rank, np.random.default_rng((seed, rank)))
         self.n_components = int(F.shape[1])
-        # What is left of K acts as a ridge; a little of one keeps P definite.
-        rest = max(float(np.mean(left)), 10.0 * system.eps * system.scale)
-        self.inverse = 1.0 / (system.lam + rest)
-        self.F = F
         wide = accumulation_dtype(F)
+        # What is left of K acts as a ridge; a little of one keeps P definite, and the
+        # matrix below well enough conditioned to be inverted.
+        floor = ROOM * float(xp.finfo(wide).eps) * system.n
+        floor = max(floor, 10.0 * system.eps) * system.scale
+        self.inverse = 1.0 / (system.lam + max(float(np.mean(left)), floor))
+        self.F = F
         weighted = xp.astype(F, wide) * xp.astype(xp.sqrt(self.inverse), wide)
         inner = weighted.T @ weighted
         inner = inner + xp.eye(int(F.shape[1]), **_like(inner))
