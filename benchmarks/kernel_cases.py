@@ -137,7 +137,7 @@ def _standardised(X, y, fit, test):
     return [X[fit], Y[fit], X[test], Y[test]]
 
 
-def read_split(folder, name, split):
+def read_split(folder, name, split=0):
     """Arrays of a fixed split of a UCI set, standardised by its training part.
 
     Parameters

@@ -174,6 +174,7 @@ class CenterModel:
                 "centres that do not grow with the data: set centers to their number, "
                 "or to an array."
             )
+        self._check_one_alpha()
         self._forget()
         if is_dask(X) and self._takes_passes():
             return self._fit_passes(X, y, sample_weight)
@@ -218,11 +219,19 @@ class CenterModel:
 
     def _fit_more(self, *rows):
         """Add one chunk; an error leaves what was there."""
+        self._check_one_alpha()
         self._check_stream()
         for name in ("_normal", "_kept"):
             if hasattr(self, name):
                 setattr(self, name, copy.deepcopy(getattr(self, name)))
         return self._conclude(self._receive(*rows))
+
+    def _check_one_alpha(self):
+        if np.ndim(self.alpha):
+            raise ValueError(
+                "Rows in chunks need one alpha for all targets; got "
+                f"alpha={self.alpha!r}."
+            )
 
     def _check_stream(self):
         """Raise ValueError for parameters that rows which come once cannot obey."""

@@ -1,5 +1,6 @@
 """Kernel ridge regression from hundreds of rows to hundreds of thousands."""
 
+import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
@@ -8,6 +9,7 @@ from skopt2._core.validation import check_fit_input
 from skopt2.kernel_machine.center_model import has_centers, same_features
 from skopt2.kernel_machine.chunks import is_chunked
 from skopt2.kernel_machine.kernel_model import KernelModel
+from skopt2.kernel_machine.target_penalties import check_penalties, solve_by_penalty
 
 
 class EigenProRegressor(MultiOutputMixin, RegressorMixin, KernelModel):
@@ -28,9 +30,10 @@ class EigenProRegressor(MultiOutputMixin, RegressorMixin, KernelModel):
     length_scale : float, array of shape (n_features,) or "median", default="median"
         Unit of the distance for kernels given by a name: one for all features, one for
         each, or the median distance between the different rows of the fit.
-    alpha : float, default=1.0
+    alpha : float or array-like of shape (n_targets,), default=1.0
         Strength of the ridge penalty, at least 0, as in
-        :class:`sklearn.kernel_ridge.KernelRidge`; 0 interpolates.
+        :class:`sklearn.kernel_ridge.KernelRidge`; 0 interpolates. Targets with
+        penalties of their own are solved for one after the other, without callbacks.
     centers : None, int or array-like of shape (n_centers, n_features), default=None
         Points of the model: all rows of the fit, this many of them, or these. With
         centres the size of the model is free of that of the data, and ``fit`` takes
@@ -264,6 +267,28 @@ class EigenProRegressor(MultiOutputMixin, RegressorMixin, KernelModel):
         if not hasattr(self, "_normal"):
             self._one_target = data.y.ndim == 1
         return data, self._columns(data.y)
+
+    def _solve(self, kernel, fitted, Z, rows=None, **loop):
+        if np.ndim(self.alpha) == 0:
+            return super()._solve(kernel, fitted, Z, rows, **loop)
+        solve = super()._solve
+        loop |= {"monitor": None, "resume": None}
+        return solve_by_penalty(
+            check_penalties(self.alpha),
+            fitted,
+            lambda part, alpha: solve(kernel, part, Z, alpha=alpha, **loop),
+        )
+
+    def _check_alpha(self):
+        if np.ndim(self.alpha) == 0:
+            super()._check_alpha()
+            return
+        check_penalties(self.alpha)
+        if self.early_stopping:
+            raise ValueError(
+                "early_stopping=True needs one alpha for all targets: set a number, or "
+                "fit the targets one by one."
+            )
 
     def _columns(self, y):
         return y[:, None] if y.ndim == 1 else y

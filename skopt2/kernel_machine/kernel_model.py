@@ -122,11 +122,12 @@ class KernelModel(CenterModel, IterativeEstimator):
             return fitted.X
         return choose_centers(fitted, self.centers, self.center_selection, kernel, rng)
 
-    def _solve(self, kernel, fitted, Z, rows=None, **loop):
+    def _solve(self, kernel, fitted, Z, rows=None, alpha=None, **loop):
         """Return the result of the solver for the rows, or for the centres.
 
         Where ``rows`` yields chunks, ``fitted`` is the first of them.
         """
+        alpha = float(self.alpha if alpha is None else alpha)
         options = {
             "tol": float(self.tol),
             "max_epochs": self.max_iter,
@@ -137,14 +138,14 @@ class KernelModel(CenterModel, IterativeEstimator):
             **loop,
         }
         if self.centers is None:
-            lam = float(self.alpha) / fitted.unit
+            lam = alpha / fitted.unit
             operator = KernelOperator(kernel, fitted.X)
             options["solver"] = self._solver(operator)
             return solve_kernel_system(operator, fitted.Y, lam, **options)
         X, Y, weight = fitted.X, fitted.Y, fitted.unit_of_rows()
         if rows is not None:
             X, Y, weight = rows, None, None
-        options |= {"solver": self._solver(), "alpha": float(self.alpha)}
+        options |= {"solver": self._solver(), "alpha": alpha}
         return solve_on_centers(kernel, X, Y, Z, weight=weight, **options)
 
     def _describe(self, solution, Z, kernel):
@@ -248,8 +249,7 @@ class KernelModel(CenterModel, IterativeEstimator):
         names = SOLVERS if self.centers is None else ("auto", *CENTER_SOLVERS)
         if not isinstance(self.solver, str) or self.solver not in names:
             raise ValueError(f"solver must be one of {names}; got {self.solver!r}.")
-        if not _number(self.alpha) or self.alpha < 0:
-            raise ValueError(f"alpha must be a number >= 0; got {self.alpha!r}.")
+        self._check_alpha()
         if not _number(self.tol) or self.tol <= 0:
             raise ValueError(f"tol must be a positive number; got {self.tol!r}.")
         for name in ("max_iter", "n_iter_no_change"):
@@ -266,6 +266,10 @@ class KernelModel(CenterModel, IterativeEstimator):
             )
         if self.early_stopping:
             self._check_early_stopping()
+
+    def _check_alpha(self):
+        if not _number(self.alpha) or self.alpha < 0:
+            raise ValueError(f"alpha must be a number >= 0; got {self.alpha!r}.")
 
     def _check_early_stopping(self):
         fraction = self.validation_fraction
