@@ -128,8 +128,10 @@ def _epochs_line(kernel, lam, X, Y, beside, wanted, solver, tol, most):
     monitor = Mean(beside, wanted, 0.0 if solver == "auto" else LEVELS[-1])
     options = {"tol": tol, "max_epochs": most, "rng": 0}
     begin = time.process_time()
+    # Hundreds of passes would take minutes if each computed the matrix anew.
+    operator = KernelOperator(kernel, X, store=solver == "sdd")
     result = solve_kernel_system(
-        KernelOperator(kernel, X), Y, lam, solver=solver, monitor=monitor, **options
+        operator, Y, lam, solver=solver, monitor=monitor, **options
     )
     seconds = time.process_time() - begin
     passes = (monitor.passes(level) for level in LEVELS)
