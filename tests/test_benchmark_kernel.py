@@ -31,6 +31,13 @@ def test_a_search_ends_at_the_target(worker):
     assert all(run["error"] > CASE.target for run in answer["runs"][:-1])
 
 
+def test_early_stopping_is_a_method_of_its_own(worker):
+    answer = worker.case(
+        {"name": CASE.name, "variant": "early", "repeat": 1, "limit": 60.0}
+    )
+    assert answer["best"]["remark"].startswith("sap")
+
+
 def test_an_error_that_is_not_reached_is_not_claimed(worker, monkeypatch):
     hard = Case(CASE.name, 5.0, 1e-3, -1.0, labels=True)
     monkeypatch.setattr(kernel_cases, "CASES", (hard,))

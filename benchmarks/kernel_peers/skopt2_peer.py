@@ -1,4 +1,4 @@
-"""skopt2: its kernel machine with the default solver and with each by name."""
+"""skopt2: its kernel machine by default, stopped early, and with each solver."""
 
 import warnings
 
@@ -18,20 +18,21 @@ class Skopt2Peer(Peer):
     version = skopt2.__version__
 
     def variants(self, problem):
-        names = ["auto", "sap", "eigenpro", "sdd"]
+        names = ["auto", "early", "sap", "eigenpro", "sdd"]
         if problem.X.shape[0] <= 20_000:
             names.insert(1, "cholesky")
         return names
 
     def budgets(self, variant):
-        return (None,) if variant in ("auto", "cholesky") else _EPOCHS
+        return (None,) if variant in ("auto", "early", "cholesky") else _EPOCHS
 
     def fit(self, problem, variant, budget):
         case = problem.case
         model = EigenProRegressor(
             Laplacian(case.length_scale),
             alpha=case.alpha,
-            solver=variant,
+            solver="auto" if variant == "early" else variant,
+            early_stopping=variant == "early",
             tol=1e-2 if budget is None else 1e-9,
             max_iter=100 if budget is None else budget,
             random_state=0,
