@@ -1,5 +1,6 @@
 """Gaussian process regression from ten rows to hundreds of thousands."""
 
+import functools
 from numbers import Integral, Real
 
 import numpy as np
@@ -7,8 +8,8 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
 from skopt2._core.array import namespace
+from skopt2._core.chunks import gathered
 from skopt2._core.estimator import IterativeEstimator, fit_method
-from skopt2._core.random import spawn
 from skopt2._core.validation import check_fit_input
 from skopt2.gaussian_process.hyperparameters import Search
 from skopt2.gaussian_process.posterior_plan import (
@@ -17,16 +18,21 @@ from skopt2.gaussian_process.posterior_plan import (
     working_dtype,
 )
 from skopt2.gaussian_process.process_prediction import ProcessPrediction, resolved
+from skopt2.gaussian_process.process_run import ProcessRun
+from skopt2.gaussian_process.process_update import ProcessUpdate
 from skopt2.gaussian_process.targets import Targets, added, noise_of_rows
 from skopt2.kernels.process import ProcessKernel
-from skopt2.solvers.kernel.engine import RESIDUAL
 from skopt2.solvers.kernel.solve import SOLVERS
 
 _VARIANCES = ("auto", "samples", "solves")
 
 
 class GaussianProcessRegressor(
-    ProcessPrediction, MultiOutputMixin, RegressorMixin, IterativeEstimator
+    ProcessUpdate,
+    ProcessPrediction,
+    MultiOutputMixin,
+    RegressorMixin,
+    IterativeEstimator,
 ):
     r"""Gaussian process regression without the matrix of all pairs of rows.
 
@@ -230,8 +236,10 @@ class GaussianProcessRegressor(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data. float32 stays float32.
+        X : array-like of shape (n_samples, n_features), Dask collection or iterator
+            Training data. float32 stays float32. The chunks of a Dask array or data
+            frame, or of an iterator that yields ``(X, y)``, are gathered first: the
+            model keeps all its rows in any case.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets; several share the kernel and all work with it.
 
@@ -252,7 +260,12 @@ class GaussianProcessRegressor(
             If the residual did not reach ``tol``, or a hyperparameter ended at one of
             its bounds.
         """
+        return self._fit_anew(X, y)
+
+    def _fit_anew(self, X, y):
+        """Check the data and fit the process."""
         self._check_parameters()
+        X, y = gathered(X, y)
         data = check_fit_input(self, X, y, accept_sparse=False, y_kind="multioutput")
         noise = noise_of_rows(self.alpha, int(data.X.shape[0]))
         self._check_targets(data.y)
@@ -261,52 +274,49 @@ class GaussianProcessRegressor(
 
     def _fit_process(self, data, noise):
         """Fit the process to checked data."""
-        streams = spawn(self.random_state, 3)
+        self._one_target = data.y.ndim == 1
+        shared = {"_noise": noise, "_n_updates": 0}
+        run = ProcessRun(self, data, functools.partial(self._describe, shared))
+        streams = run.streams(3)
         targets = Targets.of(data.y, self.normalize_y, data.y.dtype)
-        process = self._search().run(
-            self._start_process(data.X), data.X, targets.Y, noise, streams[0]
+        process = run.fitted(
+            self._start_process(data.X),
+            lambda start: self._search().run(
+                start, data.X, targets.Y, noise, streams[0]
+            ),
         )
         lam = added(noise, process.noise(data.X), data.X)
         dtype = working_dtype(process.signal, data.X, lam, float(self.tol))
         X = self._kept(namespace(data.X).astype(data.X, dtype, copy=False), data.X)
         targets = Targets.of(data.y, self.normalize_y, dtype)
+        shared.update(self._units(targets))
         plan = plan_posterior(
             process.signal, X, targets.Y, lam, self._options(), streams[1]
         )
-        shared = self._shared(data, process, X, targets, noise)
+        return run.solve(plan, process, streams[2])
 
-        def describe(solution):
-            coef = solution.a[:, : plan.n_targets]
-            return {
-                **shared,
-                "alpha_": self._shape(coef),
-                "posterior_": plan.posterior(solution.a),
-                "log_marginal_likelihood_value_": plan.log_likelihood(coef),
-                "solver_": solution.solver,
-                "batch_size_": solution.batch_size,
-                "n_restarts_": solution.n_restarts,
-                "n_epochs_": solution.n_epochs,
-            }
-
-        monitor = self._start(data, describe, tol=self.tol, certificate=RESIDUAL)
-        result = plan.solve(
-            rng=streams[2],
-            monitor=monitor,
-            time_limit=self.time_limit,
-            resume=self._take_resume(data),
-        )
-        return self._finish(result, data, describe, monitor)
-
-    def _shared(self, data, process, X, targets, noise):
-        """Return the fitted attributes that do not depend on the solution."""
-        self._one_target = data.y.ndim == 1
+    def _units(self, targets):
+        """Return the fitted attributes of the targets."""
         return {
-            "kernel_": process.kernel,
-            "X_train_": X,
             "y_train_": self._shape(targets.Y),
             "_center": targets.center,
             "_unit": targets.unit,
-            "_noise": noise,
+        }
+
+    def _describe(self, shared, plan, process, solution):
+        """Return the fitted attributes of a solution."""
+        coef = solution.a[:, : plan.n_targets]
+        return {
+            **shared,
+            "kernel_": process.kernel,
+            "X_train_": plan.X,
+            "alpha_": self._shape(coef),
+            "posterior_": plan.posterior(solution.a),
+            "log_marginal_likelihood_value_": plan.log_likelihood(coef),
+            "solver_": solution.solver,
+            "batch_size_": solution.batch_size,
+            "n_restarts_": solution.n_restarts,
+            "n_epochs_": solution.n_epochs,
         }
 
     def _kept(self, X, source):

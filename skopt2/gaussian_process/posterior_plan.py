@@ -6,6 +6,7 @@ samples the values of prior functions plus noise, in its columns.
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from skopt2.kernels.random_features import has_features
 from skopt2.solvers.kernel.choice import budget_of
 from skopt2.solvers.kernel.cholesky import factorise, single_is_enough
 from skopt2.solvers.kernel.exact_posterior import ExactPosterior
+from skopt2.solvers.kernel.grown_factor import grown
+from skopt2.solvers.kernel.grown_start import grown_start
 from skopt2.solvers.kernel.pathwise import (
     PathwisePosterior,
     draw_prior,
@@ -89,6 +92,8 @@ class PosteriorPlan:
         Functions of the samples.
     seed : int
         Of solves on demand.
+    start : array of shape (n, c + s) or None, default=None
+        Coefficients that an iterative solution starts from.
     """
 
     operator: Any
@@ -100,6 +105,7 @@ class PosteriorPlan:
     factor: Any
     prior: Any
     seed: int
+    start: Any = None
 
     def solve(self, **loop):
         """Solve the system.
@@ -126,6 +132,7 @@ class PosteriorPlan:
             allowance=np.where(
                 np.arange(int(self.right.shape[1])) < self.n_targets, 1.0, SAMPLES
             ),
+            start=self.start,
             **loop,
         )
 
@@ -198,7 +205,7 @@ class PosteriorPlan:
         )
 
 
-def plan_posterior(kernel, X, Y, lam, options, rng):
+def plan_posterior(kernel, X, Y, lam, options, rng, former=None):
     """Decide how to compute the posterior, and prepare it.
 
     Parameters
@@ -215,6 +222,10 @@ def plan_posterior(kernel, X, Y, lam, options, rng):
         What the user chose.
     rng : numpy.random.Generator
         Of the prior functions.
+    former : ExactPosterior, PathwisePosterior, SolvedPosterior or None, default=None
+        Posterior of the first rows alone, with the same kernel, targets and noise. Its
+        factor gets more rows, or its coefficients and draws are what an iterative
+        solution starts from.
 
     Returns
     -------
@@ -244,13 +255,52 @@ def plan_posterior(kernel, X, Y, lam, options, rng):
         fits = system.n**2 * itemsize <= budget_of(system)
         solver = "cholesky" if fits else "sap"
     if solver == "cholesky":
-        factor = factorise(system, single=single)
+        factor = _factor(system, single, former)
     elif sampled:
-        prior = draw_prior(kernel, X, options.n_samples, options.n_features, rng)
-        right = xp.concat([Y, sample_targets(prior, X, lam, rng)], axis=1)
+        prior, values = _samples(kernel, X, lam, options, rng, former)
+        right = xp.concat([Y, values], axis=1)
+    start = None if factor is not None else _start(former, operator, right, lam)
     options = PosteriorOptions(**{**vars(options), "solver": solver})
     seed = int(rng.integers(2**31))
-    return PosteriorPlan(operator, right, lam, c, X, options, factor, prior, seed)
+    return PosteriorPlan(
+        operator, right, lam, c, X, options, factor, prior, seed, start
+    )
+
+
+def _factor(system, single, former):
+    """Return a factor of the system, grown from that of its first rows if possible."""
+    if isinstance(former, ExactPosterior):
+        dtype = system.xp.float32 if single else system.Y.dtype
+        L = getattr(former.factor, "L", None)
+        if L is not None and L.dtype in (dtype, system.Y.dtype):
+            factor = grown(former.factor, system)
+            if factor is not None:
+                return factor
+    return factorise(system, single=single)
+
+
+def _samples(kernel, X, lam, options, rng, former):
+    """Return prior functions, and their values with noise at the rows."""
+    if not isinstance(former, PathwisePosterior):
+        prior = draw_prior(kernel, X, options.n_samples, options.n_features, rng)
+        return prior, sample_targets(prior, X, lam, rng)
+    xp, n = namespace(X), int(former.X.shape[0])
+    prior, own = former.prior, lam if isinstance(lam, Real) else lam[n:]
+    fresh = sample_targets(prior, X[n:, :], own, rng)
+    return prior, xp.concat([xp.astype(former.targets, X.dtype, copy=False), fresh])
+
+
+def _start(former, operator, right, lam):
+    """Return where an iterative solution starts, from the posterior of the first rows.
+
+    Targets of draws that are new start from 0.
+    """
+    if former is None:
+        return None
+    a = former.coef
+    if isinstance(former, PathwisePosterior) and right.shape[1] > a.shape[1]:
+        a = namespace(right).concat([a, former.sample_coef], axis=1)
+    return grown_start(operator, right, lam, a)
 
 
 def working_dtype(kernel, X, lam, tol):

@@ -55,6 +55,29 @@ class Targets:
             Y = (wide - center) / unit
         return cls(*(xp.astype(part, dtype) for part in (Y, center, unit)))
 
+    def more(self, y, dtype):
+        """Add targets in the units of these.
+
+        Parameters
+        ----------
+        y : array of shape (m,) or (m, c)
+            As the user gave them.
+        dtype : dtype
+            Of the result.
+
+        Returns
+        -------
+        targets : Targets
+            Those of all rows.
+        """
+        xp, wide = namespace(self.Y), accumulation_dtype(self.Y)
+        Y, own, center, unit = (
+            xp.astype(part, wide) for part in (y, self.Y, self.center, self.unit)
+        )
+        Y = (xp.reshape(Y, (y.shape[0], -1)) - center) / unit
+        Y = xp.concat([own, Y], axis=0)
+        return type(self)(*(xp.astype(part, dtype) for part in (Y, center, unit)))
+
 
 def noise_of_rows(alpha, n):
     """Return the noise variances of the rows.

@@ -11,12 +11,14 @@ import warnings
 from contextlib import contextmanager
 from numbers import Integral
 
+import numpy as np
+
+from skopt2._core.chunks import chunks_of, is_dask
 from skopt2._core.cuda import target_of
+from skopt2._core.fit_record import FitRecord
 from skopt2._core.random import spawn
 from skopt2._core.result import Certificate, History, Result, StopReason
 from skopt2.kernel_machine.center_choice import choose_centers
-from skopt2.kernel_machine.chunks import chunks_of, is_dask
-from skopt2.kernel_machine.fit_record import FitRecord
 from skopt2.kernel_machine.passes import Passes
 from skopt2.kernel_machine.sample import Sample, raw_weight
 from skopt2.solvers.kernel.center_least_squares import CenterLeastSquares
@@ -166,7 +168,7 @@ class CenterModel:
         Parameters
         ----------
         X, y, sample_weight : object
-            See :func:`skopt2.kernel_machine.chunks.chunks_of`.
+            See :func:`skopt2._core.chunks.chunks_of`.
         """
         if self.centers is None:
             raise ValueError(

@@ -4,6 +4,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from skopt2._core.array import asarray_like, namespace, to_numpy
+from skopt2._core.chunks import is_chunked, is_dask, labels_among
 from skopt2._core.estimator import fit_method
 from skopt2._core.labels import codes_among, known_labels, labels_of, signs
 from skopt2._core.random import spawn
@@ -14,7 +15,6 @@ from skopt2.kernel_machine.calibration import (
     leave_one_out_scores,
 )
 from skopt2.kernel_machine.center_model import has_centers, same_features
-from skopt2.kernel_machine.chunks import is_chunked, is_dask, labels_among
 from skopt2.kernel_machine.kernel_model import KernelModel
 from skopt2.kernel_machine.reservoir import Reservoir
 

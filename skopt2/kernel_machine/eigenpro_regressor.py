@@ -4,10 +4,10 @@ import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
+from skopt2._core.chunks import is_chunked
 from skopt2._core.estimator import fit_method
 from skopt2._core.validation import check_fit_input
 from skopt2.kernel_machine.center_model import has_centers, same_features
-from skopt2.kernel_machine.chunks import is_chunked
 from skopt2.kernel_machine.kernel_model import KernelModel
 from skopt2.kernel_machine.target_penalties import check_penalties, solve_by_penalty
 

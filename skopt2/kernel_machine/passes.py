@@ -1,6 +1,6 @@
 """Rows of Dask collections, checked anew and read again in each pass of a solver."""
 
-from skopt2.kernel_machine.chunks import chunks_of
+from skopt2._core.chunks import chunks_of
 from skopt2.kernel_machine.sample import Sample, raw_weight
 
 

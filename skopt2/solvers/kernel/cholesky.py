@@ -320,7 +320,23 @@ def lower_factor(system, dtype, jitter=0.0, matrix=None):
         What is above the diagonal means nothing; None where the matrix is not
         numerically definite.
     """
-    xp, H = system.xp, _filled(system, dtype, jitter, matrix)
+    return lower_of(_filled(system, dtype, jitter, matrix))
+
+
+def lower_of(H):
+    """Return the lower Cholesky factor of a matrix.
+
+    Parameters
+    ----------
+    H : array of shape (n, n)
+        Symmetric, its lower triangle filled; overwritten for NumPy.
+
+    Returns
+    -------
+    L : array of shape (n, n) or None
+        As :func:`lower_factor` returns it.
+    """
+    xp = namespace(H)
     if xp is np:
         (potrf,) = get_lapack_funcs(("potrf",), (H,))
         upper, info = potrf(H.T, lower=False, overwrite_a=True, clean=False)

@@ -1,9 +1,12 @@
 """Samples that come in chunks: iterators, Dask arrays and Dask data frames."""
 
 import math
+import sys
 from numbers import Real
 
 import numpy as np
+
+from skopt2._core.array import is_sparse, namespace
 
 
 def is_chunked(X):
@@ -64,6 +67,78 @@ def chunks_of(X, y, sample_weight):
     for chunk in found:
         if not _is_empty(*chunk):
             yield chunk
+
+
+def gathered(X, y):
+    """Return the rows of chunks in one piece.
+
+    Parameters
+    ----------
+    X : array-like, Dask array or data frame of shape (n, d), or iterator
+        As :func:`chunks_of` takes it; anything else is returned as it is.
+    y : array-like, Dask array or series of shape (n,) or (n, c), or None
+        Targets; None with an iterator.
+
+    Returns
+    -------
+    X : array-like of shape (n, d)
+        A data frame where the chunks were.
+    y : array-like of shape (n,) or (n, c)
+        In memory.
+
+    Raises
+    ------
+    ValueError
+        If the chunks do not fit together, have weights, or there are none.
+    """
+    if not is_chunked(X):
+        return X, y
+    rows, targets = [], []
+    for chunk, some, weight in chunks_of(X, y, None):
+        if weight is not None:
+            raise ValueError(
+                "The iterator X yielded tuples (X, y, sample_weight), but this "
+                "estimator takes no weights: let it yield (X, y)."
+            )
+        rows.append(chunk)
+        targets.append(some)
+    if not rows:
+        raise ValueError("X yielded no chunk with rows.")
+    return _joined(rows, "X"), None if targets[0] is None else _joined(targets, "y")
+
+
+def _joined(parts, name):
+    """Return rows of chunks below each other."""
+    if any(is_sparse(part) for part in parts):
+        raise TypeError(
+            f"Sparse data was passed for {name}, but dense data is required: call "
+            "toarray() on each chunk."
+        )
+    if all(hasattr(part, "iloc") for part in parts):
+        names = list(getattr(parts[0], "columns", ()))
+        if any(list(getattr(part, "columns", ())) != names for part in parts):
+            raise ValueError(
+                f"The chunks of {name} must have the same column names in the same "
+                f"order: those of the first are {names}."
+            )
+        # The library of the frames, which need not be pandas.
+        library = sys.modules[type(parts[0]).__module__.partition(".")[0]]
+        return library.concat(parts, ignore_index=True)
+    parts = [part if _has_namespace(part) else np.asarray(part) for part in parts]
+    shapes = {tuple(part.shape[1:]) for part in parts}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"All chunks of {name} must have the same columns; their shapes are "
+            f"{[tuple(part.shape) for part in parts]}."
+        )
+    return namespace(*parts).concat(parts, axis=0)
+
+
+def _has_namespace(x):
+    try:
+        return namespace(x) is not None
+    except TypeError:
+        return False
 
 
 def labels_among(y, sample_weight=None):

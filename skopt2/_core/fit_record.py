@@ -1,8 +1,8 @@
-"""What a checkpoint of a kernel fit holds beside the state of the solver.
+"""What a checkpoint of a fit holds beside the state of the solver.
 
-Which rows are held out, and which are centres, is drawn before the solver starts. A fit
-that goes on from a checkpoint must draw the same again, also without a
-``random_state``: the coefficients that it finds there belong to those rows.
+Which rows are held out, which are centres, and the noise of samples is drawn before the
+solver starts. A fit that goes on from a checkpoint must draw the same again, also
+without a ``random_state``: the coefficients that it finds there belong to those draws.
 """
 
 import numpy as np
@@ -28,6 +28,9 @@ class FitRecord:
     ----------
     notes : dict
         What a former part of the fit noted; empty at the start of one.
+    sources : list
+        Objects with ``pack()``, which returns further notes. Their names begin with
+        ``fit_``.
     """
 
     def __init__(self, inner, random_state, resume):
