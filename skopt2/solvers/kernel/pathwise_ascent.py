@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from skopt2._core.array import (
-    accumulation_dtype,
     asarray_like,
     max_abs,
     namespace,
@@ -20,6 +19,7 @@ from skopt2._core.random import seed_sequence
 from skopt2._core.result import Measure
 from skopt2.kernels import KernelOperator, OuterWeights
 from skopt2.solvers.kernel.choice import choose
+from skopt2.solvers.kernel.cholesky import single_is_enough
 from skopt2.solvers.kernel.likelihood import total_noise
 from skopt2.solvers.kernel.prior import draw_prior, sample_targets
 from skopt2.solvers.kernel.solve import solve_kernel_system
@@ -137,11 +137,12 @@ class PathwiseAscent:
         step_size=STEP,
         rng=None,
     ):
-        self.X = _in_single(X)
         xp = namespace(X)
         Y = Y[:, None] if len(Y.shape) == 1 else Y
-        self.Y = xp.astype(Y, self.X.dtype, copy=False)
         self.process, self.noise = process, noise
+        dtype = xp.float32 if self._in_single(X) else X.dtype
+        self.X = xp.astype(X, dtype, copy=False)
+        self.Y = xp.astype(Y, dtype, copy=False)
         self.n_probes, self.n_features = int(n_probes), int(n_features)
         self.max_epochs, self.step_size = max_epochs, float(step_size)
         self.bounds = np.asarray(process.bounds, dtype=np.float64).reshape(-1, 2)
@@ -150,14 +151,26 @@ class PathwiseAscent:
         self.solver = self._choose() if solver == "auto" else solver
         self.size = int(self.Y.shape[0]) * int(self.Y.shape[1])
 
+    def _system(self, X, n_columns):
+        """Return the system of the start, of columns that stand for others."""
+        operator = KernelOperator(self.process.signal, X, store=False)
+        columns = asarray_like(np.ones((int(X.shape[0]), n_columns)), X)
+        lam = total_noise(self.process, X, self.noise)
+        return KernelSystem(operator, columns, lam)
+
+    def _in_single(self, X):
+        """Return True where float32 is near enough for gradients."""
+        xp = namespace(X)
+        span = xp.max(X, axis=0) - xp.min(X, axis=0)
+        error = float(xp.finfo(xp.float32).eps) * xp.max(xp.abs(X), axis=0)
+        harmless = bool(xp.all((error <= HARMLESS * span) | (span == 0)))
+        return harmless and single_is_enough(self._system(X, 1))
+
     def _choose(self):
         """Return the solver that is predicted to take the least time for a step."""
-        operator = KernelOperator(self.process.signal, self.X, store=False)
         # The time of a product depends on the number of columns, not on what they are.
-        shape = (int(self.X.shape[0]), int(self.Y.shape[1]) + self.n_probes)
-        columns = asarray_like(np.ones(shape), self.Y)
-        lam = total_noise(self.process, self.X, self.noise)
-        return choose(KernelSystem(operator, columns, lam), tol=FEW_PASSES).solver
+        system = self._system(self.X, int(self.Y.shape[1]) + self.n_probes)
+        return choose(system, tol=FEW_PASSES).solver
 
     def prior(self, process):
         """Return the draws of the prior.
@@ -359,15 +372,3 @@ class PathwiseAscent:
             elif getattr(value, "ndim", 0):
                 state[name] = np.array(to_numpy(value), dtype=np.float64)
         return AscentState(**state)
-
-
-def _in_single(X):
-    """Return points in float32, where that is near enough for gradients."""
-    xp, wide = namespace(X), accumulation_dtype(X)
-    if X.dtype == xp.float32 or not X.shape[0]:
-        return X
-    span = xp.max(X, axis=0) - xp.min(X, axis=0)
-    error = float(xp.finfo(xp.float32).eps) * xp.max(xp.abs(X), axis=0)
-    if bool(xp.all((error <= HARMLESS * span) | (span == 0))):
-        return xp.astype(X, xp.float32)
-    return xp.astype(X, wide, copy=False)
