@@ -11,7 +11,10 @@ import numpy as np
 
 from skopt2._core.sklearn_seam import Interval
 from skopt2.gaussian_process.bayesian_search import BayesianSearchCV
-from skopt2.gaussian_process.constrained_strategy import ConstrainedStrategy
+from skopt2.gaussian_process.constrained_strategy import (
+    ConstrainedStrategy,
+    slacks_of,
+)
 from skopt2.solvers.search.optimistic import least_violation
 
 TIMES = ("mean_fit_time", "mean_score_time")
@@ -204,23 +207,25 @@ class ConstrainedGPSearchCV(BayesianSearchCV):
             )
 
     def _strategy(self, space, rng):
-        n_constraints = sum(len(_sides(pair)) for pair in self.constraints.values())
-        return ConstrainedStrategy(
-            space, n_constraints, self.confidence, self.surrogate, rng
-        )
+        bounds = bounds_of(self.constraints)
+        return ConstrainedStrategy(space, bounds, self.confidence, self.surrogate, rng)
 
     def _finish(self, strategy):
         super()._finish(strategy)
         self.infeasible_ = strategy.infeasible
 
     def _measured(self, results):
-        return *super()._measured(results), slacks_of(results, self.constraints)
+        return *super()._measured(results), quantities_of(results, self.constraints)
 
     def _format_results(self, candidate_params, n_splits, out, more_results=None):
         results = super()._format_results(candidate_params, n_splits, out, more_results)
-        slacks = slacks_of(results, self.constraints)
-        results["feasible"] = least_violation(slacks) == 0.0
+        results["feasible"] = self._violation(results) == 0.0
         return results
+
+    def _violation(self, results):
+        """Return how far each candidate is from keeping within the constraints."""
+        values = quantities_of(results, self.constraints)
+        return least_violation(slacks_of(values, bounds_of(self.constraints)))
 
     def _select_best_index(self, refit, refit_metric, results):
         """Return the best feasible candidate, or the one nearest to feasible."""
@@ -235,7 +240,7 @@ class ConstrainedGPSearchCV(BayesianSearchCV):
             UserWarning,
             stacklevel=2,
         )
-        return int(np.argmin(least_violation(slacks_of(results, self.constraints))))
+        return int(np.argmin(self._violation(results)))
 
 
 def check_constraints(constraints):
@@ -273,21 +278,46 @@ def check_constraints(constraints):
             raise ValueError(wrong + "a time is positive.")
 
 
-def slacks_of(results, constraints):
-    """Return by how much each candidate keeps within each bound.
+def bounds_of(constraints):
+    """Return the bounds of the constrained quantities.
+
+    Parameters
+    ----------
+    constraints : dict
+        Checked pairs of bounds by name.
+
+    Returns
+    -------
+    bounds : ndarray of shape (n_constraints, 2)
+        Lower and upper, infinite where there is none; logarithms for times.
+    """
+    rows = []
+    for name, (lower, upper) in constraints.items():
+        scale = np.log if name in TIMES else float
+        rows.append(
+            [
+                -np.inf if lower is None else scale(lower),
+                np.inf if upper is None else scale(upper),
+            ]
+        )
+    return np.array(rows)
+
+
+def quantities_of(results, constraints):
+    """Return the constrained quantities of every candidate.
 
     Parameters
     ----------
     results : dict
         As ``cv_results_``.
     constraints : dict
-        Pairs of bounds by name.
+        Checked pairs of bounds by name.
 
     Returns
     -------
-    slacks : ndarray of shape (n_bounds, n_candidates)
-        Nonnegative where a bound holds, not finite where a fit failed. Those of times
-        are of their logarithms, whose noise does not grow with them.
+    values : ndarray of shape (n_constraints, n_candidates)
+        Means over the folds, NaN where a fit failed. Of times the logarithms, whose
+        noise does not grow with them.
 
     Raises
     ------
@@ -296,8 +326,8 @@ def slacks_of(results, constraints):
     """
     tests = [key for key in results if key.startswith("mean_test_")]
     failed = ~np.isfinite(np.sum([results[key] for key in tests], axis=0))
-    slacks = []
-    for name, pair in constraints.items():
+    values = []
+    for name in constraints:
         key = name if name in TIMES else f"mean_test_{name}"
         if key not in results:
             known = [test.removeprefix("mean_test_") for test in tests]
@@ -305,21 +335,7 @@ def slacks_of(results, constraints):
                 f"constraints names {name!r}, which is not measured. There are "
                 f"{', '.join([*known, *TIMES])}; add other metrics to scoring."
             )
-        values = np.where(failed, np.nan, results[key])
-        scale = np.log if name in TIMES else np.asarray
-        if name in TIMES:
-            # The clock may not see a very short time.
-            values = np.maximum(values, 1e-9)
-        for sign, bound in _sides(pair):
-            slacks.append(sign * (scale(values) - scale(bound)))
-    return np.asarray(slacks)
-
-
-def _sides(pair):
-    """Return sign and bound of those bounds of a pair that are not None."""
-    lower, upper = pair
-    return [
-        (sign, bound)
-        for sign, bound in ((1.0, lower), (-1.0, upper))
-        if bound is not None
-    ]
+        value = np.where(failed, np.nan, results[key])
+        # The clock may not see a very short time.
+        values.append(np.log(np.maximum(value, 1e-9)) if name in TIMES else value)
+    return np.asarray(values)

@@ -12,7 +12,7 @@ def search(constraints, space=SQUARE, estimator=None, **options):
     options = {
         "cv": 2,
         "random_state": 0,
-        "n_iter": 25,
+        "n_iter": 20,
         "scoring": metrics,
         "refit": "branin",
         **options,
@@ -57,7 +57,7 @@ def test_infeasibility_is_declared_and_the_search_stops():
 
 
 def test_a_feasible_region_away_from_the_start_is_found():
-    found = search({"sum": (1.9, None)}, n_iter=25, random_state=2)
+    found = search({"sum": (1.9, None)}, n_iter=20, random_state=2)
     assert not found.cv_results_["feasible"][found.cv_results_["round"] == 0].any()
     assert found.cv_results_["feasible"][found.best_index_]
     assert not found.infeasible_
@@ -67,7 +67,7 @@ def test_time_can_be_bounded():
     found = search(
         {"mean_fit_time": (None, 0.004)},
         estimator=Known(seconds=0.01),
-        n_iter=22,
+        n_iter=16,
     )
     # A fit takes b / 100 seconds.
     assert found.best_params_["b"] < 0.4
@@ -143,7 +143,7 @@ def test_bad_confidence(value):
 def test_a_wider_confidence_explores_more():
     spread = []
     for confidence in (0.3, 6.0):
-        found = search({"sum": (-1.0, 3.0)}, confidence=confidence, n_iter=18)
+        found = search({"sum": (-1.0, 3.0)}, confidence=confidence, n_iter=15)
         assert found.cv_results_["feasible"].all()
         points = np.array([list(p.values()) for p in found.cv_results_["params"]])
         spread.append(points[9:].std(axis=0).sum())

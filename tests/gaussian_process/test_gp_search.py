@@ -30,20 +30,20 @@ def search(space=SQUARE, estimator=None, **options):
 
 @pytest.mark.parametrize("acquisition", ACQUISITIONS)
 def test_finds_the_maximum_of_branin(acquisition):
-    found = search(n_iter=28, acquisition=acquisition)
-    # The best of 28 random points scores -4 on average, of 10,000 about -0.02.
-    assert found.best_score_ > -0.25
+    found = search(n_iter=22, acquisition=acquisition)
+    # The best of 22 random points scores -5 on average.
+    assert found.best_score_ > -0.5
 
 
 @pytest.mark.parametrize("batch_size", [3, 8])
 @pytest.mark.parametrize("acquisition", ["irgp_ucb", "thompson"])
 def test_batches(acquisition, batch_size):
-    found = search(n_iter=25, acquisition=acquisition, batch_size=batch_size)
+    found = search(n_iter=22, acquisition=acquisition, batch_size=batch_size)
     rounds = found.cv_results_["round"]
     assert np.bincount(rounds).tolist()[1:-1] == [batch_size] * (found.n_rounds_ - 2)
-    assert len(rounds) == 25
-    assert len({tuple(params.values()) for params in found.cv_results_["params"]}) == 25
-    assert found.best_score_ > -2.0
+    assert len(rounds) == 22
+    assert len({tuple(params.values()) for params in found.cv_results_["params"]}) == 22
+    assert found.best_score_ > -2.5
 
 
 def test_results_are_those_of_scikit_learn_and_three_more():
@@ -64,15 +64,16 @@ def test_results_are_those_of_scikit_learn_and_three_more():
 
 
 def test_predictions_are_those_of_the_surrogate_before_the_fit():
-    found = search(n_iter=30).cv_results_
+    found = search(n_iter=18).cv_results_
     start = found["round"] == 0
     assert np.isnan(found["predicted_mean"][start]).all()
     assert np.isfinite(found["predicted_mean"][~start]).all()
-    # Where a smooth function was predicted surely, it was predicted well.
-    sure = found["predicted_std"] < 1.0
+    # The scores lie between -308 and 0.
+    sure = found["predicted_std"] < 6.0
     error = found["predicted_mean"] - found["mean_test_score"]
-    assert sure.sum() >= 5
-    assert np.abs(error[sure]).max() < 6.0
+    assert sure.sum() >= 6
+    assert np.abs(error[sure]).max() < 16.0
+    assert np.median(np.abs(error[sure] / found["predicted_std"][sure])) < 2.0
 
 
 def test_a_seed_repeats_the_search():
@@ -98,10 +99,10 @@ def test_a_finite_space_is_searched_once_and_in_full():
 
 def test_a_choice_among_values_is_learned():
     space = {"a": uniform(), "b": uniform(), "c": ["x", "y", "z"]}
-    found = search(space, n_iter=30)
+    found = search(space, n_iter=26)
     assert found.best_params_["c"] == "x"
-    later = [params["c"] for params in found.cv_results_["params"][15:]]
-    assert later.count("x") > 0.6 * len(later)
+    later = [params["c"] for params in found.cv_results_["params"][12:]]
+    assert later.count("x") > 0.5 * len(later)
 
 
 def test_several_dictionaries():
@@ -126,17 +127,17 @@ def test_integers():
 
 def test_failed_candidates_are_a_bad_score_and_not_the_end():
     with pytest.warns(FitFailedWarning, match="is too large") as caught:
-        found = search(estimator=Known(fails_from=0.8), n_iter=30)
+        found = search(estimator=Known(fails_from=0.8), n_iter=20)
     results = found.cv_results_
     failed = np.array([params["a"] >= 0.8 for params in results["params"]])
     np.testing.assert_array_equal(np.isnan(results["mean_test_score"]), failed)
     # Rounds with a failed candidate alone, and fewer than a search that does not learn.
     assert failed[results["round"] > 0].any()
-    assert failed[results["round"] > 0].mean() < 0.2
+    assert failed[results["round"] > 0].mean() < 0.3
     assert results["rank_test_score"][failed].min() > (~failed).sum()
     assert np.isfinite(found.best_score_)
-    assert found.best_score_ > -1.0
-    assert len(failed) == 30
+    assert found.best_score_ > -3.0
+    assert len(failed) == 20
     assert (results["mean_fit_time"][failed] >= 0).all()
     messages = [str(warning.message) for warning in caught]
     assert sum("non-finite" in message for message in messages) == 1
@@ -145,15 +146,16 @@ def test_failed_candidates_are_a_bad_score_and_not_the_end():
 def test_failed_candidates_with_several_metrics_and_train_scores():
     with pytest.warns(FitFailedWarning, match="is too large"):
         found = search(
-            estimator=Known(fails_from=0.6),
+            estimator=Known(fails_from=0.3),
             scoring=metrics,
             refit="branin",
             return_train_score=True,
             error_score=-500.0,
-            n_iter=20,
+            n_initial=4,
+            n_iter=12,
         )
     results = found.cv_results_
-    failed = np.array([params["a"] >= 0.6 for params in results["params"]])
+    failed = np.array([params["a"] >= 0.3 for params in results["params"]])
     assert failed[results["round"] > 0].any()
     for key in ("mean_test_branin", "mean_test_sum", "mean_train_sum"):
         np.testing.assert_array_equal(results[key] == -500.0, failed)
@@ -171,8 +173,8 @@ def test_scores_that_diverge_do_not_hide_the_others():
         score = estimator.score(X, y)
         return score if score > -100 else -1e9
 
-    found = search(scoring=wild, n_iter=28)
-    assert found.best_score_ > -0.5
+    found = search(scoring=wild, n_iter=20)
+    assert found.best_score_ > -2.0
 
 
 def test_constant_scores():
@@ -257,11 +259,11 @@ def test_a_surrogate_of_ones_own():
     regressor = GaussianProcessRegressor(kernel, alpha=1e-4, normalize_y=True)
     for acquisition in ("thompson", "irgp_ucb"):
         found = search(
-            surrogate=regressor, n_iter=20, acquisition=acquisition, batch_size=2
+            surrogate=regressor, n_iter=16, acquisition=acquisition, batch_size=2
         )
         assert found.surrogate_.kernel_ == kernel
-        assert found.surrogate_.X_train_.shape == (20, 2)
-        assert found.best_score_ > -3.0
+        assert found.surrogate_.X_train_.shape == (16, 2)
+        assert found.best_score_ > -5.0
     assert not hasattr(regressor, "kernel_")
 
 

@@ -18,6 +18,7 @@ from skopt2.solvers.search.optimistic import (
     least_violation,
     may_be_feasible,
     optimistic_value,
+    slack_bound,
 )
 
 
@@ -92,6 +93,11 @@ def test_no_constraint_is_no_constraint():
     np.testing.assert_array_equal(
         optimistic_value(objective, np.empty((0, 2))), objective
     )
+
+
+def test_what_is_known_of_a_constraint_has_to_hold():
+    mean, std = np.array([-0.1, -0.1, 0.01]), np.array([0.2, 0.01, 0.01])
+    np.testing.assert_allclose(slack_bound(mean, std, 2.0), [0.3, -0.12, -0.01])
 
 
 def test_violation_counts_in_deviations():
