@@ -208,6 +208,47 @@ class CoresetGPRegressor(MultiOutputMixin, RegressorMixin, CoresetModel):
         with data.target.activate():
             return self._fit_data(data)
 
+    @fit_method
+    def partial_fit(self, X, y):
+        """Learn from new rows, and forget them.
+
+        The coreset so far stands for the rows of the calls before. A call takes 50
+        steps, the first 200, or as many as there are batches. The first one
+        decides on the start, on the default kernel, and with ``normalize_y`` on the
+        units of the targets. There is no certificate, and a fit to all rows at once
+        leads to a larger bound.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; in the first call at least ``n_coreset``, or the coreset is smaller.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+
+        Returns
+        -------
+        self : CoresetGPRegressor
+            Fitted estimator. It has ``n_samples_seen_``, ``evidence_lower_bound_`` is
+            an estimate, and attributes of a whole fit are gone.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is out of range, or unlike those before.
+        """
+        self._check_parameters()
+        if hasattr(self, "_stream"):
+            check_predict_input(
+                self,
+                X,
+                accept_sparse=False,
+                attribute="coreset_X_",
+                method="partial_fit",
+            )
+        data = check_fit_input(self, X, y, accept_sparse=False, y_kind="multioutput")
+        with data.target.activate():
+            return self._add(data)
+
     def predict(self, X, return_std=False, return_cov=False):
         """Predict targets, and how uncertain they are.
 

@@ -1,7 +1,9 @@
 """What a Gaussian process with a coreset does between its input and its output."""
 
 import math
+from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any
 
 from skopt2._core import cuda
 from skopt2._core.array import (
@@ -14,6 +16,7 @@ from skopt2._core.array import (
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.iterate import iterate
 from skopt2._core.random import spawn
+from skopt2._core.transfer import convert
 from skopt2.gaussian_process.coreset_process import default_kernel, expand
 from skopt2.gaussian_process.coreset_start import (
     STARTS,
@@ -27,9 +30,69 @@ from skopt2.solvers.kernel.block_sampler import BlockSampler
 from skopt2.solvers.kernel.coreset_ascent import CHANGE, CoresetAscent
 from skopt2.solvers.kernel.coreset_bound import Bound, Coreset
 from skopt2.solvers.kernel.coreset_state import Ranges
+from skopt2.solvers.kernel.coreset_stream import CoresetStream, Former
 
 # Covariances in a chunk of predictions.
 _ENTRIES = 2**21
+
+
+# Attributes of a fit that rows one chunk after the other do not have.
+_OF_A_FIT = (
+    "certificate_",
+    "converged_",
+    "dual_gap_",
+    "history_",
+    "n_epochs_",
+    "n_restarts_",
+    "objective_",
+    "stop_reason_",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """What calls of ``partial_fit`` leave for the next one.
+
+    Parameters
+    ----------
+    state : CoresetState
+        Parameters, and averages of the steps.
+    center, unit : array of shape (T,)
+        Of the targets, from the first rows.
+    seed : int
+        Of the order of the rows.
+    n, n_iter : int
+        Rows and steps so far.
+    """
+
+    state: Any
+    center: Any
+    unit: Any
+    seed: int
+    n: int
+    n_iter: int
+
+    def targets(self, y):
+        """Return further targets in the units of the first.
+
+        Parameters
+        ----------
+        y : array of shape (n,) or (n, T)
+            As the user gave them.
+
+        Returns
+        -------
+        targets : Targets
+            In the widest dtype.
+        """
+        xp, T = namespace(y), int(self.unit.shape[0])
+        Y = xp.reshape(y, (y.shape[0], -1))
+        if Y.shape[1] != T:
+            raise ValueError(
+                f"y has {Y.shape[1]} targets, those of the calls before had {T}."
+            )
+        Y = xp.astype(Y, self.unit.dtype, copy=False)
+        return Targets((Y - self.center) / self.unit, self.center, self.unit)
 
 
 class CoresetModel(IterativeEstimator):
@@ -47,6 +110,8 @@ class CoresetModel(IterativeEstimator):
 
     def _fit_data(self, data):
         """Fit the model to checked data."""
+        for name in ("_stream", "n_samples_seen_"):
+            vars(self).pop(name, None)
         self._one_target = data.y.ndim == 1
         targets = Targets.of(data.y, self.normalize_y, accumulation_dtype(data.y))
         draws, order = spawn(self.random_state, 2)
@@ -65,7 +130,14 @@ class CoresetModel(IterativeEstimator):
         seed = int(order.integers(2**32))
         if resume is not None and "state" in resume:
             seed = int(resume["state"]["seed"])
-        solver = self._solver(data.X, targets.Y, process, seed)
+        solver = CoresetAscent(
+            self._bound(process),
+            data.X,
+            targets.Y,
+            tol=float(self.tol),
+            max_steps=self.max_iter,
+            **self._options(data.X, targets.Y, process, seed),
+        )
         result = iterate(
             solver,
             solver.start(coreset),
@@ -78,6 +150,46 @@ class CoresetModel(IterativeEstimator):
             resume=resume,
         )
         return self._finish(result, data, describe, monitor)
+
+    def _add(self, data):
+        """Learn from checked rows beside those of the calls before."""
+        stream, former = vars(self).get("_stream"), None
+        if stream is None:
+            self._one_target = data.y.ndim == 1
+            wide = accumulation_dtype(data.y)
+            targets = Targets.of(data.y, self.normalize_y, wide)
+            draws, order = spawn(self.random_state, 2)
+            process, coreset = self._begin(data.X, targets, draws)
+            seed, n_iter = int(order.integers(2**31)), 0
+        else:
+            stream = convert(stream, data.target)
+            targets, state = stream.targets(data.y), stream.state
+            process = expand(self.kernel_, self.n_features_in_)
+            posterior = self._bound(process).posterior(Coreset(*state.moving))
+            former = Former.of(posterior, stream.n)
+            seed, n_iter = stream.seed, stream.n_iter
+        n_before = 0 if stream is None else stream.n
+        solver = CoresetStream(
+            self._bound(process),
+            data.X,
+            targets.Y,
+            former=former,
+            **self._options(data.X, targets.Y, process, seed + n_before),
+        )
+        state = solver.take(solver.begin(coreset) if stream is None else state)
+        n_iter += solver.n_steps
+        new = Stream(state, targets.center, targets.unit, seed, solver.n, n_iter)
+        fitted = self._describe(Coreset(*state.moving), process, targets, data.X.dtype)
+        for name in _OF_A_FIT:
+            vars(self).pop(name, None)
+        vars(self).update(
+            convert({**fitted, "_stream": new}, data.source),
+            evidence_lower_bound_=float(state.value),
+            n_samples_seen_=solver.n,
+            n_iter_=n_iter,
+            device_=data.target.label,
+        )
+        return self
 
     def _begin(self, X, targets, rng):
         """Return the kernel's terms and the coreset to start at."""
@@ -97,20 +209,19 @@ class CoresetModel(IterativeEstimator):
         index = start_rows(X, self.n_coreset, self.init, rng)
         return process, start(X, targets.Y, index, process.phi)
 
-    def _solver(self, X, Y, process, seed):
-        """Return the ascent on given rows."""
+    def _bound(self, process):
+        """Return the bound for the kernel and the noise of this model."""
+        return Bound(process.terms, float(self.alpha))
+
+    def _options(self, X, Y, process, seed):
+        """Return what an ascent on given rows needs beside them."""
         n, ranges = int(X.shape[0]), (process.low, process.high, process.free)
-        return CoresetAscent(
-            Bound(process.terms, float(self.alpha)),
-            X,
-            Y,
-            BlockSampler(n, min(n, self.batch_size), seed, X),
-            ranges=Ranges(*(asarray_like(x, Y) for x in ranges)),
-            units=(spread(X), spread(Y)),
-            rate=float(self.learning_rate),
-            tol=float(self.tol),
-            max_steps=self.max_iter,
-        )
+        return {
+            "sampler": BlockSampler(n, min(n, self.batch_size), seed, X),
+            "ranges": Ranges(*(asarray_like(x, Y) for x in ranges)),
+            "units": (spread(X), spread(Y)),
+            "rate": float(self.learning_rate),
+        }
 
     def _former(self, X, targets):
         """Return the terms and the coreset of the former fit, or None."""
@@ -130,7 +241,7 @@ class CoresetModel(IterativeEstimator):
     def _describe(self, coreset, process, targets, dtype):
         """Return the fitted attributes of a coreset."""
         xp = namespace(coreset.Z)
-        posterior = Bound(process.terms, float(self.alpha)).posterior(coreset)
+        posterior = self._bound(process).posterior(coreset)
         U = coreset.Y * targets.unit + targets.center
         arrays = {
             "coreset_X_": coreset.Z,
@@ -177,8 +288,8 @@ class CoresetModel(IterativeEstimator):
     def _posterior(self, target):
         """Return the posterior on a device, and the unit and centre of its targets."""
         *parts, center, unit, process = self._parts(target)
-        bound = Bound(process.terms, float(self.alpha))
-        return bound.posterior(Coreset(*parts)), unit, center
+        posterior = self._bound(process).posterior(Coreset(*parts))
+        return posterior, unit, center
 
     def _parts(self, target):
         """Return what was fitted, on a device, for targets less their centre."""

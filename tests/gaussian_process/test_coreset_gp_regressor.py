@@ -16,7 +16,10 @@ from sklearn.gaussian_process.kernels import (
 )
 
 import skopt2
+from skopt2._core.array import HOST
 from skopt2.gaussian_process import CoresetGPRegressor
+from skopt2.gaussian_process.coreset_process import expand
+from skopt2.solvers.kernel.coreset_bound import Bound, Coreset
 
 FIXED = ConstantKernel(1.5, "fixed") * RBF(1.2, "fixed") + WhiteKernel(0.1, "fixed")
 
@@ -249,3 +252,59 @@ def test_white_noise_that_is_multiplied_is_noise(data):
     exact = GaussianProcessRegressor(model.kernel_, optimizer=None).fit(X, y)
     assert model.evidence_lower_bound_ < exact.log_marginal_likelihood_value_
     assert model.evidence_lower_bound_ > exact.log_marginal_likelihood_value_ - 50.0
+
+
+def test_stream_of_rows_is_learnt(rng):
+    X = rng.uniform(-3.0, 3.0, (3000, 2))
+    y = np.sin(X[:, 0]) + 0.5 * X[:, 1] + 0.2 * rng.standard_normal(3000)
+    model, bounds = quick(n_coreset=20, batch_size=100), []
+    for start in range(0, 3000, 500):
+        model.partial_fit(X[start : start + 500], y[start : start + 500])
+        bounds.append(model.evidence_lower_bound_ / model.n_samples_seen_)
+    assert model.n_samples_seen_ == 3000
+    assert model.n_iter_ == 450
+    assert bounds[-1] > bounds[0] + 0.02
+    # They have grown with the rows, the first of which were 500.
+    assert 1500.0 < model.coreset_weights_.sum() < 3300.0
+    assert model.noise_ == pytest.approx(0.04, rel=0.2)
+    truth = np.sin(X[:, 0]) + 0.5 * X[:, 1]
+    assert np.sqrt(np.mean((model.predict(X) - truth) ** 2)) < 0.06
+    # What the coreset says of rows that are gone is near what they say themselves.
+    exact = Bound(expand(model.kernel_, 2).terms, 1e-10)
+    parts = model._parts(HOST)
+    value = exact.value(Coreset(*parts[:4]), [(X, y[:, None])])
+    assert model.evidence_lower_bound_ == pytest.approx(value, abs=0.03 * 3000)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_streams_begin_and_end(data):
+    X, y = data
+    model = quick(normalize_y=True).fit(X, y)
+    model.partial_fit(X[:80], y[:80])
+    assert not hasattr(model, "certificate_")
+    copy = pickle.loads(pickle.dumps(model)).partial_fit(X[80:], y[80:])
+    model.partial_fit(X[80:], y[80:])
+    assert_array_equal(copy.coreset_X_, model.coreset_X_)
+    before = vars(model).copy()
+    with pytest.raises(ValueError, match="y has 2 targets"):
+        model.partial_fit(X, np.stack([y, y], axis=1))
+    with pytest.raises(ValueError, match="features"):
+        model.partial_fit(X[:, :1], y)
+    assert all(vars(model)[name] is value for name, value in before.items())
+    model.fit(X, y)
+    assert not hasattr(model, "n_samples_seen_")
+    # With warm_start the stream begins where the fit ended.
+    kept = model.set_params(warm_start=True, learning_rate=1e-12).coreset_X_
+    assert_allclose(model.partial_fit(X[:80], y[:80]).coreset_X_, kept, rtol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_stream_on_a_device(data, cuda_stand_in):
+    X, y = data
+    options = {"n_coreset": 6, "init": "random", "batch_size": 40}
+    host, device = quick(**options), quick(device="cuda", **options)
+    for part in (slice(0, 80), slice(80, 150)):
+        host.partial_fit(X[part], y[part])
+        device.partial_fit(X[part], y[part])
+    assert device.device_ == "cuda:0"
+    assert_allclose(device.predict(X), host.predict(X), rtol=1e-6)

@@ -80,6 +80,9 @@ class CoresetAscent:
         Steps after which the loop will stop.
     """
 
+    # A coreset that stands for rows beside these.
+    former = None
+
     def __init__(self, bound, X, Y, sampler, *, ranges, units, rate, tol, max_steps):
         self.bound, self.X, self.Y, self.sampler = bound, X, Y, sampler
         self.ranges, self.rate = ranges, rate
@@ -87,8 +90,8 @@ class CoresetAscent:
         self.units = (*units, 1.0, ranges.free)
         self.n = int(X.shape[0])
 
-    def start(self, coreset):
-        """Return the state at a coreset.
+    def begin(self, coreset):
+        """Return the state at a coreset, before any measure.
 
         Parameters
         ----------
@@ -101,7 +104,21 @@ class CoresetAscent:
         """
         parts = list(coreset.parts())
         zeros = [namespace(x).zeros_like(x) for x in parts]
-        state = CoresetState(parts, zeros, list(zeros), parts)
+        return CoresetState(parts, zeros, list(zeros), parts)
+
+    def start(self, coreset):
+        """Return the state at a coreset, whose bound is measured.
+
+        Parameters
+        ----------
+        coreset : Coreset
+            In the widest dtype of its device.
+
+        Returns
+        -------
+        state : CoresetState
+        """
+        state = self.begin(coreset)
         self._measured(state)
         return state
 
@@ -121,7 +138,7 @@ class CoresetAscent:
             Between 0 and 1.
         """
         cool = self.max_steps / (1.0 + COOLING) if state.cool < 0 else state.cool
-        return min(1.0, max(0.0, 1.0 - (t - cool) / (COOLING * cool)))
+        return 1.0 if t <= cool else max(0.0, 1.0 - (t - cool) / (COOLING * cool))
 
     def step(self, state):
         """Take one step of Adam.
@@ -144,11 +161,15 @@ class CoresetAscent:
         # Parameters may run away before the next measure, which brings them back.
         with np.errstate(all="ignore"):
             try:
-                _, gradient = self.bound.gradient(Coreset(*state.moving), X, Y, self.n)
+                gradient = self._gradient(Coreset(*state.moving), X, Y)
             except (ArithmeticError, np.linalg.LinAlgError):
                 return state
             self._advance(state, gradient.parts(), rate)
         return state
+
+    def _gradient(self, coreset, X, Y):
+        """Return the derivatives of the bound for a batch."""
+        return self.bound.gradient(coreset, X, Y, self.n)[1]
 
     def _advance(self, state, gradient, rate):
         """Move the parameters, and keep them in their ranges."""
@@ -184,8 +205,9 @@ class CoresetAscent:
         Y : array of shape (b, T)
         """
         size = max(256, ENTRIES // M)
-        for start in range(0, self.n, size):
-            rows = slice(start, min(self.n, start + size))
+        n = int(self.X.shape[0])
+        for start in range(0, n, size):
+            rows = slice(start, min(n, start + size))
             yield self._rows(self.X[rows, :], self.Y[rows, :])
 
     def interval(self, state):
@@ -265,7 +287,7 @@ class CoresetAscent:
         with np.errstate(all="ignore"):
             try:
                 posterior = self.bound.posterior(Coreset(*state.moving))
-                summary = summarise(posterior, self.chunks(M))
+                summary = summarise(posterior, self.chunks(M), self.former)
                 coreset = summary.improve()
                 value = summary.value()
             except (ArithmeticError, np.linalg.LinAlgError):

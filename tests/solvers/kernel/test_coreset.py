@@ -15,6 +15,7 @@ from skopt2.solvers.kernel.coreset_ascent import CoresetAscent
 from skopt2.solvers.kernel.coreset_bound import Bound, Coreset
 from skopt2.solvers.kernel.coreset_kernel import SMOOTHNESS, Term, TermSum
 from skopt2.solvers.kernel.coreset_state import Ranges
+from skopt2.solvers.kernel.coreset_stream import CoresetStream, Former
 from skopt2.solvers.kernel.coreset_summary import summarise
 from tests.solvers.kernel.coreset_reference import bound as dense_bound
 
@@ -140,6 +141,62 @@ def test_batches_are_unbiased(problem):
     for k in range(4):
         mean = np.mean([gradient.parts()[k] for _, gradient in parts], axis=0)
         assert_allclose(mean, whole[1].parts()[k], rtol=1e-9, atol=1e-9)
+
+
+def test_weights_and_scatter_have_derivatives(problem, rng):
+    X, Y, coreset = problem
+    bound, weight = Bound(rich(1.5), 0.05), rng.uniform(0.5, 3.0, 40)
+    arguments = (X, Y, 100, weight, 12.0)
+    _, gradient = bound.gradient(coreset, *arguments)
+    for part, found in zip(coreset.parts(), gradient.parts(), strict=True):
+        for index in list(np.ndindex(part.shape))[:6]:
+            old, ends = part[index], []
+            for step in (1e-5, -1e-5):
+                part[index] = old + step
+                ends.append(bound.gradient(coreset, *arguments)[0])
+            part[index] = old
+            slope = (ends[0] - ends[1]) / 2e-5
+            assert_allclose(found[index], slope, rtol=1e-6, atol=1e-6)
+
+
+def test_former_coreset_of_all_rows_stands_for_them(problem):
+    X, Y, coreset = problem
+    kernel, coreset = radial(2.5), with_phi(coreset, [0.2, 0.1, -0.1, 0.3, -1.0])
+    former = Former(X[:25], Y[:25], np.ones(25), 25, 0.0)
+    wide, ones = np.zeros(5), np.ones(5)
+    solver = CoresetStream(
+        Bound(kernel),
+        X[25:],
+        Y[25:],
+        BlockSampler(15, 15, 7, X),
+        former=former,
+        ranges=Ranges(wide - 8.0, wide + 8.0, ones),
+        units=(np.ones(D), np.ones(2)),
+        rate=0.03,
+    )
+    assert solver.n == 40
+    found = solver._gradient(coreset, X[25:], Y[25:])
+    _, expected = Bound(kernel).gradient(coreset, X, Y, 40)
+    for part, other in zip(found.parts(), expected.parts(), strict=True):
+        assert_allclose(part, other, rtol=1e-9, atol=1e-9)
+    summary = summarise(
+        Bound(kernel).posterior(coreset), [(X[25:], Y[25:])], solver.former
+    )
+    assert_allclose(summary.value(), Bound(kernel).value(coreset, [(X, Y)]))
+
+
+def test_former_coreset_knows_the_noise_of_its_rows(problem):
+    X, Y, coreset = problem
+    coreset = with_phi(coreset, [0.2, 0.1, -0.1, 0.3, -1.0])
+    bound = Bound(radial(2.5))
+    former = Former.of(bound.posterior(coreset), 500)
+    assert former.scatter > 0.0
+    # With no new rows the noise at which the bound is largest, the posterior being
+    # held, is that of before.
+    mean, variance = bound.posterior(coreset).moments(coreset.Z)
+    squares = ((coreset.Y - mean) ** 2).sum(axis=1) + 2 * variance
+    best = (former.scatter + (former.weight * squares).sum()) / (500 * 2)
+    assert_allclose(best, math.exp(-1.0), rtol=1e-12)
 
 
 def test_summary_has_the_bound_and_its_best_targets(problem):
