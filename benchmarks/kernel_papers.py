@@ -98,7 +98,7 @@ def study_epochs(options):
         f"{'error':>10}{'residual':>10}{'seconds':>9}"
     )
     for name in SETS:
-        X, Y, X_test, Y_test = read_split(options.data, name)
+        X, Y, X_test, Y_test = read_split(options.data, name, 0)
         found = published[name][0]
         kernel = Matern(nu=1.5, length_scale=np.array(found["length_scale"]))
         lam = (found["noise_scale"] / found["signal_scale"]) ** 2
