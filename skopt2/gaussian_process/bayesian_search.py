@@ -51,6 +51,16 @@ class BayesianSearchCV(BaseSearchCV):
         "random_state": ["random_state", np.random.Generator],
     }
 
+    @property
+    def n_features_in_(self):
+        """Number of features seen in the fit; only with ``refit``."""
+        return super().n_features_in_
+
+    @property
+    def classes_(self):
+        """Class labels; only with ``refit``, and for classifiers."""
+        return super().classes_
+
     def __init__(
         self,
         estimator,
