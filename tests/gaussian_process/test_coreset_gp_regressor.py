@@ -17,9 +17,11 @@ from sklearn.gaussian_process.kernels import (
 
 import skopt2
 from skopt2._core.array import HOST
+from skopt2.callbacks import Checkpoint, EarlyStopping
 from skopt2.gaussian_process import CoresetGPRegressor
 from skopt2.gaussian_process.coreset_process import expand
 from skopt2.solvers.kernel.coreset_bound import Bound, Coreset
+from tests.callbacks.test_checkpoint import Interrupt
 
 FIXED = ConstantKernel(1.5, "fixed") * RBF(1.2, "fixed") + WhiteKernel(0.1, "fixed")
 
@@ -308,3 +310,32 @@ def test_stream_on_a_device(data, cuda_stand_in):
         device.partial_fit(X[part], y[part])
     assert device.device_ == "cuda:0"
     assert_allclose(device.predict(X), host.predict(X), rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("at", [1, 7])
+def test_an_interrupted_fit_continues_to_the_same_coreset(data, tmp_path, at):
+    options = {"max_iter": 600, "tol": 0.05, "batch_size": 64}
+    whole = quick(**options).fit(*data)
+    assert len(whole.history_["iteration"]) > at
+    path = tmp_path / "fit.npz"
+    broken = quick(**options)
+    broken.set_callbacks(Checkpoint(path, min_seconds=0), Interrupt(at))
+    with pytest.raises(KeyboardInterrupt):
+        broken.fit(*data)
+    assert not hasattr(broken, "coreset_X_")
+    # The order of the rows is that of the fit which was interrupted.
+    rest = quick(**{**options, "random_state": 5})
+    rest.set_callbacks(Checkpoint(path)).fit(*data)
+    assert_array_equal(rest.coreset_X_, whole.coreset_X_)
+    assert_array_equal(rest.history_["objective"], whole.history_["objective"])
+    assert rest.stop_reason_ == whole.stop_reason_
+
+
+def test_early_stopping_keeps_a_usable_coreset(data):
+    X, y = data
+    stopping = EarlyStopping("objective", patience=1, min_delta=1e9)
+    model = quick().set_callbacks(stopping).fit(X, y)
+    assert model.stop_reason_ == "callback"
+    assert not model.converged_
+    assert np.isfinite(model.predict(X)).all()
