@@ -24,6 +24,7 @@ ORDER = (
     "plot_online.py",
     "plot_gp_series.py",
     "plot_gp_scaling.py",
+    "plot_coreset.py",
     "plot_thompson.py",
 )
 
