@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from skopt2._core.array import move, namespace
+from skopt2._core.array import float_dtype, move, namespace
+from skopt2._core.transfer import is_array
 from skopt2.gaussian_process.targets import added
 from skopt2.solvers.kernel.exact_posterior import ExactPosterior
 from skopt2.solvers.kernel.pathwise import (
@@ -48,16 +49,17 @@ class PosteriorPaths:
         Returns
         -------
         values : array of shape (n, [n_targets,] n_samples)
-            In the units of the targets.
+            In the units of the targets; float32 for float32.
         """
-        xp = namespace(X) if hasattr(X, "shape") else np
-        Z = X if hasattr(X, "shape") else np.asarray(X, dtype=np.float64)
-        Z = xp.astype(Z, self.pathwise.X.dtype, copy=False)
+        X = X if is_array(X) else np.asarray(X, dtype=np.float64)
+        xp, dtype = namespace(X), float_dtype(X)
+        Z = xp.astype(X, self.pathwise.X.dtype, copy=False)
         mean, deviations = self.pathwise.values(Z)
         c = int(self.unit.shape[0])
         values = xp.reshape(deviations, (int(Z.shape[0]), c, -1)) + mean[:, :, None]
         values = values * self.unit[None, :, None] + self.center[None, :, None]
-        return values[:, 0, :] if self.one_target else values
+        values = values[:, 0, :] if self.one_target else values
+        return xp.astype(values, dtype, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +163,7 @@ class PlacedProcess:
         -------
         mean : array of shape (m,) or (m, n_targets)
         """
-        return self._out(mean * self.unit + self.center)
+        return self.out(mean * self.unit + self.center)
 
     def std(self, variance):
         """Return standard deviations in the units of the user.
@@ -176,7 +178,7 @@ class PlacedProcess:
         std : array of shape (m,) or (m, n_targets)
         """
         root = namespace(variance).sqrt(variance)
-        return self._out(root[:, None] * self.unit)
+        return self.out(root[:, None] * self.unit)
 
     def covariance(self, C):
         """Return covariances in the units of the user.
@@ -191,12 +193,24 @@ class PlacedProcess:
         covariance : array of shape (m, m) or (m, m, n_targets)
         """
         C = C[:, :, None] * (self.unit * self.unit)
-        return self._out(C)
+        return self.out(C)
 
-    def _out(self, values):
-        """Drop the axis of a single target, and move to the place of the user."""
+    def out(self, values, axis=-1):
+        """Return values in the shape, the place and the dtype of the user.
+
+        Parameters
+        ----------
+        values : array of shape (m, ..., n_targets, ...)
+            In the units of the user.
+        axis : int, default=-1
+            That of the targets; dropped for a single one.
+
+        Returns
+        -------
+        values : array
+        """
         if self.one:
-            values = values[..., 0]
+            values = namespace(values).squeeze(values, axis=axis)
         # Dtypes are objects of a namespace: cast where the user's data live.
         values = move(values, self.source)
         return namespace(values).astype(values, self.dtype, copy=False)

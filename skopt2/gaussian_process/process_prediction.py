@@ -22,6 +22,7 @@ from skopt2.solvers.kernel.likelihood import log_likelihood
 from skopt2.solvers.kernel.pathwise import (
     PathwisePosterior,
 )
+from skopt2.solvers.kernel.system import add_to_diagonal
 
 # Rows up to which draws come from the joint covariance.
 JOINT = 2000
@@ -92,7 +93,7 @@ class ProcessPrediction:
             white = here.process.noise(Z)
             if return_cov:
                 mean, C = here.exact().covariance(Z)
-                C = C + namespace(C).eye(C.shape[0], dtype=C.dtype) * white
+                C = add_to_diagonal(C, white)
                 return here.mean(mean), here.covariance(C)
             if return_std:
                 mean, variance = here.posterior.moments(Z)
@@ -127,11 +128,9 @@ class ProcessPrediction:
         """
         rng = np.random.default_rng(seed_sequence(random_state))
         exact = isinstance(getattr(self, "posterior_", None), ExactPosterior)
-        fitted = hasattr(self, "X_train_")
-        if fitted and not (exact and len(X) <= JOINT):
-            values = self.sample_paths(n_samples, rng)(X)
-            # Noise is no function: each point of each draw has its own.
-            return values + self._white_draws(X, values, rng)
+        few = (X.shape[0] if hasattr(X, "shape") else len(X)) <= JOINT
+        if hasattr(self, "X_train_") and not (exact and few):
+            return self._noisy_paths(X, n_samples, rng)
         mean, C = self.predict(X, return_cov=True)
         source, dtype = cuda.target_of(mean), mean.dtype
         mean, C = to_numpy(mean), to_numpy(C)
@@ -177,8 +176,10 @@ class ProcessPrediction:
             chosen = rng.choice(posterior.n_samples, wanted, replace=False)
             pathwise = posterior.some(chosen)
         else:
-            here = self._at(cuda.target_of(self.X_train_))
-            pathwise = here.drawn(wanted, self.n_features, rng)
+            source, target = cuda.resolve(self.device, self.X_train_)
+            with target.activate():
+                drawn = self._at(target).drawn(wanted, self.n_features, rng)
+                pathwise = convert(drawn, source)
         one = self.alpha_.ndim == 1
         return PosteriorPaths(pathwise, self._center, self._unit, one)
 
@@ -262,19 +263,20 @@ class ProcessPrediction:
             (self.solver, float(self.tol), self.max_iter),
         )
 
-    def _white_draws(self, X, values, rng):
-        """Return draws of the kernel's own noise beside values of paths."""
+    def _noisy_paths(self, X, n_samples, rng):
+        """Return values of paths with draws of the kernel's own noise."""
         X, here = self._received(X, "sample_y")
+        paths = self.sample_paths(n_samples, rng)
         with here.target.activate():
             Z = here.points(X)
-            white = here.process.noise(Z)
-            xp = namespace(Z)
-            std = xp.sqrt(xp.asarray(white, dtype=Z.dtype) + 0 * Z[:, 0])
-            shape = (int(Z.shape[0]), int(here.unit.shape[0]), int(values.shape[-1]))
-            drawn = asarray_like(rng.standard_normal(shape), Z)
-            drawn = std[:, None, None] * here.unit[None, :, None] * drawn
-            drawn = xp.astype(drawn[:, 0, :] if here.one else drawn, values.dtype)
-        return move(drawn, here.source)
+            xp, values = namespace(Z), convert(paths, here.target)(Z)
+            white = asarray_like(here.process.noise(Z), Z)
+            # Noise is no function: each point of each draw has its own.
+            drawn = asarray_like(
+                rng.standard_normal((Z.shape[0], here.unit.shape[0], n_samples)), Z
+            )
+            std = xp.reshape(xp.sqrt(white), (-1, 1, 1)) * here.unit[None, :, None]
+            return here.out(xp.reshape(values, drawn.shape) + std * drawn, axis=1)
 
     def _predict_prior(self, X, return_std, return_cov):
         """Return moments of the prior, for an estimator that is not fitted."""
