@@ -104,7 +104,7 @@ class ConstrainedGPSearchCV(BayesianSearchCV):
         Labels, for a classifier.
     n_features_in_ : int
         Number of columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if they have any.
 
     See Also

@@ -111,7 +111,7 @@ class GPSearchCV(BayesianSearchCV):
         Labels, for a classifier.
     n_features_in_ : int
         Number of columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if they have any.
 
     See Also
