@@ -1,5 +1,7 @@
 """Kernel parameters by stochastic gradients of the likelihood of all rows."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -250,6 +252,19 @@ def test_a_kernel_without_free_parameters_is_solved_once():
     assert result.reason is StopReason.CONVERGED
     assert result.n_iter == 1
     assert result.solution.gain == 0.0
+
+
+@pytest.mark.parametrize("target", [np.zeros(80), np.ones(80), 1e8 * np.eye(80)[3]])
+def test_awkward_targets_lead_to_no_warning(target):
+    X, _ = data(n=80)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = fit_pathwise(ProcessKernel(KERNEL), X, target, 0.0, max_iter=4, rng=0)
+    before, after = (
+        exact(process, X, target).value
+        for process in (ProcessKernel(KERNEL), result.solution.process)
+    )
+    assert after > before
 
 
 def test_a_kernel_without_features_is_refused():

@@ -16,6 +16,7 @@ from sklearn.gaussian_process.kernels import (
     WhiteKernel,
 )
 
+from skopt2.kernels import Gaussian
 from skopt2.kernels.process import ProcessKernel
 from skopt2.solvers.kernel.likelihood import log_likelihood
 from skopt2.solvers.kernel.subset_fit import bounds_reached, fit_on_subset
@@ -190,6 +191,45 @@ def test_a_kernel_without_free_parameters_stays():
     assert fit.process.theta.size == 0
     assert fit.value == pytest.approx(log_likelihood(process, X, Y, 0.1).value)
     assert bounds_reached(fit.process) == []
+
+
+def awkward():
+    X, Y = data(n=60)
+    return {
+        "constant": (X, np.ones(60)),
+        "zero": (X, np.zeros(60)),
+        "duplicates": (np.repeat(X[:12], 5, axis=0), np.repeat(Y[:12], 5, axis=0)),
+        "outlier": (X, np.where(np.arange(60) == 5, 1e6, Y[:, 0])),
+        "one-row": (X[:1], Y[:1]),
+        "one-place": (np.ones((60, 2)), Y),
+        "huge-scale": (1e8 * X, 1e8 * Y),
+    }
+
+
+@pytest.mark.parametrize("name", awkward())
+@pytest.mark.parametrize("size", [30, 100])
+def test_awkward_data_lead_to_no_warning_and_nothing_worse(name, size):
+    X, Y = awkward()[name]
+    process = ProcessKernel(KERNEL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit = fit_on_subset(process, X, Y, 1e-10, size=size, rng=0)
+    assert np.isfinite(fit.value)
+    assert fit.value >= fit.start_value
+    low, high = process.bounds.T
+    assert ((fit.process.theta >= low) & (fit.process.theta <= high)).all()
+
+
+def test_a_kernel_of_the_library_is_left_as_it_is():
+    X, Y = data(n=40)
+    process = ProcessKernel(Gaussian(length_scale=0.8))
+    fit = fit_on_subset(process, X, Y, 0.1, size=20, rng=0)
+    assert fit.process is process
+    assert fit.n_evaluations == 1
+    rows = fit.rows
+    known = log_likelihood(ProcessKernel(RBF(0.8)), X[rows], Y[rows], 0.1).value
+    assert fit.value == pytest.approx(known, rel=1e-9)
+    assert bounds_reached(process) == []
 
 
 def test_bounds_are_reported_where_scikit_learn_warns():
