@@ -26,6 +26,7 @@ ORDER = (
     "plot_gp_scaling.py",
     "plot_coreset.py",
     "plot_thompson.py",
+    "plot_gp_search.py",
 )
 
 
