@@ -108,7 +108,7 @@ class CoresetGPRegressor(MultiOutputMixin, RegressorMixin, CoresetModel):
         Change of the bound, with the tolerance. It says what more steps would gain, and
         not how far the bound is from its maximum.
     objective_ : float
-        Minus the evidence lower bound of the last measure.
+        Minus the evidence lower bound.
     dual_gap_ : float
         NaN: the problem is not convex.
     history_ : dict of ndarray

@@ -199,7 +199,9 @@ class CoresetPosterior:
         if self.xp is np:
             # LAPACK reads the C array by columns, where it is an upper factor.
             upper, _ = dpotri(L.T, lower=0)
-            return np.triu(upper) + np.triu(upper, 1).T
+            upper = np.triu(upper)
+            upper += np.triu(upper, 1).T
+            return upper
         half = self.factor.half_solve(_eye(L))
         return half.T @ half
 
