@@ -267,6 +267,38 @@ def test_a_surrogate_of_ones_own():
     assert not hasattr(regressor, "kernel_")
 
 
+class Recorder:
+    """A callback that keeps the names of the tasks and how many they announce."""
+
+    def __init__(self):
+        self.tasks = []
+
+    def setup(self, estimator, context):
+        """Begin."""
+
+    def on_fit_task_begin(self, estimator, context, **what):
+        """Keep a task."""
+        self.tasks.append((context.task_name, context.max_subtasks))
+
+    def on_fit_task_end(self, estimator, context, **what):
+        """Keep the end of a task."""
+        self.tasks.append((context.task_name, "end"))
+
+    def teardown(self, estimator, context):
+        """End."""
+
+
+@pytest.mark.filterwarnings("ignore:The estimator Known does not support callbacks")
+def test_callbacks_see_rounds():
+    recorder = Recorder()
+    model = GPSearchCV(Known(), SQUARE, n_iter=7, batch_size=2, cv=2, random_state=0)
+    model.set_callbacks(recorder).fit(X, y)
+    tasks = [task for task in recorder.tasks if task[0] != "candidate-split-evaluation"]
+    rounds = [("search-round", n) for n in (8, "end", 4, "end", 2, "end")]
+    assert tasks[:8] == [("fit", 2), ("search", 3), *rounds]
+    assert tasks[8] == ("search", "end")
+
+
 def test_clone_pickle_and_html():
     found = search()
     copy = pickle.loads(pickle.dumps(found))
