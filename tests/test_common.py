@@ -5,7 +5,7 @@ import inspect
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
-from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -16,6 +16,7 @@ from skopt2.gaussian_process import (
     CoresetGPRegressor,
     GaussianProcessRegressor,
     GPSearchCV,
+    SparseCholeskyGPClassifier,
     SparseCholeskyGPRegressor,
 )
 from skopt2.kernel_machine import (
@@ -106,6 +107,13 @@ CONFIGURATIONS = [
     KernelThinning(),
     KernelThinning("laplacian", variant="plus", n_swaps=2, device="cpu"),
     KernelThinning(Matern(2.5, 2.0), 1, variant="power", n_swaps=0),
+    SparseCholeskyGPClassifier(
+        ConstantKernel(1.0, (0.1, 10.0)) * RBF(1.0, (0.5, 5.0)), n_neighbors=5
+    ),
+    SparseCholeskyGPClassifier(
+        RBF(), likelihood="probit", n_neighbors=5, optimizer=None
+    ),
+    SparseCholeskyGPClassifier(solver="adam", max_iter=3, rho=3, optimizer=None),
     SparseCholeskyGPRegressor(),
     SparseCholeskyGPRegressor(
         RBF(), alpha=0.1, n_neighbors=5, rho=3, optimizer=None, normalize_y=True

@@ -15,8 +15,8 @@ from skopt2.gaussian_process.sparse_cholesky_model import (
     SparseCholeskyModel,
     beside,
     check_count,
-    is_number,
 )
+from skopt2.gaussian_process.targets import Targets, noise_of_rows
 from skopt2.kernels.point_blocks import PointBlocks
 from skopt2.solvers.kernel.inverse_cholesky_factor import prior_factor
 from skopt2.solvers.kernel.inverse_cholesky_incomplete import incomplete_factor
@@ -112,6 +112,11 @@ class SparseCholeskyGPRegressor(MultiOutputMixin, RegressorMixin, SparseCholesky
     device_ : str
         Where the arrays live.
 
+    See Also
+    --------
+    SparseCholeskyGPClassifier : The same for classes.
+    GaussianProcessRegressor : Exact, or by samples, in any number of dimensions.
+
     References
     ----------
     Cao, Kang, Jimenez, Sang, Schaefer and Katzfuss, Variational sparse inverse Cholesky
@@ -188,17 +193,18 @@ class SparseCholeskyGPRegressor(MultiOutputMixin, RegressorMixin, SparseCholesky
         data = check_fit_input(self, X, y, accept_sparse=False, y_kind="multioutput")
         rows = np.asarray(to_numpy(data.X), dtype=np.float64)
         alpha = self._noise(rows.shape[0])
-        Y, *units = self._normalised(np.asarray(to_numpy(data.y)))
+        y = np.asarray(to_numpy(data.y), dtype=np.float64)
+        targets = Targets.of(y, self.normalize_y, np.float64)
         kernel = _default() if self.kernel is None else clone(self.kernel)
         search = self._search(spawn(self.random_state, 1)[0])
         with data.target.activate():
-            fitted = search.run(kernel, rows, Y, alpha)
-            return self._fit_posterior(data, fitted, Y, alpha, units)
+            fitted = search.run(kernel, rows, targets.Y, alpha)
+            return self._fit_posterior(data, fitted, targets, alpha)
 
-    def _fit_posterior(self, data, fitted, Y, alpha, units):
+    def _fit_posterior(self, data, fitted, targets, alpha):
         """Compute the factors and the posterior mean, and store the model."""
         blocks, points = PointBlocks(fitted.kernel), fitted.points
-        Y, alpha = Y[points.order], alpha[points.order]
+        Y, alpha = targets.Y[points.order], alpha[points.order]
         noise = alpha + blocks.noise(points.X)
         nugget, rest = split_noise(noise, blocks.diagonal(points.X))
         prior = prior_factor(blocks, points.X, points.neighbours, nugget)
@@ -206,15 +212,15 @@ class SparseCholeskyGPRegressor(MultiOutputMixin, RegressorMixin, SparseCholesky
         value = sparse_log_likelihood(
             blocks, points.X, Y, alpha, points.neighbours, gradient=False
         )
-        back = np.argsort(points.order)
-        targets = Y[back, 0] if data.y.ndim == 1 else Y[back]
+        units = targets.center, targets.unit
+        y_train = targets.Y[:, 0] if data.y.ndim == 1 else targets.Y
 
         def describe(mean):
             return {
                 "kernel_": fitted.kernel,
                 "log_marginal_likelihood_value_": value,
                 "X_train_": data.X,
-                "y_train_": beside(targets, data.X),
+                "y_train_": beside(y_train, data.X),
                 "order_": points.order,
                 "_posterior": SparsePosterior(blocks, points, nugget, factor, mean),
                 # Lists, which stay in host memory as the posterior does.
@@ -260,13 +266,12 @@ class SparseCholeskyGPRegressor(MultiOutputMixin, RegressorMixin, SparseCholesky
 
         Raises
         ------
-        ValueError
+        RuntimeError
             If both are asked for.
         """
         if return_std and return_cov:
-            raise ValueError(
-                "predict returns standard deviations or covariances, not both: "
-                "return_std=True and return_cov=True."
+            raise RuntimeError(
+                "At most one of return_std or return_cov can be requested."
             )
         X, rows = self._points_of(X, "predict")
         mean, variance = self._posterior.predict(rows, with_variance=return_std)
@@ -347,31 +352,7 @@ class SparseCholeskyGPRegressor(MultiOutputMixin, RegressorMixin, SparseCholesky
 
     def _noise(self, n):
         """Return the variance of the noise of each row, float64."""
-        value = self.alpha
-        if is_number(value):
-            alpha = np.full(n, float(value))
-        else:
-            alpha = np.asarray(to_numpy(value) if hasattr(value, "dtype") else value)
-            if alpha.shape != (n,):
-                raise ValueError(
-                    "alpha must be a number, or have one value for each of the "
-                    f"{n} rows; got shape {alpha.shape}."
-                )
-            alpha = alpha.astype(np.float64)
-        if not (np.isfinite(alpha).all() and (alpha >= 0).all()):
-            raise ValueError(
-                f"alpha must be finite and at least 0; got alpha={value!r}."
-            )
-        return alpha
-
-    def _normalised(self, y):
-        """Return targets as float64 columns, what was subtracted, and the unit."""
-        Y = y.astype(np.float64).reshape(y.shape[0], -1)
-        shift, scale = np.zeros(Y.shape[1]), np.ones(Y.shape[1])
-        if self.normalize_y:
-            shift, spread = Y.mean(axis=0), Y.std(axis=0)
-            scale = np.where(spread > 0, spread, 1.0)
-        return (Y - shift) / scale, shift, scale
+        return np.broadcast_to(noise_of_rows(self.alpha, n), (n,))
 
 
 def _default():

@@ -13,12 +13,16 @@ Symbols: V (n, n); c (q, m) weights at the points index (q, m).
 Cao et al., ICML 2023, section 4.3, where ancestors are chosen by distance.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.spatial import cKDTree
 
-# Targets that share a system.
+# Targets that share a system: new points, and the points of the factor themselves,
+# which have more neighbours in common.
 _LEAF = 16
+_OWN_LEAF = 64
 # Rows of a system from which its targets get smaller systems of their own.
 _LARGE = 3000
 
@@ -41,7 +45,7 @@ def generations(n_neighbors):
     return 2 if n_neighbors >= 10 else 5
 
 
-def combination_variances(factor, points, index, weights, depth=None):
+def combination_variances(factor, points, index, weights, depth=None, leaf=_LEAF):
     """Return the variances of combinations of f at neighbouring points.
 
     Parameters
@@ -56,6 +60,8 @@ def combination_variances(factor, points, index, weights, depth=None):
         c.
     depth : int or None, default=None
         Generations of ancestors; None for :func:`generations`.
+    leaf : int, default=16
+        Most combinations that share a system.
 
     Returns
     -------
@@ -65,7 +71,7 @@ def combination_variances(factor, points, index, weights, depth=None):
     if depth is None:
         depth = generations(factor.neighbours.shape[1])
     variances = np.empty(points.shape[0])
-    for group in _leaves(points):
+    for group in leaves(points, leaf):
         _solve(factor, group, index, weights, depth, variances)
     return variances
 
@@ -89,15 +95,30 @@ def marginal_variances(factor, points, depth=None):
     """
     scale = factor.values[:, -1]
     weights = factor.values[:, :-1] / -scale[:, None]
-    passed = combination_variances(factor, points, factor.neighbours, weights, depth)
+    passed = combination_variances(
+        factor, points, factor.neighbours, weights, depth, _OWN_LEAF
+    )
     return passed + 1.0 / scale**2
 
 
-def _leaves(points):
-    """Yield the numbers of points that are near each other."""
+def leaves(points, size):
+    """Yield the numbers of points that are near each other.
+
+    Parameters
+    ----------
+    points : ndarray of shape (q, d)
+        Points.
+    size : int
+        Most points together.
+
+    Yields
+    ------
+    numbers : ndarray of int
+        Each point once.
+    """
     if not points.shape[0]:
         return
-    nodes = [cKDTree(points, leafsize=_LEAF).tree]
+    nodes = [cKDTree(points, leafsize=size).tree]
     while nodes:
         node = nodes.pop()
         if node.split_dim == -1:
@@ -106,8 +127,23 @@ def _leaves(points):
             nodes += [node.lesser, node.greater]
 
 
-def _ancestors(factor, index, depth):
-    """Return the points of an index and some generations of their ancestors, sorted."""
+def ancestors_of(factor, index, depth):
+    """Return points and some generations of their ancestors.
+
+    Parameters
+    ----------
+    factor : SparseFactor
+        Whose neighbours are the parents.
+    index : ndarray of int
+        Points; -1 for none.
+    depth : int
+        Generations.
+
+    Returns
+    -------
+    rows : ndarray of int
+        Sorted.
+    """
     found = np.unique(index)
     found = front = found[found >= 0]
     for _ in range(depth):
@@ -119,10 +155,74 @@ def _ancestors(factor, index, depth):
     return found
 
 
+@dataclass(frozen=True)
+class LocalSystem:
+    """A sparse factor at a few of its rows and columns, as a dense matrix.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (r,)
+        Which, sorted.
+    matrix : ndarray of shape (r, r)
+        Upper triangular.
+    place, column, slot : ndarray of shape (e,)
+        Row and column of each entry beside the diagonal, and its slot among the values
+        of that column of the factor.
+    """
+
+    rows: np.ndarray
+    matrix: np.ndarray
+    place: np.ndarray
+    column: np.ndarray
+    slot: np.ndarray
+
+    def combinations(self, index, weights):
+        """Return combinations of rows as columns, shape (r, q).
+
+        Parameters
+        ----------
+        index, weights : ndarray of shape (q, m)
+            Numbers of rows, -1 for none, and their coefficients.
+        """
+        rhs = np.zeros((self.rows.size, index.shape[0]), order="F")
+        target, slot = np.nonzero(index >= 0)
+        place = np.searchsorted(self.rows, index[target, slot])
+        rhs[place, target] = weights[target, slot]
+        return rhs
+
+    def add(self, G, out):
+        """Add the entries of G, shape (r, r), at the pattern to those of a factor."""
+        out[self.rows[self.column], self.slot] += G[self.place, self.column]
+        out[self.rows, -1] += np.diag(G)
+
+
+def local_system(factor, rows):
+    """Return a sparse factor at some of its rows.
+
+    Parameters
+    ----------
+    factor : SparseFactor
+        V.
+    rows : ndarray of shape (r,)
+        Sorted, at least one.
+
+    Returns
+    -------
+    system : LocalSystem
+    """
+    neighbours = factor.neighbours[rows]
+    place = np.minimum(np.searchsorted(rows, neighbours), rows.size - 1)
+    column, slot = np.nonzero(rows[place] == neighbours)
+    place = place[column, slot]
+    matrix = np.zeros((rows.size, rows.size), order="F")
+    matrix[place, column] = factor.values[rows[column], slot]
+    np.fill_diagonal(matrix, factor.values[rows, -1])
+    return LocalSystem(rows, matrix, place, column, slot)
+
+
 def _solve(factor, group, index, weights, depth, out):
     """Write the variances of a group of targets."""
-    some = index[group]
-    rows = _ancestors(factor, some, depth)
+    rows = ancestors_of(factor, index[group], depth)
     if rows.size > _LARGE and group.size > 1:
         half = group.size // 2
         for part in (group[:half], group[half:]):
@@ -131,15 +231,7 @@ def _solve(factor, group, index, weights, depth, out):
     if not rows.size:
         out[group] = 0.0
         return
-    neighbours = factor.neighbours[rows]
-    place = np.minimum(np.searchsorted(rows, neighbours), rows.size - 1)
-    column, slot = np.nonzero(rows[place] == neighbours)
-    matrix = np.zeros((rows.size, rows.size), order="F")
-    matrix[place[column, slot], column] = factor.values[rows[column], slot]
-    np.fill_diagonal(matrix, factor.values[rows, -1])
-    rhs = np.zeros((rows.size, group.size), order="F")
-    target, slot = np.nonzero(some >= 0)
-    place = np.searchsorted(rows, some[target, slot])
-    rhs[place, target] = weights[group[target], slot]
-    half = solve_triangular(matrix, rhs, overwrite_b=True, check_finite=False)
+    system = local_system(factor, rows)
+    rhs = system.combinations(index[group], weights[group])
+    half = solve_triangular(system.matrix, rhs, overwrite_b=True, check_finite=False)
     out[group] = np.einsum("ij,ij->j", half, half)

@@ -12,6 +12,7 @@ have changed, and the search goes on from there.
 Symbols: theta (t,) logarithms of the free parameters; X (n, d), Y (n, c); noise (n,).
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +22,14 @@ from scipy.optimize import minimize
 
 from skopt2.kernels.point_blocks import PointBlocks
 from skopt2.solvers.kernel.inverse_cholesky_likelihood import sparse_log_likelihood
+from skopt2.solvers.kernel.inverse_cholesky_order import earlier_neighbours
 from skopt2.solvers.kernel.inverse_cholesky_posterior import order_points
 
 # Times that the order is found anew, and the change of a length scale, relative to the
 # others, that makes it worthwhile.
 _ROUNDS = 3
+# Fewest neighbours in the likelihood of pseudo-targets.
+_GUIDES = 20
 _CHANGE = 1.2
 
 
@@ -69,10 +73,30 @@ class ParameterSearch:
         self.n_neighbors, self.rho = n_neighbors, rho
         self.optimizer, self.size = optimizer, size
         self.n_restarts, self.rng = n_restarts, rng
+        self._rows = None
 
-    def order(self, kernel, X):
-        """Order points in the units of a kernel; see :func:`order_points`."""
+    def order(self, kernel, X, former=None):
+        """Order points in the units of a kernel.
+
+        Parameters
+        ----------
+        kernel : kernel object of scikit-learn
+            With the length scales.
+        X : ndarray of shape (n, d)
+            Points.
+        former : OrderedPoints or None, default=None
+            What is returned if its units are much the same, but for a factor.
+
+        Returns
+        -------
+        points : OrderedPoints
+            See :func:`order_points`.
+        """
         scales = PointBlocks(kernel).scales(X.shape[1])
+        if former is not None:
+            ratio = scales / former.scales
+            if ratio.max() < _CHANGE * ratio.min():
+                return former
         return order_points(X, scales, self.n_neighbors, self.rho)
 
     def run(self, kernel, X, Y, noise):
@@ -97,21 +121,49 @@ class ParameterSearch:
         points = self.order(kernel, X)
         if self.optimizer is None or not kernel.n_dims:
             return FittedKernel(kernel, points)
-        for attempt in range(_ROUNDS):
-            starts = self._starts(kernel, self.n_restarts if attempt == 0 else 0)
-            kernel = self._search(kernel, points, Y, noise, starts)
-            former = points.scales
-            scales = PointBlocks(kernel).scales(X.shape[1])
-            ratio = scales / former
-            if ratio.max() < _CHANGE * ratio.min():
+        starts = self.starts(kernel)
+        for _ in range(_ROUNDS):
+            order = points.order
+            kernel = self._search(kernel, points, Y[order], noise[order], starts)
+            former, points = points, self.order(kernel, X, points)
+            if points is former:
                 break
-            points = self.order(kernel, X)
+            starts = [kernel.theta]
         return FittedKernel(kernel, points)
 
-    def _starts(self, kernel, n_restarts):
-        """Return the given theta and random ones."""
+    def improve(self, kernel, points, Y, noise, reach):
+        """Return a kernel that is at least as likely, by one search from the given one.
+
+        Parameters
+        ----------
+        kernel : kernel object of scikit-learn
+            Start.
+        points : OrderedPoints
+            The rows.
+        Y, noise : ndarray of shape (n, c) and (n,)
+            Targets and their noise, in the order of the points.
+        reach : float
+            Largest change of any entry of theta.
+
+        Returns
+        -------
+        kernel : kernel object
+            A copy.
+        """
+        if points.neighbours.shape[1] < _GUIDES:
+            # Noisy targets say little of their neighbours, unless there are many.
+            guides = earlier_neighbours(points.X / points.scales, _GUIDES)
+            points = dataclasses.replace(points, neighbours=guides)
+        theta = kernel.theta
+        box = np.stack([theta - reach, theta + reach], axis=1)
+        low, high = kernel.bounds.T
+        bounds = np.clip(box, low[:, None], high[:, None])
+        return self._search(kernel, points, Y, noise, [theta], bounds)
+
+    def starts(self, kernel):
+        """Return the theta of a kernel and random ones, within its bounds."""
         starts = [kernel.theta]
-        if n_restarts:
+        if self.n_restarts:
             bounds = kernel.bounds
             if not np.isfinite(bounds).all():
                 raise ValueError(
@@ -119,15 +171,20 @@ class ParameterSearch:
                     f"of the kernel; theta has the bounds {bounds.tolist()}."
                 )
             low, high = bounds.T
-            starts += list(self.rng.uniform(low, high, (n_restarts, low.size)))
+            starts += list(self.rng.uniform(low, high, (self.n_restarts, low.size)))
         return starts
 
-    def _search(self, kernel, points, Y, noise, starts):
+    def _terms(self, n):
+        """Return the rows whose terms are summed, the same in all searches, or None."""
+        if n <= self.size:
+            return None
+        if self._rows is None:
+            self._rows = np.sort(self.rng.choice(n, self.size, replace=False))
+        return self._rows
+
+    def _search(self, kernel, points, Y, noise, starts, bounds=None):
         """Return the kernel with the best theta from several starts."""
-        rows, n = None, Y.shape[0]
-        if n > self.size:
-            rows = np.sort(self.rng.choice(n, self.size, replace=False))
-        X, Y, noise = points.X, Y[points.order], noise[points.order]
+        X, rows = points.X, self._terms(Y.shape[0])
 
         def objective(theta, eval_gradient=True):
             blocks = PointBlocks(kernel.clone_with_theta(theta))
@@ -137,9 +194,10 @@ class ParameterSearch:
             value = -found[0] if math.isfinite(found[0]) else _HUGE
             return (value, -found[1]) if eval_gradient else value
 
+        bounds = kernel.bounds if bounds is None else bounds
         best = (objective(starts[0], False), starts[0])
         for theta in starts:
-            theta, value = self._minimise(objective, theta, kernel.bounds)
+            theta, value = self._minimise(objective, theta, bounds)
             # The optimiser of a user may return anything.
             if value < best[0]:
                 best = (value, theta)

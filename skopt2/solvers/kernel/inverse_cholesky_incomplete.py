@@ -10,8 +10,11 @@ Columns are eliminated from the last to the first, as points are from fine to co
     V_kk^2 = Q_kk - sum over l > k of V_kl^2,
     V_jk V_kk = Q_jk - sum over l > k of V_jl V_kl    for neighbours j of k,
 
-and entries for points that are no neighbours are dropped, IC(0). No pivot is smaller
-than U_kk^2 + w_k: data can only add to what is known of f_k from those before it.
+and entries for points that are no neighbours are dropped, IC(0). No exact pivot is
+smaller than U_kk^2 + w_k: data can only add to what is known of f_k from those before
+it. Where dropped entries bring one far below, the elimination starts again and
+discounts what later points say, which makes variances larger and never breaks down in
+the end.
 Columns that need none of each other are eliminated at one time.
 
 Symbols: U, V sparse factors with neighbours (n, m); w (n,) precisions of the sites.
@@ -29,6 +32,9 @@ from skopt2.solvers.kernel.inverse_cholesky_sparse import SparseFactor
 # Pairs of neighbours that are updated at a time, and that are kept for the next time.
 _PAIRS = 2**20
 _KEPT = 2**26
+# Parts of what later points say, and pivots relative to the bound that are too small.
+_SHARES = (1.0, 0.95, 0.9, 0.7, 0.4, 0.0)
+_BREAKDOWN = 0.5
 
 
 class EliminationPlan:
@@ -38,10 +44,16 @@ class EliminationPlan:
     ----------
     neighbours : ndarray of shape (n, m)
         Positions of the neighbours; -1 for none.
+
+    Attributes
+    ----------
+    discount : int
+        Breakdowns so far. Later factors of the plan start where an earlier one went
+        through, so that they are a continuous function of the precisions.
     """
 
     def __init__(self, neighbours):
-        self.neighbours = neighbours
+        self.neighbours, self.discount = neighbours, 0
         n, m = neighbours.shape
         self._first, self._second = np.triu_indices(m)
         self._keep = n * self._first.size <= _KEPT
@@ -132,18 +144,33 @@ def incomplete_factor(prior, precisions, plan=None):
         V, exact where all earlier points are neighbours.
     """
     plan = EliminationPlan(prior.neighbours) if plan is None else plan
+    values = None
+    while values is None:
+        values = _eliminate(prior, precisions, plan, _SHARES[plan.discount])
+        plan.discount += values is None
+    return SparseFactor(prior.neighbours, values)
+
+
+def _eliminate(prior, precisions, plan, share):
+    """Return the entries of V, or None after a breakdown.
+
+    The share is the part of what later columns say that reaches the earlier ones.
+    """
     own = prior.values[:, -1]
     values = prior.values * own[:, None]
     values[:, -1] += precisions
     least = own * own + precisions
     flat = values.ravel()
     for number, columns in enumerate(plan.stages):
-        pivots = np.sqrt(np.maximum(values[columns, -1], least[columns]))
+        found = values[columns, -1]
+        if not (found > _BREAKDOWN * least[columns]).all():
+            return None
+        pivots = np.sqrt(np.maximum(found, least[columns]))
         values[columns, :-1] /= pivots[:, None]
         values[columns, -1] = pivots
         column, first, second, places = plan.updates(number)
         before, after = prior.values[columns], values[columns]
         change = before[column, first] * before[column, second]
         change -= after[column, first] * after[column, second]
-        np.add.at(flat, places, change)
-    return SparseFactor(prior.neighbours, values)
+        np.add.at(flat, places, share * change)
+    return values

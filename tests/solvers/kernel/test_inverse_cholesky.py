@@ -185,6 +185,29 @@ def test_incomplete_factor_without_sites_is_the_prior():
     np.testing.assert_allclose(found.values, prior.values, rtol=1e-9, atol=1e-9)
 
 
+def test_incomplete_factor_after_a_breakdown():
+    # A Q whose dropped entries matter: the prior of a smooth kernel, and sites that are
+    # strong at some points and nearly absent at others.
+    rng = np.random.default_rng(6)
+    X = np.repeat(rng.uniform(size=(60, 2)), 3, axis=0)
+    X = X[maximin_order(X)[0]]
+    neighbours = earlier_neighbours(X, 6)
+    broken = 0
+    for seed in range(40):
+        w = 10.0 ** np.random.default_rng(seed).uniform(-8, 2, size=180)
+        prior = prior_factor(
+            PointBlocks(30.0 * RBF(0.22)), X, neighbours, np.full(180, 1e-4)
+        )
+        plan = EliminationPlan(neighbours)
+        found = incomplete_factor(prior, w, plan)
+        broken += plan.discount > 0
+        assert np.isfinite(found.values).all()
+        assert (
+            found.values[:, -1] ** 2 >= (prior.values[:, -1] ** 2 + w) * 0.999
+        ).all()
+    assert broken > 0
+
+
 @pytest.mark.parametrize(("m", "tol"), [(4, 2e-3), (12, 2e-3), (24, 2e-3)])
 def test_variances_from_ancestors(m, tol):
     X, _, _, prior = ordered(800, m)
