@@ -150,7 +150,7 @@ class PosteriorPlan:
         """
         kernel, coef = self.operator.kernel, a[:, : self.n_targets]
         if self.factor is not None:
-            return ExactPosterior(kernel, self.X, coef, self.factor)
+            return ExactPosterior(kernel, self.X, coef, self.factor, self.lam)
         if self.prior is not None:
             samples = a[:, self.n_targets :]
             targets = self.right[:, self.n_targets :]

@@ -5,15 +5,43 @@ with variance lam_i. With H = K + Lambda = L L', k_x = k(X, x) (n,) and a = H^-1
 
     E f(x) = k_x'a,    cov(f(x), f(z)) = k(x, z) - (L^-1 k_x)'(L^-1 k_z).
 
+With a factor in float32 the second term has rounding errors of up to 0.5 eps sqrt(n)
+k(x, x), as we measured on smooth and rough kernels and 1000 to 4000 rows. Where data
+say more than that the variance is computed from solutions W of H W = B, B = k(X, Z),
+that the factor gives, and their residuals R = B - H W, at the cost of a pass over K:
+
+    B'H^-1 B = W'(B + R) + R'H^-1 R.
+
+The last term is of second order in what rounding did to the factor, so that its own
+rounding does not matter. Where it is not small W is refined by conjugate gradients.
+
 Source: C. E. Rasmussen, C. K. I. Williams, Gaussian Processes for Machine Learning, MIT
-Press 2006, algorithm 2.1.
+Press 2006, algorithm 2.1; the refinement is ours.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from skopt2._core.array import asarray_like, namespace
+import numpy as np
+
+from skopt2._core.array import (
+    accumulation_dtype,
+    asarray_like,
+    flatnonzero,
+    namespace,
+    put,
+    take,
+)
 from skopt2.kernels import KernelOperator
+from skopt2.solvers.kernel.solve import solve_kernel_system
+
+# Multiple of eps sqrt(n) below which a variance, in units of that of the prior, is not
+# what a factor in float32 gives to within 8 percent.
+ROUNDED = 6.0
+# Passes over K for a refinement, and share of the variance at which they end.
+PASSES, SHARE = 10, 0.01
+# Relative residual of the coefficients of draws.
+FINE = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +58,15 @@ class ExactPosterior:
         H^-1 Y for the targets Y.
     factor : CholeskyFactor or SpectralInverse
         Of H.
+    lam : float, array of shape (n,) or None, default=None
+        Variances of the noise; None to take a factor in float32 for exact.
     """
 
     kernel: Any
     X: Any
     coef: Any
     factor: Any
+    lam: Any = None
 
     def mean(self, Z):
         """Return the posterior mean.
@@ -74,11 +105,63 @@ class ExactPosterior:
             rows = slice(start, min(start + size, m))
             K = operator.block(rows, slice(0, operator.shape[1]))
             means.append(K @ self.coef)
-            V = self.factor.half_solve(K.T)
-            forms = xp.astype(xp.sum(V * V, axis=0), prior.dtype, copy=False)
-            parts.append(prior[rows] - forms)
-        variance = xp.concat(parts)
+            parts.append(self._variance(K.T, prior[rows]))
+        variance = xp.astype(xp.concat(parts), prior.dtype, copy=False)
         return xp.concat(means), xp.maximum(variance, xp.zeros_like(variance))
+
+    def _variance(self, cross, prior):
+        """Return prior variances less the forms of H^-1, in the widest dtype."""
+        xp = namespace(cross)
+        prior = xp.astype(prior, accumulation_dtype(prior), copy=False)
+        variance = prior - _forms(self.factor.half_solve(cross))
+        if not self._is_rounded():
+            return variance
+        eps = float(xp.finfo(self.factor.L.dtype).eps)
+        least = ROUNDED * eps * int(cross.shape[0]) ** 0.5
+        few = flatnonzero(variance < least * prior)
+        if not few.shape[0]:
+            return variance
+        cross = take(cross, few, axis=1)
+        prior = take(prior, few)
+        W, total, half = self._solved(cross, prior)
+        exact = prior - _forms(W, total) - _forms(half)
+        return put(variance, few, exact)
+
+    def _is_rounded(self):
+        """Tell whether the factor has fewer digits than there could be."""
+        if self.lam is None or not hasattr(self.factor, "L"):
+            return False
+        L = self.factor.L
+        return L.dtype != accumulation_dtype(L)
+
+    def _solved(self, B, prior):
+        """Return W, B + R and L^-1 R, for points whose prior variance is given.
+
+        W is refined by conjugate gradients with the factor as the preconditioner.
+        """
+        xp, operator = namespace(B), KernelOperator(self.kernel, self.X)
+        lam = asarray_like(self.lam, B)
+        lam = lam[:, None] if lam.ndim else lam
+        least = float(xp.finfo(B.dtype).eps) * prior
+        W, D, before = self.factor.solve(B), xp.zeros_like(B), xp.ones_like(prior)
+        R = B - (operator.product(W) + lam * W)
+        for number in range(PASSES):
+            half = self.factor.half_solve(R)
+            rest = _forms(half)
+            left = xp.maximum(prior - _forms(W, B + R), least)
+            if number == PASSES - 1 or bool(xp.all(rest <= SHARE * left)):
+                break
+            D = self.factor.solve(R) + xp.astype(rest / before, B.dtype) * D
+            HD = operator.product(D) + lam * D
+            curvature = _forms(D, HD)
+            usable = curvature > 0
+            step = xp.where(usable, rest, 0.0 * rest) / xp.where(
+                usable, curvature, xp.ones_like(curvature)
+            )
+            step = xp.astype(step, B.dtype)
+            W, R = W + step * D, R - step * HD
+            before = xp.where(rest > 0, rest, xp.ones_like(rest))
+        return W, B + R, half
 
     def covariance(self, Z):
         """Return the posterior mean and the joint covariance.
@@ -97,9 +180,15 @@ class ExactPosterior:
         xp, m = namespace(Z), int(Z.shape[0])
         operator = KernelOperator(self.kernel, Z, self.X)
         K = operator.block(slice(0, m), slice(0, operator.shape[1]))
-        V = self.factor.half_solve(K.T)
         among = KernelOperator(self.kernel, Z).block(slice(0, m), slice(0, m))
-        C = among - xp.astype(V.T @ V, among.dtype, copy=False)
+        if self._is_rounded():
+            prior = xp.linalg.diagonal(among)
+            prior = xp.astype(prior, accumulation_dtype(prior), copy=False)
+            W, total, half = self._solved(K.T, prior)
+            C = among - W.T @ total - xp.astype(half.T @ half, among.dtype)
+        else:
+            V = self.factor.half_solve(K.T)
+            C = among - xp.astype(V.T @ V, among.dtype, copy=False)
         return K @ self.coef, 0.5 * (C + C.T)
 
     def conditioned(self, prior_values):
@@ -116,7 +205,27 @@ class ExactPosterior:
             A = H^-1 of them: f_j - k(., X) A_j is a draw of the posterior, less its
             mean.
         """
-        return self.factor.solve(asarray_like(prior_values, self.X))
+        B = asarray_like(prior_values, self.X)
+        if not self._is_rounded():
+            return self.factor.solve(B)
+        return solve_kernel_system(
+            KernelOperator(self.kernel, self.X),
+            B,
+            self.lam,
+            solver="cholesky",
+            tol=FINE,
+            factor=self.factor,
+        ).solution.a
+
+
+def _forms(V, W=None):
+    """Return the inner products of columns, accumulated in the widest dtype."""
+    xp, wide = namespace(V), accumulation_dtype(V)
+    V = xp.astype(V, wide, copy=False)
+    W = V if W is None else xp.astype(W, wide, copy=False)
+    if xp is np:
+        return np.einsum("ij,ij->j", V, W)
+    return xp.sum(V * W, axis=0)
 
 
 def _rows(operator):

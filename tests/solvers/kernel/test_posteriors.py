@@ -122,3 +122,46 @@ def test_devices_agree(problem, device_backend, dtype):
         mean, variance = (device_backend.to_numpy(x) for x in (mean, variance))
         assert_allclose(mean, expected[0], atol=10 * tolerance)
         assert_allclose(variance, np.diag(expected[1]), rtol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "kernel", [Gaussian(1.0), Gaussian(4.0), Matern(length_scale=3.0, nu=1.5)]
+)
+def test_small_variances_of_a_factor_in_float32(device_backend, rng, kernel, dtype):
+    X, Z = rng.standard_normal((400, 2)), rng.standard_normal((30, 2))
+    # Some points of their own, whose variance is that of the prior.
+    Z[-3:] += 50.0
+    lam = rng.uniform(1e-3, 2e-3, 400)
+    A, C = (device_backend.asarray(a, dtype) for a in (X, Z))
+    system = KernelSystem(KernelOperator(kernel, A), A[:, :1], lam)
+    factor = factorise(system, single=True)
+    assert factor.L.dtype == device_backend.xp.float32
+    coef = factor.solve(A[:, :1])
+    noise = device_backend.asarray(lam)
+    posterior = ExactPosterior(kernel, A, coef, factor, noise)
+    H, K = kernel(X) + np.diag(lam), kernel(Z, X)
+    wanted = kernel(Z) - K @ np.linalg.solve(H, K.T)
+    variance = device_backend.to_numpy(posterior.moments(C)[1])
+    # 5 percent of a variance are 2.5 of a standard deviation.
+    np.testing.assert_allclose(variance, np.diag(wanted), rtol=0.05)
+    spread = np.sqrt(np.diag(wanted))
+    found = device_backend.to_numpy(posterior.covariance(C)[1])
+    assert np.abs(found - wanted)[:, :-3].max() < 0.05 * spread[:-3].max() ** 2
+    np.testing.assert_allclose(np.diag(found), np.diag(wanted), rtol=0.05)
+    V = rng.standard_normal((400, 3))
+    A = posterior.conditioned(device_backend.asarray(V, dtype))
+    residual = np.abs(H @ device_backend.to_numpy(A) - V).max()
+    assert residual < (1e-3 if dtype is np.float64 else 2e-2)
+
+
+def test_a_refinement_is_only_for_variances_that_need_it(rng, monkeypatch):
+    X, kernel = rng.standard_normal((300, 3)), Matern(length_scale=0.5, nu=0.5)
+    system = KernelSystem(KernelOperator(kernel, X), X[:, :1], 0.1)
+    factor = factorise(system, single=True)
+    posterior = ExactPosterior(kernel, X, X[:, :1], factor, 0.1)
+    monkeypatch.setattr(ExactPosterior, "_solved", None)
+    variance = posterior.moments(X[:20])[1]
+    exact = ExactPosterior(kernel, X, X[:, :1], factorise(system, single=False), 0.1)
+    np.testing.assert_allclose(variance, exact.moments(X[:20])[1], rtol=1e-3)
+    assert exact.covariance(X[:5])[1].shape == (5, 5)
