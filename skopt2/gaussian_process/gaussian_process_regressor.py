@@ -55,8 +55,9 @@ class GaussianProcessRegressor(
         after normalisation; one for all rows, or one for each.
     optimizer : str, callable or None, default="auto"
         How hyperparameters are fitted: "subset", and "auto", maximise the marginal
-        likelihood of at most ``optimizer_size`` rows, by L-BFGS; "pathwise" goes on
-        from there with stochastic gradients of the likelihood of all rows;
+        likelihood of at most ``optimizer_size`` rows, by L-BFGS, and what a subset does
+        not tell stays near the kernel's values; "pathwise" goes on from there with
+        stochastic gradients of the likelihood of all rows;
         "fmin_l_bfgs_b" takes all rows at once, at the cost of a factorisation for each
         step. A callable has the signature that scikit-learn asks for. None keeps the
         kernel as it is.

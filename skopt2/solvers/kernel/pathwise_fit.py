@@ -53,7 +53,7 @@ def fit_pathwise(
     solver="auto",
     max_epochs=3,
     step_size=STEP,
-    tol=1e-3,
+    tol=5e-3,
     max_iter=30,
     time_limit=None,
     rng=None,
@@ -85,9 +85,10 @@ def fit_pathwise(
         Passes over K for the solutions of a step, four times as many for the first.
     step_size : float, default=0.1
         First step of a log parameter; in all, none moves by more than twenty of them.
-    tol : float, default=1e-3
+    tol : float, default=5e-3
         Tolerance of the running mean of the gradient by the log parameters, those at
-        a bound that it points out of left out, divided by n c.
+        a bound that it points out of left out, divided by n c. The error of the
+        gradient by 32 probes of ten thousand rows is about half of the default.
     max_iter : int, default=30
         Largest number of steps.
     time_limit : float or None, default=None
