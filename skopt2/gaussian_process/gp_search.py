@@ -6,11 +6,14 @@ The rounds are those of `search_strategy.py`, the grammar of a search that of
 `bayesian_search.py`.
 """
 
+from numbers import Real
+
 import numpy as np
 
-from skopt2._core.sklearn_seam import StrOptions
+from skopt2._core.sklearn_seam import Interval, StrOptions
 from skopt2.gaussian_process.bayesian_search import BayesianSearchCV
 from skopt2.gaussian_process.search_strategy import SearchStrategy
+from skopt2.solvers.search.acquisition import theoretical_shift
 
 
 class GPSearchCV(BayesianSearchCV):
@@ -43,6 +46,11 @@ class GPSearchCV(BayesianSearchCV):
         width is drawn anew for each proposal [1]_, "gp_ucb" one whose width grows with
         the rounds [2]_, "thompson" one draw of the score function, and
         "expected_improvement" the mean gain over the best expected score.
+    shift : float or "theory", default=0.0
+        Smallest value of the squared width that "irgp_ucb" draws, which is this and an
+        exponential number of mean 2. The larger, the more the search explores. "theory"
+        is 2 log(N / 2) for a finite space of N candidates, for which the bounds of [1]_
+        hold; it is wider than pays within a hundred candidates.
     n_initial : int or None, default=None
         Number of candidates at the start, evaluated all at once. None takes
         two a parameter and one more, not more than half of ``n_iter`` and at least
@@ -146,6 +154,7 @@ class GPSearchCV(BayesianSearchCV):
         "acquisition": [
             StrOptions({"irgp_ucb", "gp_ucb", "thompson", "expected_improvement"})
         ],
+        "shift": [Interval(Real, 0, None, closed="left"), StrOptions({"theory"})],
     }
 
     def __init__(
@@ -155,6 +164,7 @@ class GPSearchCV(BayesianSearchCV):
         *,
         n_iter=50,
         acquisition="irgp_ucb",
+        shift=0.0,
         n_initial=None,
         batch_size=1,
         surrogate=None,
@@ -169,6 +179,7 @@ class GPSearchCV(BayesianSearchCV):
         return_train_score=False,
     ):
         self.acquisition = acquisition
+        self.shift = shift
         super().__init__(
             estimator,
             param_distributions,
@@ -188,4 +199,12 @@ class GPSearchCV(BayesianSearchCV):
         )
 
     def _strategy(self, space, rng):
-        return SearchStrategy(space, self.acquisition, self.surrogate, rng)
+        shift = self.shift
+        if shift == "theory":
+            if space.size is None:
+                raise ValueError(
+                    "shift='theory' needs a finite space: the theorem for a continuous "
+                    "one has constants that nobody knows. Give a number, or lists."
+                )
+            shift = theoretical_shift(space.size)
+        return SearchStrategy(space, self.acquisition, self.surrogate, rng, shift)

@@ -34,12 +34,15 @@ class SearchStrategy:
         The surrogate; None takes the default one.
     rng : numpy.random.Generator
         Source of all draws.
+    shift : float, default=0.0
+        Smallest confidence parameter of "irgp_ucb".
     """
 
-    def __init__(self, space, acquisition, regressor, rng):
+    def __init__(self, space, acquisition, regressor, rng, shift=0.0):
         self.space = space
         self.acquisition = acquisition
         self.rng = rng
+        self.shift = shift
         self.model = Surrogate(regressor)
         self.points = np.empty((0, space.n_raw))
         self._seen = Seen()
@@ -149,4 +152,4 @@ class SearchStrategy:
     def _confidence(self, n_evaluated):
         if self.acquisition == "gp_ucb":
             return growing_confidence(n_evaluated, self.space.n_raw)
-        return random_confidence(self.rng, self.space.n_raw, self.space.size)
+        return random_confidence(self.rng, self.shift)

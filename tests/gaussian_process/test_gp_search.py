@@ -97,6 +97,15 @@ def test_a_finite_space_is_searched_once_and_in_full():
     assert len(params) == len(set(params)) == 6
 
 
+def test_a_larger_shift_explores_more():
+    space = {"a": np.linspace(0, 1, 30).tolist(), "b": np.linspace(0, 1, 30).tolist()}
+    scores = []
+    for shift in (0.0, "theory"):
+        found = search(space, n_iter=16, shift=shift).cv_results_
+        scores.append(np.median(found["mean_test_score"][found["round"] > 3]))
+    assert scores[0] > scores[1]
+
+
 def test_a_choice_among_values_is_learned():
     space = {"a": uniform(), "b": uniform(), "c": ["x", "y", "z"]}
     found = search(space, n_iter=26)
@@ -318,6 +327,8 @@ def test_clone_pickle_and_html():
         ({"n_iter": 0}, "n_iter"),
         ({"acquisition": "ucb"}, "acquisition"),
         ({"batch_size": 0}, "batch_size"),
+        ({"shift": -1.0}, "shift"),
+        ({"shift": "theory"}, "shift='theory' needs a finite space"),
         ({"n_initial": 0}, "n_initial"),
         ({"surrogate": 3}, "surrogate"),
         ({"random_state": "a"}, "random_state"),
