@@ -46,7 +46,7 @@ class GPSearchCV(BayesianSearchCV):
         width is drawn anew for each proposal [1]_, "gp_ucb" one whose width grows with
         the rounds [2]_, "thompson" one draw of the score function, and
         "expected_improvement" the mean gain over the best expected score.
-    shift : float or "theory", default=0.0
+    shift : float or "theory", default=0.5
         Smallest value of the squared width that "irgp_ucb" draws, which is this and an
         exponential number of mean 2. The larger, the more the search explores. "theory"
         is 2 log(N / 2) for a finite space of N candidates, for which the bounds of [1]_
@@ -164,7 +164,7 @@ class GPSearchCV(BayesianSearchCV):
         *,
         n_iter=50,
         acquisition="irgp_ucb",
-        shift=0.0,
+        shift=0.5,
         n_initial=None,
         batch_size=1,
         surrogate=None,

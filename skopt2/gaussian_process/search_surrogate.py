@@ -33,7 +33,7 @@ FENCE = 3.0
 # median grows with the root of the number of columns as distances in a cube do.
 VARIANCE_PRIOR = (0.0, 1.0)
 LENGTH_PRIOR = (np.log(0.6), 1.0)
-NOISE_PRIOR = (np.log(1e-2), 2.0)
+NOISE_PRIOR = (np.log(1e-3), 2.0)
 BOUNDS = (1e-8, 1e4)
 # Between fits that also start from the median of the priors, this many start from the
 # parameters of the last one alone: a new score seldom changes much.
