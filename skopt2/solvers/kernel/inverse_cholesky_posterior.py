@@ -32,6 +32,8 @@ from skopt2.solvers.kernel.inverse_cholesky_order import (
 NUGGET = 0.01
 # Smallest noise, and smallest nugget, relative to the variance of the process.
 FLOOR = 1e-10
+# Part of the order that counts as coarse, and how many times the neighbours it has.
+_COARSE, _COARSE_LEAST = 16, 4
 # New points whose neighbours are searched at a time.
 _CHUNK = 8192
 
@@ -129,11 +131,15 @@ class SparsePosterior:
         self.factor, self.mean = factor, mean
 
     @functools.cached_property
-    def _tree(self):
-        return cKDTree(self.points.X / self.points.scales)
+    def _trees(self):
+        """Search trees of all points, and of the first of them, which are coarse."""
+        scaled = self.points.X / self.points.scales
+        n, m = self.points.neighbours.shape
+        coarse = max(_COARSE_LEAST * m, n // _COARSE)
+        return cKDTree(scaled), cKDTree(scaled[:coarse]) if coarse < n else None
 
     def __getstate__(self):
-        return {k: v for k, v in vars(self).items() if k != "_tree"}
+        return {k: v for k, v in vars(self).items() if k != "_trees"}
 
     def predict(self, X, with_variance=False):
         """Return the distribution of f at new points.
@@ -174,7 +180,10 @@ class SparsePosterior:
         return mean, variance
 
     def nearest(self, scaled):
-        """Find the neighbours of new points, one more than a column has.
+        """Find the neighbours of new points.
+
+        These are one more than a column has, and half as many among the first, coarse
+        points: in a gap of the data the nearest points all lie on one side.
 
         Parameters
         ----------
@@ -184,8 +193,14 @@ class SparsePosterior:
         Returns
         -------
         index : ndarray of shape (q, k)
-            Positions of points of the fit, in increasing order.
+            Positions of points of the fit, in increasing order; -1 in front.
         """
-        k = min(self.mean.shape[0], self.points.neighbours.shape[1] + 1)
-        _, index = self._tree.query(scaled, k)
-        return np.sort(index.reshape(-1, k), axis=1)
+        n, m = self.points.neighbours.shape
+        k = min(n, m + 1)
+        every, coarse = self._trees
+        index = every.query(scaled, k)[1].reshape(-1, k)
+        if coarse is not None and m > 1:
+            more = coarse.query(scaled, m // 2)[1].reshape(-1, m // 2)
+            index = np.sort(np.concatenate([index, more], axis=1), axis=1)
+            index[:, 1:][index[:, 1:] == index[:, :-1]] = -1
+        return np.sort(index, axis=1)

@@ -43,6 +43,8 @@ STATIONARITY = "relative stationarity of the evidence bound"
 _WEAK = 1e-10
 # Fall of the bound that the approximate trace explains.
 _SLACK = 1e-4
+# Shortest part of the way, but for steps after which the bound would fall.
+_SHORTEST = 0.35
 # Halvings of a step, and relative residual of the mean within a step.
 _HALVINGS = 6
 # Steps without a stationarity that is a tenth smaller, after which the factor is to
@@ -71,6 +73,8 @@ class SiteState:
         Smallest stationarity of this state and those before.
     idle : int
         Steps since it was a tenth larger.
+    length : float
+        Part of the way to take in the next step.
     """
 
     mean: Any
@@ -82,6 +86,7 @@ class SiteState:
     bound: float
     best: float = math.inf
     idle: int = 0
+    length: float = 1.0
 
 
 class SiteProblem:
@@ -131,16 +136,21 @@ class SiteProblem:
     def step(self, state):
         """Return the next state, of no smaller a bound but for rounding."""
         new = self._next(state)
-        value = self.stationarity(new)
+        value, length = self.stationarity(new), state.length
+        if value > 0.8 * self.stationarity(state):
+            # Full steps can overshoot from side to side; shorter ones do not.
+            length = max(0.7 * length, _SHORTEST)
         if value < 0.9 * state.best:
-            return dataclasses.replace(new, best=value)
-        return dataclasses.replace(new, best=state.best, idle=state.idle + 1)
+            return dataclasses.replace(new, best=value, length=length)
+        return dataclasses.replace(
+            new, best=state.best, idle=state.idle + 1, length=length
+        )
 
     def _next(self, state):
         _, slope, curvature = state.moments
         w = np.maximum(curvature, self._least)
         h = slope + w * state.mean
-        length = 1.0
+        length = state.length
         for _ in range(_HALVINGS):
             new = self._posterior(
                 state.precisions + length * (w - state.precisions),
