@@ -157,7 +157,10 @@ class GaussianProcessRegressor(
     -----
     Fits of up to 2000 rows are computed in float64 whatever the dtype of ``X``, and so
     are larger ones whose noise is too small for the rounding errors of float32: below
-    ``0.2 / tol`` times eps sqrt(n), in units of the variance of the process.
+    ``0.2 / tol`` times eps sqrt(n), in units of the variance of the process. Where the
+    coefficients that were found are so large that rounding may exceed ``tol`` all the
+    same, the fit goes on from them in float64. ``X_train_`` has the dtype of the fit,
+    predictions have that of their argument.
 
     References
     ----------
@@ -290,19 +293,11 @@ class GaussianProcessRegressor(
         dtype = working_dtype(process.signal, data.X, lam, float(self.tol))
         X = self._kept(namespace(data.X).astype(data.X, dtype, copy=False), data.X)
         targets = Targets.of(data.y, self.normalize_y, dtype)
-        shared.update(self._units(targets))
+        shared |= {"_center": targets.center, "_unit": targets.unit}
         plan = plan_posterior(
             process.signal, X, targets.Y, lam, self._options(), streams[1]
         )
         return run.solve(plan, process, streams[2])
-
-    def _units(self, targets):
-        """Return the fitted attributes of the targets."""
-        return {
-            "y_train_": self._shape(targets.Y),
-            "_center": targets.center,
-            "_unit": targets.unit,
-        }
 
     def _describe(self, shared, plan, process, solution):
         """Return the fitted attributes of a solution."""
@@ -311,6 +306,7 @@ class GaussianProcessRegressor(
             **shared,
             "kernel_": process.kernel,
             "X_train_": plan.X,
+            "y_train_": self._shape(plan.right[:, : plan.n_targets]),
             "alpha_": self._shape(coef),
             "posterior_": plan.posterior(solution.a),
             "log_marginal_likelihood_value_": plan.log_likelihood(coef),

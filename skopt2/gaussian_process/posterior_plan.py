@@ -5,7 +5,7 @@ samples the values of prior functions plus noise, in its columns.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
@@ -35,6 +35,8 @@ FINE = 1e-4
 # Noise times tolerance, in units of what rounding does to eigenvalues, from which
 # float32 will do.
 ROUNDED = 0.2
+# Error of the mean in units of what rounding of K a explains, as we measured it.
+WORSE = 3.0
 # Residuals of samples, in units of those of the targets: variances with ten times less
 # accurate ones were the same to three digits.
 SAMPLES = 4.0
@@ -135,6 +137,44 @@ class PosteriorPlan:
             start=self.start,
             **loop,
         )
+
+    def is_rounded(self, a):
+        """Tell whether float32 may have cost the solution its accuracy.
+
+        Parameters
+        ----------
+        a : array of shape (n, c + s)
+            Solution.
+
+        Returns
+        -------
+        rounded : bool
+            True if the rounding of K a may exceed the tolerance, and there is float64.
+        """
+        if a.dtype == accumulation_dtype(a):
+            return False
+        system = KernelSystem(self.operator, self.right, self.lam)
+        return WORSE * system.rounding(system.from_units(a)) > self.options.tol
+
+    def widened(self, a=None):
+        """Return the same plan in float64.
+
+        A factor stays what it is: the solution is refined in float64 with it.
+
+        Parameters
+        ----------
+        a : array of shape (n, c + s) or None, default=None
+            Coefficients to start from.
+
+        Returns
+        -------
+        plan : PosteriorPlan
+        """
+        xp, wide = namespace(self.X), accumulation_dtype(self.X)
+        X, right = (xp.astype(part, wide, copy=False) for part in (self.X, self.right))
+        operator = KernelOperator(self.operator.kernel, X)
+        start = None if a is None else xp.astype(a, wide, copy=False)
+        return replace(self, operator=operator, X=X, right=right, start=start)
 
     def posterior(self, a):
         """Return the posterior of a solution.

@@ -1,11 +1,17 @@
 """One fit of a Gaussian process, with its callbacks and its checkpoint."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from skopt2._core.array import accumulation_dtype
 from skopt2._core.fit_record import FitRecord
+from skopt2._core.result import History, StopReason
 from skopt2.solvers.kernel.engine import RESIDUAL
 
-_THETA = "fit_theta"
+_THETA, _WIDE = "fit_theta", "fit_wide"
+# Reasons after which more digits may help.
+_OVER = (StopReason.CONVERGED, StopReason.STALLED)
 
 
 class ProcessRun:
@@ -82,14 +88,31 @@ class ProcessRun:
         model : GaussianProcessRegressor
             Fitted.
         """
-        self._plan, self._process = plan, process
-        result = plan.solve(
+        self._process = process
+        if self._record.notes.get(_WIDE):
+            plan = plan.widened()
+        result = self._solution(plan, rng, self._resume)
+        if result.reason in _OVER and self._falls_short(plan, result):
+            first, plan = result, plan.widened(result.solution.a)
+            past = {"n_iter": first.n_iter, "history": first.history.as_dict()}
+            result = _continued(first, self._solution(plan, rng, past))
+        return self._model._finish(result, self._data, self.describe, self._monitor)
+
+    def _falls_short(self, plan, result):
+        """Tell whether the solution needs float64."""
+        a = result.solution.a
+        stalled = result.reason == StopReason.STALLED
+        return plan.is_rounded(a) or (stalled and a.dtype != accumulation_dtype(a))
+
+    def _solution(self, plan, rng, resume):
+        """Return the result of the solver."""
+        self._plan = plan
+        return plan.solve(
             rng=rng,
             monitor=self._record,
             time_limit=self._model.time_limit,
-            resume=self._resume,
+            resume=resume,
         )
-        return self._model._finish(result, self._data, self.describe, self._monitor)
 
     def describe(self, solution):
         """Return the fitted attributes of a solution.
@@ -112,5 +135,14 @@ class ProcessRun:
         -------
         notes : dict
         """
-        process = self._process
-        return {_THETA: process.theta} if process.has_theta else {}
+        process, X = self._process, self._plan.X
+        theta = {_THETA: process.theta} if process.has_theta else {}
+        return {_WIDE: X.dtype == accumulation_dtype(X), **theta}
+
+
+def _continued(first, last):
+    """Return the last of two results with the passes of both."""
+    spent, columns = first.solution.n_epochs, last.history.as_dict()
+    columns["n_epochs"][len(first.history) :] += spent
+    solution = replace(last.solution, n_epochs=last.solution.n_epochs + spent)
+    return replace(last, solution=solution, history=History(columns))

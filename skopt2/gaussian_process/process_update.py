@@ -97,7 +97,12 @@ class ProcessUpdate:
         dtype = working_dtype(process.signal, X, lam, float(self.tol))
         X = xp.astype(X, dtype, copy=False)
         targets = targets.more(data.y, dtype)
-        shared = {"_noise": noise, "_n_updates": number + 1, **self._units(targets)}
+        shared = {
+            "_noise": noise,
+            "_n_updates": number + 1,
+            "_center": targets.center,
+            "_unit": targets.unit,
+        }
         run = ProcessRun(
             self,
             self._all_rows(data, X, targets),
