@@ -235,3 +235,40 @@ def test_the_data_may_change_after_the_fit(X, y, new):
     before = model.predict(new)
     B[:] = 0.0
     np.testing.assert_array_equal(model.predict(new), before)
+
+
+def test_hyperparameters_on_all_rows_of_a_device(cuda_stand_in, X, y, new):
+    model = GaussianProcessRegressor(
+        RBF(1.0) + WhiteKernel(0.1),
+        optimizer="pathwise",
+        optimizer_size=40,
+        random_state=0,
+    )
+    here = clone(model).fit(X, y)
+    there = clone(model).set_params(device="cuda").fit(X, y)
+    assert_allclose(there.kernel_.theta, here.kernel_.theta, atol=1e-3)
+    assert_allclose(there.predict(new), here.predict(new), atol=1e-3)
+    start = clone(model).set_params(optimizer="subset").fit(X, y)
+    assert np.abs(here.kernel_.theta - start.kernel_.theta).max() > 1e-2
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "sap", "cg"])
+def test_what_goes_on_in_float64(device_backend, dispatch, monkeypatch, new, solver):
+    monkeypatch.setattr("skopt2.gaussian_process.posterior_plan.DOUBLE", 30)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 3))
+    y = np.sin(2.0 * X[:, 0]) + X[:, 1]
+    A, b, Z = (device_backend.asarray(a, np.float32) for a in (X, y, new))
+    options = {**ITERATIVE, "tol": 5e-3, "solver": solver}
+    kernel = RBF(20.0)
+    there = GaussianProcessRegressor(kernel, alpha=1e-4, **options).fit(A, b)
+    xp = device_backend.xp
+    assert there.X_train_.dtype == there.y_train_.dtype == there.alpha_.dtype
+    assert there.alpha_.dtype == xp.float64
+    mean, std = there.predict(Z, return_std=True)
+    assert mean.dtype == std.dtype == xp.float32
+    assert there.converged_
+    H = kernel(X) + 1e-4 * np.eye(200)
+    wanted = kernel(new, X) @ np.linalg.solve(H, y)
+    error = np.linalg.norm(device_backend.to_numpy(mean) - wanted)
+    assert error < 5e-3 * np.linalg.norm(y[:15])

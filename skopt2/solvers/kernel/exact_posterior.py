@@ -113,7 +113,7 @@ class ExactPosterior:
         """Return prior variances less the forms of H^-1, in the widest dtype."""
         xp = namespace(cross)
         prior = xp.astype(prior, accumulation_dtype(prior), copy=False)
-        variance = prior - _forms(self.factor.half_solve(cross))
+        variance = prior - forms(self.factor.half_solve(cross))
         if not self._is_rounded():
             return variance
         eps = float(xp.finfo(self.factor.L.dtype).eps)
@@ -124,7 +124,7 @@ class ExactPosterior:
         cross = take(cross, few, axis=1)
         prior = take(prior, few)
         W, total, half = self._solved(cross, prior)
-        exact = prior - _forms(W, total) - _forms(half)
+        exact = prior - forms(W, total) - forms(half)
         return put(variance, few, exact)
 
     def _is_rounded(self):
@@ -147,13 +147,13 @@ class ExactPosterior:
         R = B - (operator.product(W) + lam * W)
         for number in range(PASSES):
             half = self.factor.half_solve(R)
-            rest = _forms(half)
-            left = xp.maximum(prior - _forms(W, B + R), least)
+            rest = forms(half)
+            left = xp.maximum(prior - forms(W, B + R), least)
             if number == PASSES - 1 or bool(xp.all(rest <= SHARE * left)):
                 break
             D = self.factor.solve(R) + xp.astype(rest / before, B.dtype) * D
             HD = operator.product(D) + lam * D
-            curvature = _forms(D, HD)
+            curvature = forms(D, HD)
             usable = curvature > 0
             step = xp.where(usable, rest, 0.0 * rest) / xp.where(
                 usable, curvature, xp.ones_like(curvature)
@@ -218,8 +218,21 @@ class ExactPosterior:
         ).solution.a
 
 
-def _forms(V, W=None):
-    """Return the inner products of columns, accumulated in the widest dtype."""
+def forms(V, W=None):
+    """Return the inner products of columns, in the widest dtype.
+
+    Parameters
+    ----------
+    V : array of shape (n, m)
+        Columns.
+    W : array of shape (n, m) or None, default=None
+        Others; None for the same ones.
+
+    Returns
+    -------
+    products : array of shape (m,)
+        Also accumulated in the widest dtype: variances are differences of them.
+    """
     xp, wide = namespace(V), accumulation_dtype(V)
     V = xp.astype(V, wide, copy=False)
     W = V if W is None else xp.astype(W, wide, copy=False)

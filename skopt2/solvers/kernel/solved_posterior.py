@@ -19,8 +19,9 @@ the pol data.
 from dataclasses import dataclass
 from typing import Any
 
-from skopt2._core.array import namespace
+from skopt2._core.array import accumulation_dtype, namespace
 from skopt2.kernels import KernelOperator
+from skopt2.solvers.kernel.exact_posterior import forms
 from skopt2.solvers.kernel.local_variance import LocalData, nearest_rows
 from skopt2.solvers.kernel.solve import solve_kernel_system
 
@@ -91,14 +92,14 @@ class SolvedPosterior:
         variance : array of shape (m,)
             Of f, without noise; not below 0.
         """
-        xp = namespace(Z)
+        xp, wide = namespace(Z), accumulation_dtype(Z)
         prior = self.kernel.diag(self.kernel.features(Z, self.kernel.origin(Z)))
         operator, local, parts = *self._systems(), []
         for start in range(0, int(Z.shape[0]), COLUMNS):
             rows = slice(start, min(start + COLUMNS, int(Z.shape[0])))
             W, right = self._solved(Z[rows, :], operator, local)[:2]
-            parts.append(prior[rows] - xp.sum(W * right, axis=0))
-        variance = xp.concat(parts)
+            parts.append(xp.astype(prior[rows], wide) - forms(W, right))
+        variance = xp.astype(xp.concat(parts), prior.dtype, copy=False)
         return self.mean(Z), xp.maximum(variance, xp.zeros_like(variance))
 
     def covariance(self, Z):
