@@ -136,13 +136,13 @@ def test_integers():
 
 def test_failed_candidates_are_a_bad_score_and_not_the_end():
     with pytest.warns(FitFailedWarning, match="is too large") as caught:
-        found = search(estimator=Known(fails_from=0.8), n_iter=20)
+        found = search(estimator=Known(fails_from=0.3), n_iter=20, n_initial=4)
     results = found.cv_results_
-    failed = np.array([params["a"] >= 0.8 for params in results["params"]])
+    failed = np.array([params["a"] >= 0.3 for params in results["params"]])
     np.testing.assert_array_equal(np.isnan(results["mean_test_score"]), failed)
-    # Rounds with a failed candidate alone, and fewer than a search that does not learn.
+    # Rounds with a failed candidate alone, but fewer than the 70 % of a random search.
     assert failed[results["round"] > 0].any()
-    assert failed[results["round"] > 0].mean() < 0.3
+    assert failed[results["round"] > 0].mean() < 0.4
     assert results["rank_test_score"][failed].min() > (~failed).sum()
     assert np.isfinite(found.best_score_)
     assert found.best_score_ > -3.0
