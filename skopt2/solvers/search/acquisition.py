@@ -12,10 +12,10 @@ Upper confidence bounds maximise mu + sqrt(zeta_t) sigma, where zeta_t is
   s = 2 log(|X| / 2), which does not grow with t (`theoretical_shift`). For a continuous
   X it puts a finer and finer grid over X, whose size takes the place of |X|, and whose
   constants are bounds on the derivatives of f, which nobody knows. A search of some
-  dozen evaluations explores too much with the former already. Measured over seeds, s = 0
-  ended with half the regret of it on a grid of 432 candidates; on continuous spaces
-  s = d / 2 lost to small constants in five dimensions, while s = 0 now and then stayed
-  at a local maximum of a smooth function. A search takes s = 1 / 2 unless told
+  dozen evaluations explores too much with the former already. Measured over seeds,
+  s = 0 ended with half the regret of it on a grid of 432 candidates; on continuous
+  spaces s = d / 2 lost to small constants in five dimensions, while s = 0 now and then
+  stayed at a local maximum of a smooth function. A search takes s = 1 / 2 unless told
   otherwise.
 - a number that grows (GP-UCB): zeta_t = 0.2 d log(2 t), the practical form of the
   schedule of Srinivas et al. (ICML 2010) by Kandasamy, Schneider and Poczos (ICML
