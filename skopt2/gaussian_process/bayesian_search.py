@@ -166,10 +166,11 @@ class BayesianSearchCV(BaseSearchCV):
 
     def _measured(self, results):
         """Return what the strategy is told of the candidates so far."""
-        name = self.refit if isinstance(self.refit, str) else "score"
-        if f"mean_test_{name}" not in results:
-            raise ValueError(_WHICH_METRIC.format(self.refit))
-        return (results[f"mean_test_{name}"],)
+        # With a single metric a name for refit means no more than True.
+        for name in (self.refit, "score"):
+            if isinstance(name, str) and f"mean_test_{name}" in results:
+                return (results[f"mean_test_{name}"],)
+        raise ValueError(_WHICH_METRIC.format(self.refit))
 
     def _round(self, evaluate_candidates, context, points, predicted):
         """Evaluate points and return the results of all so far."""

@@ -82,6 +82,14 @@ def test_a_seed_repeats_the_search():
     assert first.cv_results_["params"] != other.cv_results_["params"]
 
 
+@pytest.mark.parametrize("n_iter", [1, 2])
+def test_few_candidates(n_iter):
+    found = search(n_iter=n_iter, refit="score")
+    assert len(found.cv_results_["params"]) == n_iter
+    assert found.n_rounds_ == 1
+    assert np.isfinite(found.surrogate_.predict([[0.5, 0.5]])).all()
+
+
 @pytest.mark.parametrize("n_initial", [None, 1, 7, 30])
 def test_the_start(n_initial):
     found = search(n_initial=n_initial, n_iter=9)
