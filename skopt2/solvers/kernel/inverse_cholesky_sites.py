@@ -44,7 +44,7 @@ _WEAK = 1e-10
 # Fall of the bound that the approximate trace explains.
 _SLACK = 1e-4
 # Shortest part of the way, but for steps after which the bound would fall.
-_SHORTEST = 0.35
+_SHORTEST = 0.25
 # Halvings of a step, and relative residual of the mean within a step.
 _HALVINGS = 6
 # Steps without a stationarity that is a tenth smaller, after which the factor is to
@@ -75,6 +75,8 @@ class SiteState:
         Steps since it was a tenth larger.
     length : float
         Part of the way to take in the next step.
+    move : ndarray of shape (n,) or None
+        Last change of the precisions, relative to them.
     """
 
     mean: Any
@@ -87,6 +89,7 @@ class SiteState:
     best: float = math.inf
     idle: int = 0
     length: float = 1.0
+    move: Any = None
 
 
 class SiteProblem:
@@ -137,14 +140,16 @@ class SiteProblem:
         """Return the next state, of no smaller a bound but for rounding."""
         new = self._next(state)
         value, length = self.stationarity(new), state.length
-        if value > 0.8 * self.stationarity(state):
+        move = (new.precisions - state.precisions) / new.precisions
+        if state.move is not None and float(move @ state.move) < 0.0:
             # Full steps can overshoot from side to side; shorter ones do not.
             length = max(0.7 * length, _SHORTEST)
+        else:
+            length = min(1.2 * length, 1.0)
+        new = dataclasses.replace(new, move=move, length=length)
         if value < 0.9 * state.best:
-            return dataclasses.replace(new, best=value, length=length)
-        return dataclasses.replace(
-            new, best=state.best, idle=state.idle + 1, length=length
-        )
+            return dataclasses.replace(new, best=value)
+        return dataclasses.replace(new, best=state.best, idle=state.idle + 1)
 
     def _next(self, state):
         _, slope, curvature = state.moments
