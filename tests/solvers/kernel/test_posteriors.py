@@ -165,3 +165,20 @@ def test_a_refinement_is_only_for_variances_that_need_it(rng, monkeypatch):
     exact = ExactPosterior(kernel, X, X[:, :1], factorise(system, single=False), 0.1)
     np.testing.assert_allclose(variance, exact.moments(X[:20])[1], rtol=1e-3)
     assert exact.covariance(X[:5])[1].shape == (5, 5)
+
+
+@pytest.mark.parametrize("kernel", [Gaussian(2.0), Matern(length_scale=3.0, nu=2.5)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_small_variances_by_solves(device_backend, rng, kernel, dtype):
+    X, Z = rng.standard_normal((400, 2)), rng.standard_normal((20, 2))
+    A, C = (device_backend.asarray(a, dtype) for a in (X, Z))
+    wanted = np.diag(closed_form(kernel, X, X, 0.01, Z)[1])
+    assert wanted.min() < 1e-3
+    posterior = SolvedPosterior(kernel, A, A[:, :1], 0.01, "eigenpro", 0.1, 500, 0)
+    variance = device_backend.to_numpy(posterior.moments(C)[1])
+    np.testing.assert_allclose(variance, wanted, rtol=0.1)
+    found = device_backend.to_numpy(posterior.covariance(C)[1])
+    np.testing.assert_allclose(np.diag(found), wanted, rtol=0.1)
+    # Without noise the tolerance is all there is, and it is kept.
+    plain = SolvedPosterior(kernel, A[:30, :], A[:30, :1], 0.0, "sap", 0.1, 50, 0)
+    assert np.isfinite(device_backend.to_numpy(plain.moments(C)[1])).all()
