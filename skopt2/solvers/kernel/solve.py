@@ -7,6 +7,7 @@ weight w_i, or the noise variances.
 
 import math
 import time
+import warnings
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -110,6 +111,11 @@ def solve_kernel_system(
     ValueError
         If a parameter is out of range, or K is not positive semidefinite.
 
+    Warns
+    -----
+    UserWarning
+        If ``step_size`` was so long that the solver had to shorten it.
+
     Examples
     --------
     >>> import numpy as np
@@ -153,6 +159,15 @@ def solve_kernel_system(
     }
     run = _run if plan.seconds is None else _try
     result = run(plan, system, settings, **loop)
+    restarts = result.solution.n_restarts
+    if step_size is not None and restarts:
+        warnings.warn(
+            f"step_size={step_size!r} is too long: the solver diverged {restarts} "
+            f"times, and went on with {result.solution.step_size:.3g} in the end. None "
+            "chooses a step that is safe.",
+            UserWarning,
+            stacklevel=2,
+        )
     if result.solution.exact:
         return result
     return replace(result, certificate=replace(result.certificate, name=ESTIMATE))
