@@ -16,6 +16,7 @@ from sklearn.gaussian_process.kernels import (
     WhiteKernel,
 )
 
+from skopt2.callbacks import Checkpoint
 from skopt2.gaussian_process import SparseCholeskyGPClassifier
 from skopt2.solvers.kernel.inverse_cholesky_observation import Bernoulli
 
@@ -144,6 +145,30 @@ def test_certificate_history_and_pickle():
     assert model.history_["certificate"][-1] == model.certificate_.value
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["natural", "adam"])
+def test_fit_resumes_from_a_checkpoint(solver, tmp_path):
+    X, y = three_classes(150)
+
+    def model(max_iter):
+        options = {"n_neighbors": 8, "tol": 1e-9, "random_state": 0}
+        return fixed(max_iter=max_iter, solver=solver, **options)
+
+    whole = model(6).fit(X, y)
+    path = tmp_path / "fit.npz"
+    first, second = model(3), model(6)
+    first.set_callbacks(Checkpoint(path))
+    first.fit(X, y)
+    second.set_callbacks(Checkpoint(path))
+    second.fit(X, y)
+    assert second.n_iter_ == whole.n_iter_ == 6
+    # Adam plans its steps for all passes, which a longer fit has more of.
+    atol = 1e-6 if solver == "natural" else 0.05
+    np.testing.assert_allclose(
+        second.predict_proba(X), whole.predict_proba(X), atol=atol
+    )
 
 
 def test_separable_and_repeated_rows():

@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, DotProduct, Matern, WhiteKernel
 
+from skopt2.callbacks import Checkpoint
 from skopt2.gaussian_process import SparseCholeskyGPRegressor
 
 KERNEL = 1.5 * Matern([0.3, 0.5], nu=1.5) + WhiteKernel(0.02)
@@ -209,6 +210,19 @@ def test_default_kernel_certificate_and_pickle():
         SparseCholeskyGPRegressor(
             KERNEL, optimizer=None, max_iter=1, n_neighbors=3
         ).fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_fit_resumes_from_a_checkpoint(tmp_path):
+    X, y, new = surface(150)
+    whole = fixed(n_neighbors=3, tol=1e-14, max_iter=6).fit(X, y)
+    path = tmp_path / "fit.npz"
+    for max_iter in (3, 6):
+        model = fixed(n_neighbors=3, tol=1e-14, max_iter=max_iter)
+        model.set_callbacks(Checkpoint(path))
+        model.fit(X, y)
+    assert model.n_iter_ == whole.n_iter_ == 6
+    np.testing.assert_array_equal(model.predict(new), whole.predict(new))
 
 
 def test_float32_and_other_namespaces(backend):

@@ -67,7 +67,9 @@ class AdamSolver:
     """
 
     def __init__(self, bound, rng, n_passes, *, step_size=0.01, batch_size=256):
-        self.bound, self.rng, self.n_passes = bound, rng, n_passes
+        self.bound, self.n_passes = bound, n_passes
+        # A fit that resumes draws the batches of its passes as it would have.
+        self._seed = int(rng.integers(2**63))
         self.step_size, self.batch_size = step_size, batch_size
 
     def start(self, mean, factor):
@@ -87,7 +89,8 @@ class AdamSolver:
 
     def step(self, state):
         """Go through the rows once, in batches of groups."""
-        groups = self.rng.permutation(len(self.bound.groups))
+        rng = np.random.default_rng([self._seed, state.n_passes])
+        groups = rng.permutation(len(self.bound.groups))
         size = np.mean([rows.size for rows in self.bound.groups])
         n_batches = max(1, round(len(groups) * size / self.batch_size))
         late = state.n_passes >= _LATE * self.n_passes
@@ -138,8 +141,14 @@ class AdamSolver:
 
     def pack(self, state):
         """Return the state as a dictionary, for checkpoints."""
-        return dict(vars(state))
+        packed = dict(vars(state))
+        for name in ("first", "second"):
+            packed[f"{name}.mean"], packed[f"{name}.values"] = packed.pop(name)
+        return packed
 
     def unpack(self, packed):
         """Return the state of a dictionary."""
+        packed = dict(packed)
+        for name in ("first", "second"):
+            packed[name] = [packed.pop(f"{name}.{part}") for part in ("mean", "values")]
         return AdamState(**packed)

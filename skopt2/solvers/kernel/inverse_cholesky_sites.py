@@ -204,12 +204,22 @@ class SiteProblem:
         return state.mean, state.factor
 
     def pack(self, state):
-        """Return the sites as arrays, for checkpoints."""
-        return {"precisions": state.precisions, "shifts": state.shifts}
+        """Return the sites and the state of the steps, for checkpoints."""
+        names = ("mean", "precisions", "shifts", "best", "idle", "length", "move")
+        packed = {name: getattr(state, name) for name in names}
+        return {**packed, "discount": self.plan.discount}
 
     def unpack(self, packed):
         """Return the state of packed sites."""
-        return self.start(packed["precisions"], packed["shifts"])
+        self.plan.discount = int(packed["discount"])
+        sites = [packed[name] for name in ("precisions", "shifts", "mean")]
+        return dataclasses.replace(
+            self._posterior(*sites),
+            best=float(packed["best"]),
+            idle=int(packed["idle"]),
+            length=float(packed["length"]),
+            move=packed["move"],
+        )
 
 
 class SideBySide:
@@ -253,11 +263,23 @@ class SideBySide:
         return [solver.finalize(state) for solver, state in pairs]
 
     def pack(self, states):
-        """Return the packed states under their numbers."""
+        """Return the packed states, their names after their numbers."""
         pairs = enumerate(zip(self.solvers, states, strict=True))
-        return {str(k): solver.pack(state) for k, (solver, state) in pairs}
+        return {
+            f"{k}.{name}": value
+            for k, (solver, state) in pairs
+            for name, value in solver.pack(state).items()
+        }
 
     def unpack(self, packed):
         """Return the states of packed ones."""
-        pairs = enumerate(self.solvers)
-        return [solver.unpack(packed[str(k)]) for k, solver in pairs]
+        return [
+            solver.unpack(
+                {
+                    name.partition(".")[2]: value
+                    for name, value in packed.items()
+                    if name.partition(".")[0] == str(k)
+                }
+            )
+            for k, solver in enumerate(self.solvers)
+        ]
