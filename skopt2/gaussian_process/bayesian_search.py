@@ -10,6 +10,7 @@ import warnings
 from abc import abstractmethod
 
 import numpy as np
+from joblib import parallel_config
 from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import get_tags
 
@@ -141,9 +142,14 @@ class BayesianSearchCV(BaseSearchCV):
                 if left <= 0:
                     break
                 n_points = min(self.batch_size, left)
-                points, predicted = strategy.step(n_points, *self._measured(results))
+                # The pool of processes is that of the fits. A surrogate that took it
+                # from the user's configuration would end it behind their back.
+                with parallel_config("sequential"):
+                    measured = self._measured(results)
+                    points, predicted = strategy.step(n_points, *measured)
             measured = self._measured(results)
-            self._finish(strategy.fit(*measured))
+            with parallel_config("sequential"):
+                self._finish(strategy.fit(*measured))
             if not np.isfinite(measured[0]).all():
                 warnings.warn(
                     f"One or more of the test scores are non-finite: {measured[0]}",
