@@ -78,7 +78,7 @@ class GaussianProcessRegressor(
         of a subsample; "cg" is preconditioned conjugate gradients. "auto" factorises
         where the factor fits the memory budget, which on the host is scikit-learn's
         ``working_memory``, and else takes "sap".
-    tol : float, default=5e-3
+    tol : float, default=1e-2
         Tolerance of the relative residual of the system for the targets; that for draws
         may be four times as large.
     max_iter : int, default=100
@@ -199,7 +199,7 @@ class GaussianProcessRegressor(
         copy_X_train=True,
         n_targets=None,
         solver="auto",
-        tol=5e-3,
+        tol=1e-2,
         max_iter=100,
         variance="auto",
         n_samples=64,

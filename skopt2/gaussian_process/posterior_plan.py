@@ -35,6 +35,8 @@ FINE = 1e-4
 # Noise times tolerance, in units of what rounding does to eigenvalues, from which
 # float32 will do.
 ROUNDED = 0.2
+# Tolerance beyond which that limit no longer falls.
+CLOSE = 5e-3
 # Error of the mean in units of what rounding of K a explains, as we measured it.
 WORSE = 3.0
 # Residuals of samples, in units of those of the targets: variances with ten times less
@@ -373,7 +375,7 @@ def working_dtype(kernel, X, lam, tol):
     scale = float(xp.mean(KernelOperator(kernel, X).diagonal()))
     rounding = float(xp.finfo(X.dtype).eps) * n**0.5 * scale
     least = float(np.min(to_numpy(lam)))
-    enough = least * tol >= ROUNDED * rounding
+    enough = least * min(tol, CLOSE) >= ROUNDED * rounding
     return X.dtype if enough else accumulation_dtype(X)
 
 

@@ -84,6 +84,7 @@ def run(kernel, alpha, X, y, Z, dtype=np.float64, **params):
     """Fit the process, and solve the same system densely."""
     X, y, Z = (a.astype(dtype) for a in (X, y, np.concatenate([X[:40], Z])))
     params = {"n_samples": 8, "n_features": 100, "random_state": 0, **params}
+    params = {"tol": TOL, **params}
     model = GaussianProcessRegressor(kernel, alpha=alpha, optimizer=None, **params)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

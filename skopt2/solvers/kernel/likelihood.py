@@ -105,7 +105,7 @@ def log_likelihood(process, X, Y, noise, *, gradient=False, keep=False):
     >>> X, Y = np.array([[0.0], [1.0], [2.0]]), np.array([0.0, 0.8, 0.9])
     >>> found = log_likelihood(ProcessKernel(RBF(1.0)), X, Y, 0.1, gradient=True)
     >>> round(found.value, 4), found.gradient.round(4).tolist()
-    (-3.2054, [0.3123])
+    (-3.0033, [0.8794])
     """
     system = likelihood_system(process, X, Y, noise)
     n_theta = int(process.theta.shape[0])
