@@ -88,8 +88,8 @@ class GaussianProcessRegressor(
         are solved for in the fit, or by one solve for each new row, which is exact up
         to ``tol`` and slow. "auto" draws samples where the kernel has random features.
     n_samples : int, default=64
-        Number of draws. The relative error of a standard deviation is about
-        :math:`1 / \sqrt{2 n}`.
+        Number of draws. The relative error of a standard deviation is at most about
+        :math:`1 / \sqrt{2 n}`, and less where near rows explain most of it.
     n_features : int, default=2000
         Random features of a draw of the prior.
     time_limit : float or None, default=None

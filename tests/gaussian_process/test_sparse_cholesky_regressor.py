@@ -94,10 +94,10 @@ def test_distance_bound_and_order_of_rows():
     errors = []
     for rho in (2.0, 4.0, 8.0):
         near = fixed(n_neighbors=249, rho=rho, alpha=1e-3).fit(X, y)
-        assert near._posterior.points.neighbours.shape[1] < 16 * rho
+        assert near._posterior.points.neighbours.shape[1] < 12 * rho
         errors.append(np.abs(near.predict(new) - exact).max())
-    assert errors[0] > errors[1] > errors[2]
-    assert errors[2] < 0.03
+    assert errors[0] > 1.5 * errors[1] > 3 * errors[2]
+    assert errors[2] < 0.02
     shuffled = np.random.default_rng(0).permutation(250)
     again = fixed(n_neighbors=20).fit(X[shuffled], y[shuffled])
     plain = fixed(n_neighbors=20).fit(X, y)

@@ -27,9 +27,9 @@ from skopt2.solvers.kernel.inverse_cholesky_order import (
     within_spacing,
 )
 
-# Part of the noise that belongs to the process: enough to keep it well conditioned, and
-# too little to hide what distant data say of a smooth function.
-NUGGET = 1e-4
+# Part of the noise that belongs to the process: enough to keep it well conditioned,
+# and too little to hide what distant data say.
+NUGGET = 0.01
 # Smallest noise, and smallest nugget, relative to the variance of the process.
 FLOOR = 1e-10
 # Part of the order that counts as coarse, and how many times the neighbours it has.

@@ -308,4 +308,4 @@ def test_noise_is_split_and_never_zero():
     assert (nugget > 0).all()
     assert (rest > 0).all()
     np.testing.assert_allclose(nugget + rest, [2e-10, 2e-10, 1.0])
-    assert nugget[2] == 1e-4
+    assert nugget[2] == 0.01
