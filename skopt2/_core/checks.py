@@ -12,7 +12,7 @@ from sklearn.exceptions import DataConversionWarning
 from skopt2._core.array import all_finite, as_float, is_sparse, namespace
 
 
-def check_matrix(X, accept_sparse, name):
+def check_matrix(X, accept_sparse, name, finite=True):
     """Return a CuPy matrix in float32 or float64 with only finite values.
 
     Parameters
@@ -23,6 +23,8 @@ def check_matrix(X, accept_sparse, name):
         Sparse formats that pass; others become the first.
     name : str
         Class of the estimator, for the messages.
+    finite : bool, default=True
+        Whether NaN and infinity are errors.
 
     Returns
     -------
@@ -53,7 +55,8 @@ def check_matrix(X, accept_sparse, name):
         xp = namespace(X)
         if X.dtype not in (xp.float32, xp.float64):
             X = X.astype(xp.float64)
-    check_finite(X, "X")
+    if finite:
+        check_finite(X, "X")
     return X
 
 

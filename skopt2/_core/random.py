@@ -203,5 +203,26 @@ class Stream:
         xp = self.target.xp
         return xp.argsort(self._device.random(n))
 
+    def subset(self, n, rate):
+        """Return rows that are each in it with the same probability, independently.
+
+        Parameters
+        ----------
+        n : int
+            Rows in all.
+        rate : float
+            Probability of each.
+
+        Returns
+        -------
+        rows : array of int
+            Sorted, on the target; it can be empty.
+        """
+        # Given its size, a Poisson sample is uniform among the sets of that size.
+        size = self._host.binomial(n, rate)
+        rows = self._host.choice(n, size, replace=False, shuffle=False)
+        rows.sort()
+        return move(rows, self.target)
+
     def _place(self, numbers_):
         return numbers_ if self._device is not None else move(numbers_, self.target)

@@ -4,14 +4,13 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
-from skopt2._core.array import namespace
+from skopt2._core.class_scores import ClassProbabilities as Probabilities
 from skopt2._core.estimator import fit_method
-from skopt2._core.labels import labels_of
 from skopt2.linear_model.sparse_model import SparseLinearModel
 from skopt2.losses import get_loss, is_probabilistic
 
 
-class SparseClassifier(ClassifierMixin, SparseLinearModel):
+class SparseClassifier(Probabilities, ClassifierMixin, SparseLinearModel):
     r"""Linear classification with a sparse penalty, convex or not.
 
     Minimises, with weights :math:`s_i` that sum to 1 and :math:`y_i = \pm 1` (one-hot
@@ -203,79 +202,8 @@ class SparseClassifier(ClassifierMixin, SparseLinearModel):
             return coef[0], float(intercept[0])
         return coef.T, intercept.astype(np.float64)
 
-    def decision_function(self, X):
-        """Return the linear score of each class.
+    def _scores(self, X, method):
+        return self._linear(X, method)
 
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        score : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Positive for ``classes_[1]`` with two classes.
-        """
-        scores = self._linear(X, "decision_function")
-        if scores.shape[1] == 2:
-            return scores[:, 1] - scores[:, 0]
-        return scores[:, 0] if scores.shape[1] == 1 else scores
-
-    def predict(self, X):
-        """Predict class labels.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Labels; in the namespace of ``X`` where they are numbers.
-        """
-        return labels_of(self._linear(X, "predict"), self.classes_, X)
-
-    @available_if(is_probabilistic)
-    def predict_proba(self, X):
-        """Predict class probabilities.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        p : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
-        """
-        scores = self._linear(X, "predict_proba")
-        xp = namespace(scores)
-        if scores.shape[1] == 1:
-            p = get_loss("logistic").inverse_link(scores[:, 0])
-            return xp.stack([1.0 - p, p], axis=1)
-        return get_loss("multinomial").inverse_link(scores)
-
-    @available_if(is_probabilistic)
-    def predict_log_proba(self, X):
-        """Predict the logarithm of the class probabilities.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        log_p : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
-        """
-        scores = self._linear(X, "predict_log_proba")
-        xp = namespace(scores)
-        if scores.shape[1] == 1:
-            zero = xp.zeros_like(scores)
-            scores = xp.concat([zero, scores], axis=1)
-        top = xp.max(scores, axis=1, keepdims=True)
-        shifted = scores - top
-        return shifted - xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
+    predict_proba = available_if(is_probabilistic)(Probabilities.predict_proba)
+    predict_log_proba = available_if(is_probabilistic)(Probabilities.predict_log_proba)

@@ -1,0 +1,241 @@
+"""What the private linear models share: from parameters to a descent, and back."""
+
+import math
+
+import numpy as np
+
+from skopt2._core.array import namespace, to_numpy
+from skopt2._core.validation import check_predict_input
+from skopt2.privacy.private_input import check_private_input
+from skopt2.privacy.private_model import PrivateModel
+from skopt2.privacy.private_parameters import (
+    check_bounds,
+    check_count,
+    check_option,
+    check_privacy_parameters,
+    check_real,
+)
+from skopt2.solvers.privacy.accounting import calibrate_noise
+from skopt2.solvers.privacy.descent import DescentPlan, PrivateDescent, steps_start
+from skopt2.solvers.privacy.events import GaussianEvent, SampledGaussianEvent
+from skopt2.solvers.privacy.gaussian import gaussian_mu
+from skopt2.solvers.privacy.glm_query import CLIPPINGS, GLMQuery
+from skopt2.solvers.privacy.noise import KINDS, PoissonSampling
+from skopt2.solvers.privacy.rows import RowMap, Rows
+from skopt2.solvers.privacy.schedule import default_schedule
+
+SOLVERS = ("auto", "gd", "sgd")
+CENTERS = ("midpoint", None)
+
+
+class PrivateLinearModel(PrivateModel):
+    """Base of the private linear classifiers and regressors.
+
+    A subclass has ``_y_kind`` and ``_task(data)``, which returns the loss, the number
+    of scores or None, and the encoder of targets.
+    """
+
+    _y_kind = "labels"
+
+    def _fit(self, X, y):
+        """Check, spend, descend, store: the body of every ``fit``."""
+        self._check_parameters()
+        data = check_private_input(self, X, y, y_kind=self._y_kind)
+        row_map = self._row_map(data)
+        loss, n_outputs, encode = self._task(data)
+        budget = check_privacy_parameters(self, data.n_rows)
+        schedule = self._schedule(data, loss, n_outputs, budget)
+        rate, epsilon, delta, multiplier = self._calibrated(data, schedule, budget)
+        events = _events(multiplier, rate, schedule.n_steps)
+        record = self._spend(
+            events, delta, epsilon=epsilon, multiplier=multiplier, n_rows=data.n_rows
+        )
+        plan = DescentPlan(
+            n_steps=schedule.n_steps,
+            learning_rate=schedule.learning_rate,
+            noise_multiplier=multiplier,
+            relation=self.relation,
+            sampling_rate=rate,
+            alpha=float(self.alpha),
+            tail=0.5 if self.average else 0.0,
+        )
+        with data.target.activate():
+            noise, sampling_seed, _ = self._streams(data.target)
+            rows = Rows(
+                data.parts(encode),
+                data.n_rows,
+                data.n_features,
+                row_map=row_map,
+                feature_norm=float(self.feature_norm),
+                fit_intercept=self.fit_intercept,
+                in_memory=not data.streamed,
+            )
+            query = GLMQuery(
+                rows,
+                loss,
+                schedule.clipping_norm,
+                n_outputs=n_outputs,
+                clipping=self.clipping,
+            )
+            sampling = None
+            if rate < 1:
+                sampling = PoissonSampling(sampling_seed, data.n_rows, rate)
+            like = next(rows.blocks()).y
+            start = steps_start(query, like)
+            decayed = _decayed(query, start)
+            solver = PrivateDescent(query, plan, noise, sampling, decayed)
+            dtype = like.dtype
+
+            def describe(W):
+                return self._attributes(W, row_map, dtype)
+
+            return self._iterate(
+                solver, solver.init(start), data, describe, record, schedule.n_steps
+            )
+
+    def _check_parameters(self):
+        """Raise ValueError for parameters that no data could make right."""
+        check_real("feature_norm", self.feature_norm, low=0.0, strict=True)
+        check_real("alpha", self.alpha, low=0.0)
+        check_option("solver", self.solver, SOLVERS)
+        check_option("clipping", self.clipping, CLIPPINGS)
+        check_option("center", self.center, CENTERS)
+        check_option("noise", self.noise, KINDS)
+        for name in ("max_iter", "learning_rate", "max_grad_norm"):
+            value = getattr(self, name)
+            if isinstance(value, str) and value == "auto":
+                continue
+            if name == "max_iter":
+                check_count(name, value)
+            else:
+                check_real(name, value, low=0.0, strict=True)
+        if self.batch_size is not None:
+            check_count("batch_size", self.batch_size)
+        full = self.batch_size is None
+        if self.solver == "sgd" and full:
+            raise ValueError(
+                "solver='sgd' draws Poisson batches: give their expected size as "
+                "batch_size, or use solver='gd'."
+            )
+        if self.solver == "gd" and not full:
+            raise ValueError(
+                f"solver='gd' reads all rows in each step, but batch_size="
+                f"{self.batch_size}: use solver='sgd', or batch_size=None."
+            )
+        if not full and self.relation == "replace_one":
+            raise ValueError(
+                "relation='replace_one' is for full batches: the amplification by "
+                "sampling is that of 'zero_out'. Use batch_size=None."
+            )
+
+    def _row_map(self, data):
+        """Return the public map of the rows: bounds to [-1, 1], over sqrt(d)."""
+        if self.bounds is None:
+            return RowMap()
+        low, high = check_bounds("bounds", self.bounds, data.n_features)
+        if data.is_sparse:
+            raise ValueError(
+                "bounds shift the features, which would fill a sparse X: scale it "
+                "beforehand by public numbers and leave bounds=None."
+            )
+        root = math.sqrt(data.n_features)
+        if self.center is None:
+            largest = np.maximum(np.abs(low), np.abs(high))
+            return RowMap(low, high, None, 1.0 / (largest * root))
+        return RowMap(low, high, (low + high) / 2, 2.0 / ((high - low) * root))
+
+    def _schedule(self, data, loss, n_outputs, budget):
+        """Return steps, step size and clipping norm, the user's or the default ones."""
+        epsilon, delta, multiplier = budget
+        height = math.sqrt(float(self.feature_norm) ** 2 + bool(self.fit_intercept))
+        mu = math.inf
+        if multiplier is None and math.isfinite(epsilon):
+            mu = gaussian_mu(epsilon, delta)
+        rate = self._rate(data)
+        return default_schedule(
+            n_rows=data.n_rows,
+            n_features=data.n_features + bool(self.fit_intercept),
+            n_outputs=n_outputs or 1,
+            mu=mu,
+            multiplier=multiplier,
+            largest=height * _largest_slope(loss, n_outputs),
+            sampling_rate=rate,
+            n_steps=self.max_iter,
+            learning_rate=self.learning_rate,
+            clipping_norm=self.max_grad_norm,
+        )
+
+    def _rate(self, data):
+        """Return the probability of a row to be in a batch."""
+        if self.batch_size is None:
+            return 1.0
+        if data.streamed:
+            raise ValueError(
+                "Poisson batches need the rows in memory: use batch_size=None with "
+                "Dask collections."
+            )
+        return min(1.0, self.batch_size / data.n_rows)
+
+    def _calibrated(self, data, schedule, budget):
+        """Return sampling rate, epsilon, delta and noise multiplier of a step."""
+        epsilon, delta, multiplier = budget
+        rate = self._rate(data)
+        if multiplier is None:
+            multiplier = calibrate_noise(
+                epsilon, delta, sampling_rate=rate, count=schedule.n_steps
+            )
+        return rate, epsilon, delta, multiplier
+
+    def _attributes(self, W, row_map, dtype):
+        """Return coefficients and intercepts for rows as they come."""
+        W = np.asarray(to_numpy(W), dtype=np.float64)
+        if self.fit_intercept:
+            coef, intercept = W[:-1], W[-1]
+        else:
+            coef, intercept = W, np.zeros(W.shape[1:])
+        coef, intercept = row_map.fold(coef, intercept)
+        return self._shape_attributes(coef, intercept, _numpy_dtype(dtype))
+
+    def _linear(self, X, method):
+        """Return the scores of rows, (n,) or (n, K)."""
+        X = check_predict_input(self, X, method=method)
+        coef, intercept = self.coef_, self.intercept_
+        if coef.ndim == 1:
+            return X @ coef + intercept
+        return X @ coef.T + intercept
+
+
+def _events(multiplier, rate, n_steps):
+    """Return what reads the data in a descent; nothing private without noise."""
+    if multiplier == 0:
+        return ()
+    if rate < 1:
+        return (SampledGaussianEvent(multiplier, rate, n_steps),)
+    return (GaussianEvent(multiplier, n_steps),)
+
+
+def _largest_slope(loss, n_outputs):
+    """Return the largest norm of the derivative of a loss in the scores."""
+    if loss.name == "multinomial":
+        return math.sqrt(2.0)
+    root = math.sqrt(n_outputs or 1)
+    if loss.name in ("logistic", "huberized_hinge"):
+        return root
+    if loss.name == "huber":
+        return float(loss.delta) * root
+    return math.inf
+
+
+def _decayed(query, start):
+    """Return 0.0 for the intercept and 1.0 for the coefficients; None without one."""
+    if not query.rows.fit_intercept:
+        return None
+    xp = namespace(start)
+    ones = xp.ones_like(start)
+    ones[-1, ...] = 0.0
+    return ones
+
+
+def _numpy_dtype(dtype):
+    """Return float32 or float64 of NumPy for a dtype of any namespace."""
+    return np.float32 if str(dtype).rpartition(".")[2] == "float32" else np.float64
