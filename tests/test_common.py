@@ -35,6 +35,7 @@ from skopt2.linear_model import (
 )
 from skopt2.losses import Huber
 from skopt2.penalties import MCP, Box, ElasticNet, LogSum
+from skopt2.privacy import DPLogisticClassifier, DPSVMClassifier
 from skopt2.transport import (
     MongeGapMap,
     ReferenceTransport,
@@ -57,6 +58,13 @@ CONFIGURATIONS = [
         max_iter=60,
     ),
     CoresetGPRegressor(n_coreset=9, max_iter=60, normalize_y=True, device="cpu"),
+    DPLogisticClassifier(),
+    DPLogisticClassifier(epsilon=8.0, bounds=(-10, 10), random_state=0),
+    DPLogisticClassifier(
+        noise_multiplier=2.0, batch_size=10, max_iter=30, learning_rate=1.0
+    ),
+    DPSVMClassifier(),
+    DPSVMClassifier(epsilon=4.0, clipping="automatic", average=False, device="cpu"),
     GaussianProcessRegressor(),
     GaussianProcessRegressor(RBF() + WhiteKernel(), optimizer=None, normalize_y=True),
     GaussianProcessRegressor(

@@ -132,7 +132,13 @@ def check_fit_input(
 
 
 def check_predict_input(
-    estimator, X, *, accept_sparse=("csr", "csc"), attribute="coef_", method="predict"
+    estimator,
+    X,
+    *,
+    accept_sparse=("csr", "csc"),
+    attribute="coef_",
+    method="predict",
+    finite=True,
 ):
     """Check the input of a prediction against the fitted model.
 
@@ -148,6 +154,8 @@ def check_predict_input(
         Fitted array whose namespace and device ``X`` must share.
     method : str, default="predict"
         Name of the calling method, for the message.
+    finite : bool, default=True
+        Whether NaN and infinity are errors.
 
     Returns
     -------
@@ -174,7 +182,7 @@ def check_predict_input(
                 f"skopt2.to_device(estimator, {source.label!r})."
             )
     if source.kind == "cuda":
-        X = check_matrix(X, accept_sparse, type(estimator).__name__)
+        X = check_matrix(X, accept_sparse, type(estimator).__name__, finite)
         validate_data(estimator, X, reset=False, skip_check_array=True)
         return X
     if (
@@ -183,10 +191,15 @@ def check_predict_input(
         and not hasattr(estimator, "feature_names_in_")
         and X.shape[1] == estimator.n_features_in_
     ):
-        return check_matrix(X, accept_sparse, type(estimator).__name__)
+        return check_matrix(X, accept_sparse, type(estimator).__name__, finite)
     check_same_namespace(X, estimator, attribute=attribute, method=method)
     return validate_data(
-        estimator, X, reset=False, accept_sparse=accept_sparse, dtype=_dtypes(source)
+        estimator,
+        X,
+        reset=False,
+        accept_sparse=accept_sparse,
+        dtype=_dtypes(source),
+        ensure_all_finite=finite,
     )
 
 

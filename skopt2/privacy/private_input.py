@@ -12,7 +12,14 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from skopt2._core import cuda
-from skopt2._core.array import as_float, is_sparse, move, namespace, to_numpy
+from skopt2._core.array import (
+    all_finite,
+    as_float,
+    is_sparse,
+    move,
+    namespace,
+    to_numpy,
+)
 from skopt2._core.checks import check_lengths, check_matrix, check_real, column
 from skopt2._core.chunks import chunks_of, is_chunked, is_dask
 
@@ -194,3 +201,30 @@ def _targets(y, y_kind):
             ) from error
     y = column(y) if y.ndim != 2 or y.shape[1] == 1 else y
     return as_float(y)
+
+
+def rows_or_zeros(X):
+    """Return rows to predict for, those that are not finite as rows of zeros.
+
+    Parameters
+    ----------
+    X : array or sparse matrix of shape (n_samples, n_features)
+        Floating point.
+
+    Returns
+    -------
+    X : array or sparse matrix of shape (n_samples, n_features)
+        Finite, itself where it was. Such a row counted as nothing in the fit, too. Of a
+        sparse matrix only the elements become zeros.
+    """
+    if all_finite(X):
+        return X
+    if is_sparse(X):
+        X = X.copy()
+        xp = namespace(X.data)
+        finite = xp.isfinite(X.data)
+        X.data = xp.where(finite, X.data, xp.zeros_like(X.data))
+        return X
+    xp = namespace(X)
+    good = xp.all(xp.isfinite(X), axis=1, keepdims=True)
+    return xp.where(good, X, xp.zeros_like(X))

@@ -6,7 +6,7 @@ import numpy as np
 
 from skopt2._core.array import namespace, to_numpy
 from skopt2._core.validation import check_predict_input
-from skopt2.privacy.private_input import check_private_input
+from skopt2.privacy.private_input import check_private_input, rows_or_zeros
 from skopt2.privacy.private_model import PrivateModel
 from skopt2.privacy.private_parameters import (
     check_bounds,
@@ -92,6 +92,11 @@ class PrivateLinearModel(PrivateModel):
             return self._iterate(
                 solver, solver.init(start), data, describe, record, schedule.n_steps
             )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self.bounds is None
+        return tags
 
     def _check_parameters(self):
         """Raise ValueError for parameters that no data could make right."""
@@ -198,7 +203,7 @@ class PrivateLinearModel(PrivateModel):
 
     def _linear(self, X, method):
         """Return the scores of rows, (n,) or (n, K)."""
-        X = check_predict_input(self, X, method=method)
+        X = rows_or_zeros(check_predict_input(self, X, method=method, finite=False))
         coef, intercept = self.coef_, self.intercept_
         if coef.ndim == 1:
             return X @ coef + intercept

@@ -75,6 +75,7 @@ class PrivateModel(IterativeEstimator):
             events=tuple(events),
             noise_multiplier=float(multiplier),
             n_rows=int(n_rows),
+            accounting="pld" if any(map(_is_sampled, events)) else "exact",
             noise=getattr(self, "noise", "gaussian"),
             seeded=seeded,
         )
@@ -174,3 +175,7 @@ class PrivateModel(IterativeEstimator):
             "data. Remove the Checkpoint callback; a fit that was interrupted has "
             "spent its budget, start another."
         )
+
+
+def _is_sampled(event):
+    return getattr(event, "sampling_rate", 1.0) < 1

@@ -9,7 +9,7 @@ from skopt2.solvers.privacy.accounting import epsilon_of
 class PrivacyRecord:
     """Guarantee of one fit, and the mechanisms that it follows from.
 
-    Parameters
+    Attributes
     ----------
     epsilon : float
         The fit is (epsilon, delta)-differentially private; infinite without noise.
@@ -24,9 +24,12 @@ class PrivacyRecord:
         Standard deviation of the noise of a step over the sensitivity of its sum.
     n_rows : int
         Public number of rows N.
-    noise : {"gaussian", "discrete"}
+    accounting : {"exact", "pld"}, default="exact"
+        How epsilon follows from the mechanisms: the exact composition of Gaussian ones,
+        or a pessimistic privacy loss distribution.
+    noise : {"gaussian", "discrete"}, default="gaussian"
         Distribution of the noise.
-    seeded : bool
+    seeded : bool, default=False
         Whether ``random_state`` was given: who knows it can compute the noise, and the
         guarantee does not hold against them.
 
@@ -51,14 +54,9 @@ class PrivacyRecord:
     events: tuple
     noise_multiplier: float
     n_rows: int
+    accounting: str = "exact"
     noise: str = "gaussian"
     seeded: bool = False
-
-    @property
-    def accounting(self):
-        """Return "exact" for Gaussian mechanisms alone, else "pld"."""
-        sampled = any(getattr(event, "sampling_rate", 1.0) < 1 for event in self.events)
-        return "pld" if sampled else "exact"
 
     def epsilon_at(self, delta):
         """Return the epsilon of the same fit at another delta.
