@@ -167,8 +167,8 @@ def calibrate_noise(epsilon, delta, *, sampling_rate=1.0, count=1, method="auto"
     Examples
     --------
     >>> from skopt2.solvers.privacy.accounting import calibrate_noise
-    >>> round(calibrate_noise(epsilon=1.0, delta=1e-5, count=50), 3)
-    26.379
+    >>> round(calibrate_noise(epsilon=1.0, delta=1e-5, count=50), 2)
+    26.38
     """
     delta = check_delta(delta)
     if not epsilon > 0:
@@ -202,15 +202,44 @@ def _lift(spent, epsilon, sigma, step):
 
 
 def _search(spent, epsilon, sigma):
-    """Shrink the interval around the smallest sigma, from one that is about enough."""
-    high = _lift(spent, epsilon, sigma, 1e-3)
-    low = high / 2
-    while spent(low) <= epsilon:
-        low, high = low / 2, low
-    while high > low * (1 + WIDTH):
-        middle = math.sqrt(low * high)
-        if spent(middle) <= epsilon:
-            high = middle
+    """Shrink an interval around the smallest sigma; ``sigma`` is about enough."""
+
+    def excess(log_sigma):
+        return math.log(max(spent(math.exp(log_sigma)), 1e-9 * epsilon) / epsilon)
+
+    high = math.log(sigma)
+    f_high = excess(high)
+    while f_high > 0:
+        high += 1e-3
+        f_high = excess(high)
+    low, f_low = _bracket(excess, high, f_high)
+    # Regula falsi; the point goes a little beyond the root, to the far side, so that
+    # both ends close in. Where it stalls the interval is halved.
+    for trial in range(100):
+        if high - low <= WIDTH:
+            break
+        root = low + (high - low) * f_low / (f_low - f_high)
+        side = 1 if high - root > root - low else -1
+        point = root + 0.4 * side * WIDTH
+        if trial % 4 == 3 or not low < point < high:
+            point = 0.5 * (low + high)
+        value = excess(point)
+        if value <= 0:
+            high, f_high = point, value
         else:
-            low = middle
-    return high
+            low, f_low = point, value
+    return math.exp(high)
+
+
+def _bracket(excess, high, f_high):
+    """Return a log sigma that is too small, by steps that epsilon itself suggests."""
+    low, step = high, 0.1
+    for _ in range(200):
+        # log(epsilon) falls about as fast as log(sigma) grows, or faster.
+        step = max(step, min(1.0, -0.7 * f_high))
+        low -= step
+        f_low = excess(low)
+        if f_low > 0:
+            return low, f_low
+        f_high, step = f_low, 1.5 * step
+    raise RuntimeError("no noise at all seems to be enough; please report this")

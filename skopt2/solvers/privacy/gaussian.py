@@ -170,8 +170,8 @@ def gaussian_mu(epsilon, delta):
     Fifty releases at epsilon = 1 need noise of this many sensitivities each:
 
     >>> from skopt2.solvers.privacy.gaussian import gaussian_mu
-    >>> round(50**0.5 / gaussian_mu(epsilon=1.0, delta=1e-5), 3)
-    26.379
+    >>> round(50**0.5 / gaussian_mu(epsilon=1.0, delta=1e-5), 2)
+    26.38
     """
     epsilon, delta = check_epsilon(epsilon), check_delta(delta)
     if epsilon == math.inf:
