@@ -31,9 +31,9 @@ T logarithms of the moment generating functions.
 Sources: S. Meiser and E. Mohammadi, Tight on budget?, CCS 2018; A. Koskela, J. Jalko
 and A. Honkela, Computing tight differential privacy guarantees using FFT, AISTATS 2020;
 V. Doroshenko, B. Ghazi, P. Kamath, R. Kumar and P. Manurangsi, Connect the dots, PETS
-2022, for the second-order grid; the tilt is the saddle point of S. Asoodeh and others'
-and of large deviation theory. The bounds of round-off follow N. Higham, Accuracy and
-stability of numerical algorithms, chapter 24.
+2022, for the second-order grid. The tilt is the one of large deviation theory. The
+bounds of round-off follow N. Higham, Accuracy and stability of numerical algorithms,
+chapter 24.
 """
 
 import math
@@ -42,171 +42,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from skopt2.solvers.privacy.events import gather
 from skopt2.solvers.privacy.gaussian import check_delta, check_epsilon
+from skopt2.solvers.privacy.loss_profile import (
+    TAIL,
+    Profile,
+    loss_at,
+    output_at,
+    parts_of,
+)
+from skopt2.solvers.privacy.renyi import renyi_epsilon
 
-# Relative error of sigma that the grid may cause.
-ERROR = 5e-5
-# What lies beyond the grid and beyond the window, as parts of delta.
-TAIL = 1e-6
-# Points of one release, and of the window, at most. A coarser grid is still safe.
-MOST = 2**20
-# Nodes that a density is summed on when the grid is laid out.
-NODES = 600
-# Tilts of Chernoff's bounds beyond the first, in units of one over the spread.
-SHIFTS = np.array([0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0])
 _EPS = float(np.finfo(np.float64).eps)
-
-
-@dataclass(frozen=True)
-class Part:
-    """Releases of one kind: noise multiplier, sampling rate and count."""
-
-    noise: float
-    rate: float
-    count: int
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where to compute: step h, tilt, window and the mass that may be cut off."""
-
-    step: float
-    tilt: float
-    low: float
-    high: float
-    shift: float
-    tail: float
-
-
-def parts_of(events):
-    """Return the releases by kind, the Gaussian ones as a single one.
-
-    Parameters
-    ----------
-    events : event or iterable of events
-        With noise everywhere.
-
-    Returns
-    -------
-    parts : list of Part
-        Empty if nothing was told.
-    """
-    squared_mu, sampled = gather(events)
-    parts = [Part(noise, rate, count) for (noise, rate), count in sampled.items()]
-    if squared_mu > 0:
-        parts.append(Part(1 / math.sqrt(squared_mu), 1.0, 1))
-    return parts
-
-
-def _loss(x, part):
-    """Loss at an output x where a row is removed; where it is added, the negative."""
-    exponent = (x - 0.5) / part.noise / part.noise
-    # Both forms are exact for q = 1; the first never overflows.
-    large = np.maximum(exponent, 0.0)
-    return np.where(
-        exponent > 1,
-        large + np.log(part.rate + (1 - part.rate) * np.exp(-large)),
-        np.log1p(part.rate * np.expm1(np.minimum(exponent, 1.0))),
-    )
-
-
-def _output(loss, part):
-    """Output x at which the loss is as given, -inf below the smallest loss."""
-    large = np.maximum(loss, 1.0)
-    with np.errstate(divide="ignore"):
-        exponent = np.where(
-            loss > 1,
-            large + np.log1p(-(1 - part.rate) * np.exp(-large)) - math.log(part.rate),
-            np.log1p(np.maximum(np.expm1(np.minimum(loss, 1.0)) / part.rate, -1.0)),
-        )
-    return exponent * part.noise * part.noise + 0.5
-
-
-class Profile:
-    """Cumulants of the composed loss, by summation on nodes: to lay out a grid.
-
-    Parameters
-    ----------
-    parts : list of Part
-        The releases.
-    removed : bool
-        Whether a row is removed or added.
-    reach : float
-        Standard deviations beyond which nothing matters.
-    """
-
-    def __init__(self, parts, removed, reach):
-        self.pieces = []
-        for part in parts:
-            span = 2 * reach + 1 / part.noise
-            n_nodes = int(min(max(NODES, 8 * span), 20 * NODES))
-            u = np.linspace(-reach, reach + 1 / part.noise, n_nodes)
-            loss = _loss(u * part.noise, part)
-            log_mass = -0.5 * u * u + (loss if removed else 0.0)
-            top = np.max(log_mass)
-            log_mass = log_mass - top - math.log(np.sum(np.exp(log_mass - top)))
-            self.pieces.append((part.count, loss if removed else -loss, log_mass))
-
-    def cumulants(self, tilt):
-        """Return K, its derivative and its second derivative at a tilt."""
-        total = np.zeros(3)
-        for count, loss, log_mass in self.pieces:
-            exponent = log_mass + tilt * loss
-            top = np.max(exponent)
-            mass = np.exp(exponent - top)
-            size = np.sum(mass)
-            mean = (mass @ loss) / size
-            variance = (mass @ (loss - mean) ** 2) / size
-            total += count * np.array([top + math.log(size), mean, variance])
-        return total
-
-    def tilt_where(self, excess):
-        """Return the tilt at which a decreasing function of (tilt, cumulants) is 0."""
-        if excess(0.0, self.cumulants(0.0)) <= 0:
-            return 0.0
-        low, high = 0.0, 1.0
-        while excess(high, self.cumulants(high)) > 0 and high < 1e6:
-            low, high = high, 2 * high
-        while low == 0.0 and high > 1e-6:
-            middle = high / 4
-            if excess(middle, self.cumulants(middle)) > 0:
-                low = middle
-            else:
-                high = middle
-        for _ in range(6):
-            middle = 0.5 * (low + high)
-            if excess(middle, self.cumulants(middle)) > 0:
-                low = middle
-            else:
-                high = middle
-        return 0.5 * (low + high)
-
-    def layout(self, tilt, log_delta, epsilon=None):
-        """Return the grid and the window for a tilt."""
-        centre, mean, variance = self.cumulants(tilt)
-        spread = math.sqrt(max(variance, 1e-300))
-        goal = -math.log(TAIL)
-        bounds = []
-        for t in SHIFTS / spread:
-            above = (self.cumulants(tilt + t)[0] - centre + goal) / t
-            below = (centre - self.cumulants(tilt - t)[0] - goal) / t
-            bounds.append((above, below, t))
-        high, _, shift = min(bounds)
-        low = max(below for _, below, _ in bounds)
-        if epsilon is not None:
-            low = min(low, epsilon)
-        n_releases = sum(count for count, _, _ in self.pieces)
-        # K grows by lambda (lambda + 1) h^2 / 12 a release, and a relative change of
-        # sigma changes log(delta) by twice log(1/delta) times as much.
-        growth = n_releases * tilt * (tilt + 1) / 12 + 1e-300
-        step = math.sqrt(2 * ERROR * max(-log_delta, 0.5) / growth)
-        # A distribution that is narrower than the grid would lose its shape.
-        step = min(step, spread / 4)
-        widest = max(np.ptp(loss) for _, loss, _ in self.pieces)
-        step = max(step, widest / MOST, (high - low) / MOST)
-        tail = math.exp(max(log_delta, -600.0)) * TAIL / n_releases
-        return Layout(step, tilt, low, high, shift, tail)
 
 
 def _gaussian_mass(u):
@@ -239,10 +85,10 @@ def discretise(part, step, tail, removed):
         Probability of an infinite loss.
     """
     reach = -float(ndtri(tail))
-    ends = _loss(np.array([-reach * part.noise, 1 + reach * part.noise]), part)
+    ends = loss_at(np.array([-reach * part.noise, 1 + reach * part.noise]), part)
     first, last = math.floor(ends[0] / step), math.ceil(ends[1] / step)
     edges = np.arange(first, max(last, first + 1) + 1) * step
-    u = _output(edges, part) / part.noise
+    u = output_at(edges, part) / part.noise
     plain, moved = _gaussian_mass(u), _gaussian_mass(u - 1 / part.noise)
     mixed = (1 - part.rate) * plain + part.rate * moved
 
@@ -260,7 +106,7 @@ def discretise(part, step, tail, removed):
         lowest, infinite = above[0], below[0]
     # Share of the upper end: 1 where P/Q is exp(l + h), 0 where it is exp(l). Masses
     # are differences of ndtr, with a relative error of about eps (1 + u) / width.
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         share = (1 - r * np.exp(start) / p) / -math.expm1(-step)
         width = np.minimum(np.diff(u), 1.0)
         reach_of = 1 + np.minimum(np.abs(u[:-1]), np.abs(u[1:]))
@@ -308,20 +154,20 @@ class Composed:
         if self.rest >= delta:
             return math.inf
         high = float(self.loss[-1])
-        while high - low > 1e-12 * high:
+        for trial in range(100):
+            if high - low <= 1e-12 * high:
+                break
             value, slope = self.delta(epsilon)
             low, high = (epsilon, high) if value > delta else (low, epsilon)
-            # Newton's step on log(delta), which is nearly a line; then a hair further,
-            # to end on the safe side.
-            log_ratio = math.log(max(value - self.rest, 1e-300) / (delta - self.rest))
-            newton = epsilon + log_ratio * max(value - self.rest, 1e-300) / -min(
-                slope, -1e-300
-            )
+            # Newton's step on log(delta), which is nearly a line, and a hair further
+            # to close in from both sides; bisection where that does not help.
+            room = max(value - self.rest, 1e-300)
+            slope = min(slope, -1e-300)
+            newton = epsilon - math.log(room / (delta - self.rest)) * room / slope
             newton += 2e-13 * high if newton > low else -2e-13 * high
-            inside = low < newton < high
-            epsilon = newton if inside else 0.5 * (low + high)
-            if not low < epsilon < high:
-                break
+            if trial % 4 == 3 or not low < newton < high:
+                newton = 0.5 * (low + high)
+            epsilon = newton
         return high
 
 
@@ -405,14 +251,11 @@ def loss_epsilon(events, delta):
         n_releases = sum(part.count for part in parts)
         reach = _reach(log_delta + math.log(TAIL / n_releases))
         profile = Profile(parts, removed, reach)
-
-        def excess(tilt, cumulants):
-            return cumulants[0] - tilt * cumulants[1] - log_delta
-
-        tilt = profile.tilt_where(excess)
+        tilt = profile.tilt_of_delta(log_delta)
         layout = profile.layout(tilt, log_delta)
         worst = max(worst, compose(parts, layout, removed).epsilon(delta))
-    return worst
+    # Infinite where too much is lost to the largest grid: epsilon is in the millions.
+    return worst if worst < math.inf else renyi_epsilon(events, delta)
 
 
 def loss_delta(events, epsilon):
@@ -436,8 +279,8 @@ def loss_delta(events, epsilon):
     worst = 0.0
     for removed in (True, False) if parts else ():
         profile = Profile(parts, removed, 12.0)
-        tilt = profile.tilt_where(lambda _, cumulants: epsilon - cumulants[1])
-        log_delta = min(-0.7, profile.cumulants(tilt)[0] - tilt * epsilon)
+        tilt = profile.tilt_of_epsilon(epsilon)
+        log_delta = min(0.0, profile.log_delta(tilt, profile.cumulants(tilt)))
         layout = profile.layout(tilt, log_delta, epsilon)
         worst = max(worst, compose(parts, layout, removed).delta(epsilon)[0])
     return min(1.0, worst)
