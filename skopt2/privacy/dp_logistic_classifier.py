@@ -37,7 +37,8 @@ class DPLogisticClassifier(ClassProbabilities, PrivateLinearClassifier):
         public scale, with rows of norm about ``feature_norm``.
     center : {"midpoint", "private", None}, default="midpoint"
         With ``bounds``, whether the middle of them becomes 0. ``"private"`` spends a
-        part of the budget on the mean and the spread of the rows.
+        fifth of the budget, as ``mu**2``, on the mean and the spread of the rows, which
+        pays from about ``n_samples * epsilon = 250`` on.
     fit_intercept : bool, default=True
         Whether to fit an intercept; it counts in the norm of a row.
     solver : {"auto", "gd", "sgd"}, default="auto"
@@ -63,8 +64,10 @@ class DPLogisticClassifier(ClassProbabilities, PrivateLinearClassifier):
     relation : {"zero_out", "replace_one"}, default="zero_out"
         Neighbouring data sets, of the same public number of rows: a row counts as
         nothing in one of them, or has other values, which takes twice the noise.
-    noise : {"gaussian"}, default="gaussian"
-        Distribution of the noise.
+    noise : {"gaussian", "discrete"}, default="gaussian"
+        Distribution of the noise. ``"discrete"`` rounds the sums to a grid and adds
+        integers from the operating system's secure generator, for releases to someone
+        who can study the last bits of the coefficients.
     accountant : PrivacyAccountant, default=None
         Budget that the fit spends on, before any value is read.
     random_state : int, RandomState instance or None, default=None

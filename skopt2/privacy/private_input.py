@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from skopt2._core import cuda
 from skopt2._core.array import (
+    accumulation_dtype,
     all_finite,
     as_float,
     is_sparse,
@@ -40,6 +41,8 @@ class PrivateInput:
         Whether ``chunks`` reads data that need not fit in memory.
     is_sparse : bool
         Whether ``X`` is.
+    dtype : dtype
+        Of ``X``, or of its first chunk.
     """
 
     chunks: Any
@@ -49,13 +52,14 @@ class PrivateInput:
     target: Any
     streamed: bool
     is_sparse: bool
+    dtype: Any
     # What callbacks may see of the data: nothing.
     X_source: Any = None
     y_source: Any = None
     sample_weight_source: Any = None
     metadata_source: Any = None
 
-    def parts(self, encode):
+    def parts(self, encode, wide=False):
         """Return a callable that yields the rows for a query.
 
         Parameters
@@ -63,6 +67,8 @@ class PrivateInput:
         encode : callable
             ``encode(y)`` returns the targets in float64 on the host, or where y is,
             and None or an array of 0.0 for rows that count as nothing.
+        wide : bool, default=False
+            Whether to compute in float64 whatever the dtype of X.
 
         Returns
         -------
@@ -74,11 +80,19 @@ class PrivateInput:
             for X, y in self.chunks():
                 targets, keep = encode(y)
                 X = move(X, self.target)
+                if wide and X.dtype != accumulation_dtype(X):
+                    X = _cast(X)
                 xp, dtype = namespace(X), X.dtype
                 targets = xp.astype(move(targets, self.target), dtype)
                 yield X, targets, move(keep, self.target)
 
         return read
+
+
+def _cast(X):
+    """Return X in the widest float of its device."""
+    wide = accumulation_dtype(X)
+    return X.astype(wide) if is_sparse(X) else namespace(X).astype(X, wide)
 
 
 def check_private_input(estimator, X, y, *, accept_sparse=("csr",), y_kind="labels"):
@@ -116,7 +130,7 @@ def check_private_input(estimator, X, y, *, accept_sparse=("csr",), y_kind="labe
     def chunks():
         return iter([(X, y)])
 
-    return PrivateInput(chunks, *X.shape, source, target, False, is_sparse(X))
+    return PrivateInput(chunks, *X.shape, source, target, False, is_sparse(X), X.dtype)
 
 
 def _check_chunks(estimator, X, y, accept_sparse, y_kind):
@@ -146,15 +160,17 @@ def _check_chunks(estimator, X, y, accept_sparse, y_kind):
             first = False
             yield checked[:2]
 
-    n_rows, places, sparse = 0, None, False
+    n_rows, places, sparse, dtype = 0, None, False, None
     for part, _ in chunks():
         if places is None:
             places = cuda.resolve(getattr(estimator, "device", None), part)
-            sparse = is_sparse(part)
+            sparse, dtype = is_sparse(part), part.dtype
         n_rows += part.shape[0]
     if places is None:
         raise ValueError("X yielded no chunk with rows.")
-    return PrivateInput(chunks, n_rows, estimator.n_features_in_, *places, lazy, sparse)
+    return PrivateInput(
+        chunks, n_rows, estimator.n_features_in_, *places, lazy, sparse, dtype
+    )
 
 
 def _check_part(estimator, X, y, accept_sparse, y_kind, reset):

@@ -6,6 +6,7 @@ import numpy as np
 
 from skopt2._core.array import namespace, to_numpy
 from skopt2._core.validation import check_predict_input
+from skopt2.privacy.private_centering import centering_plan, centred, check_centering
 from skopt2.privacy.private_input import check_private_input, rows_or_zeros
 from skopt2.privacy.private_model import PrivateModel
 from skopt2.privacy.private_parameters import (
@@ -21,11 +22,12 @@ from skopt2.solvers.privacy.events import GaussianEvent, SampledGaussianEvent
 from skopt2.solvers.privacy.gaussian import gaussian_mu
 from skopt2.solvers.privacy.glm_query import CLIPPINGS, GLMQuery
 from skopt2.solvers.privacy.noise import KINDS, PoissonSampling
+from skopt2.solvers.privacy.private_center import CENTER_SHARE, descent_multiplier
 from skopt2.solvers.privacy.rows import RowMap, Rows
 from skopt2.solvers.privacy.schedule import default_schedule
 
 SOLVERS = ("auto", "gd", "sgd")
-CENTERS = ("midpoint", None)
+CENTERS = ("midpoint", "private", None)
 
 
 class PrivateLinearModel(PrivateModel):
@@ -45,8 +47,13 @@ class PrivateLinearModel(PrivateModel):
         loss, n_outputs, encode = self._task(data)
         budget = check_privacy_parameters(self, data.n_rows)
         schedule = self._schedule(data, loss, n_outputs, budget)
-        rate, epsilon, delta, multiplier = self._calibrated(data, schedule, budget)
+        center = centering_plan(self.center, budget, self._rate(data), schedule.n_steps)
+        rate, epsilon, delta, multiplier = self._calibrated(
+            data, schedule, budget, center
+        )
         events = _events(multiplier, rate, schedule.n_steps)
+        if center is not None:
+            events = (*center.events, *events)
         record = self._spend(
             events, delta, epsilon=epsilon, multiplier=multiplier, n_rows=data.n_rows
         )
@@ -62,7 +69,7 @@ class PrivateLinearModel(PrivateModel):
         with data.target.activate():
             noise, sampling_seed, _ = self._streams(data.target)
             rows = Rows(
-                data.parts(encode),
+                data.parts(encode, wide=self.noise == "discrete"),
                 data.n_rows,
                 data.n_features,
                 row_map=row_map,
@@ -70,6 +77,8 @@ class PrivateLinearModel(PrivateModel):
                 fit_intercept=self.fit_intercept,
                 in_memory=not data.streamed,
             )
+            if center is not None:
+                rows = centred(rows, center, noise, self.relation)
             query = GLMQuery(
                 rows,
                 loss,
@@ -84,10 +93,9 @@ class PrivateLinearModel(PrivateModel):
             start = steps_start(query, like)
             decayed = _decayed(query, start)
             solver = PrivateDescent(query, plan, noise, sampling, decayed)
-            dtype = like.dtype
 
             def describe(W):
-                return self._attributes(W, row_map, dtype)
+                return self._attributes(W, rows.row_map, data.dtype)
 
             return self._iterate(
                 solver, solver.init(start), data, describe, record, schedule.n_steps
@@ -135,6 +143,7 @@ class PrivateLinearModel(PrivateModel):
 
     def _row_map(self, data):
         """Return the public map of the rows: bounds to [-1, 1], over sqrt(d)."""
+        check_centering(self.center, data.is_sparse)
         if self.bounds is None:
             return RowMap()
         low, high = check_bounds("bounds", self.bounds, data.n_features)
@@ -156,6 +165,8 @@ class PrivateLinearModel(PrivateModel):
         mu = math.inf
         if multiplier is None and math.isfinite(epsilon):
             mu = gaussian_mu(epsilon, delta)
+            if self.center == "private":
+                mu *= math.sqrt(1.0 - CENTER_SHARE)
         rate = self._rate(data)
         return default_schedule(
             n_rows=data.n_rows,
@@ -181,14 +192,15 @@ class PrivateLinearModel(PrivateModel):
             )
         return min(1.0, self.batch_size / data.n_rows)
 
-    def _calibrated(self, data, schedule, budget):
+    def _calibrated(self, data, schedule, budget, center):
         """Return sampling rate, epsilon, delta and noise multiplier of a step."""
         epsilon, delta, multiplier = budget
         rate = self._rate(data)
-        if multiplier is None:
-            multiplier = calibrate_noise(
-                epsilon, delta, sampling_rate=rate, count=schedule.n_steps
-            )
+        releases = {"sampling_rate": rate, "count": schedule.n_steps}
+        if multiplier is None and center is not None:
+            multiplier = descent_multiplier(center, epsilon, delta, **releases)
+        elif multiplier is None:
+            multiplier = calibrate_noise(epsilon, delta, **releases)
         return rate, epsilon, delta, multiplier
 
     def _attributes(self, W, row_map, dtype):

@@ -96,7 +96,6 @@ class PrivateDescent:
         self.query, self.plan = query, plan
         self.noise, self.sampling = noise, sampling
         self.decayed = decayed
-        self._std = plan.noise_multiplier * query.sensitivity(plan.relation)
 
     def init(self, W):
         """Return the starting state.
@@ -127,8 +126,10 @@ class PrivateDescent:
             Releasable.
         """
         rows = None if self.sampling is None else self.sampling.draw()
-        total = self.query.clipped_sum(W, rows)
-        return total + self.noise.draw(tuple(W.shape), self._std)
+        plan = self.plan
+        return self.noise.added(
+            self.query, W, plan.noise_multiplier, plan.relation, rows
+        )
 
     def step(self, state):
         """Return the state after one noisy step."""

@@ -2,17 +2,27 @@
 
 Symbols: std, the standard deviation of each number; shape, that of the released array.
 
-The noise is drawn where the data lives. Without a seed it comes from the entropy of the
-operating system, fresh in every fit. PCG64 and the generators of CUDA are not
+Gaussian noise is drawn where the data lives. Without a seed it comes from the entropy
+of the operating system, fresh in every fit. PCG64 and the generators of CUDA are not
 cryptographically secure, and floating-point Gaussians do not reach every float, which a
 determined adversary can use: I. Mironov, On significance of the least significant bits
-for differential privacy, CCS 2012.
+for differential privacy, CCS 2012. Discrete noise has neither weakness, see
+:mod:`skopt2.solvers.privacy.discrete_gaussian`: its random words are those of the
+operating system, drawn on the host.
 """
+
+import math
 
 from skopt2._core.array import HOST
 from skopt2._core.random import Stream, seed_sequence
+from skopt2.solvers.privacy.discrete_gaussian import (
+    SeededBits,
+    SystemBits,
+    add_discrete_noise,
+    noise_grid,
+)
 
-KINDS = ("gaussian",)
+KINDS = ("gaussian", "discrete")
 
 
 class NoiseSource:
@@ -21,10 +31,10 @@ class NoiseSource:
     Parameters
     ----------
     seed : None, int or numpy.random.SeedSequence
-        None for fresh entropy.
+        None for fresh entropy; only then is discrete noise secure.
     target : Target, default=HOST
         Where the numbers go.
-    kind : {"gaussian"}, default="gaussian"
+    kind : {"gaussian", "discrete"}, default="gaussian"
         Distribution.
 
     Examples
@@ -37,6 +47,7 @@ class NoiseSource:
     def __init__(self, seed=None, target=HOST, kind="gaussian"):
         self.kind = kind
         self._stream = Stream(seed, target, native=True)
+        self.bits = SystemBits() if seed is None else SeededBits(seed)
 
     def draw(self, shape, std):
         """Return independent noise with mean 0.
@@ -52,8 +63,48 @@ class NoiseSource:
         -------
         noise : array or float
             float64 on the target; 0.0 where ``std`` is 0.
+
+        Raises
+        ------
+        ValueError
+            If the noise is discrete: without its sum it has no grid.
         """
-        return std * self._stream.normal(shape) if std > 0 else 0.0
+        if std <= 0:
+            return 0.0
+        if self.kind == "discrete":
+            raise ValueError(
+                "noise='discrete' needs the sum that it is added to, and this solver "
+                "draws noise apart from it. Use noise='gaussian'."
+            )
+        return std * self._stream.normal(shape)
+
+    def added(self, query, W, multiplier, relation="zero_out", rows=None):
+        """Return the noisy sum of a query: all that is learnt of the data.
+
+        Parameters
+        ----------
+        query : ClippedSum
+            Query; its sensitivity scales the noise.
+        W : array
+            Where the query is asked.
+        multiplier : float
+            Noise multiplier; 0.0 adds nothing.
+        relation : {"zero_out", "replace_one"}, default="zero_out"
+            Which data sets are neighbours.
+        rows : array of int or None, default=None
+            A batch; None for all rows.
+
+        Returns
+        -------
+        total : array of the shape of the query
+            Releasable.
+        """
+        total = query.clipped_sum(W, rows)
+        size = query.sensitivity(relation)
+        if self.kind != "discrete" or multiplier == 0.0:
+            return total + self.draw(tuple(total.shape), multiplier * size)
+        grid = noise_grid(size, multiplier, math.prod(total.shape), query.n_rows)
+        return add_discrete_noise(total, grid, self.bits)
 
 
 class PoissonSampling:
