@@ -35,7 +35,7 @@ from skopt2.linear_model import (
 )
 from skopt2.losses import Huber
 from skopt2.penalties import MCP, Box, ElasticNet, LogSum
-from skopt2.privacy import DPLogisticClassifier, DPSVMClassifier
+from skopt2.privacy import DPLogisticClassifier, DPScaler, DPSVMClassifier
 from skopt2.transport import (
     MongeGapMap,
     ReferenceTransport,
@@ -63,6 +63,10 @@ CONFIGURATIONS = [
     DPLogisticClassifier(
         noise_multiplier=2.0, batch_size=10, max_iter=30, learning_rate=1.0
     ),
+    DPLogisticClassifier(center="private", noise="discrete"),
+    DPScaler(),
+    DPScaler(bounds=(-10, 10), noise="discrete", random_state=0),
+    DPScaler(noise_multiplier=3.0, with_scaling=False, device="cpu"),
     DPSVMClassifier(),
     DPSVMClassifier(epsilon=4.0, clipping="automatic", average=False, device="cpu"),
     GaussianProcessRegressor(),

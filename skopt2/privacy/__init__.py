@@ -1,12 +1,14 @@
 """Differentially private learning: estimators, accountant, audit."""
 
 from skopt2.privacy.dp_logistic_classifier import DPLogisticClassifier
+from skopt2.privacy.dp_scaler import DPScaler
 from skopt2.privacy.dp_svm_classifier import DPSVMClassifier
 from skopt2.privacy.leak import PrivacyLeakWarning
 from skopt2.privacy.private_record import PrivacyRecord
 
 __all__ = [
     "DPLogisticClassifier",
+    "DPScaler",
     "DPSVMClassifier",
     "PrivacyLeakWarning",
     "PrivacyRecord",

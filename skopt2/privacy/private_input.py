@@ -64,9 +64,10 @@ class PrivateInput:
 
         Parameters
         ----------
-        encode : callable
+        encode : callable or None
             ``encode(y)`` returns the targets in float64 on the host, or where y is,
-            and None or an array of 0.0 for rows that count as nothing.
+            and None or an array of 0.0 for rows that count as nothing. None for
+            targets of zero.
         wide : bool, default=False
             Whether to compute in float64 whatever the dtype of X.
 
@@ -78,11 +79,13 @@ class PrivateInput:
 
         def read():
             for X, y in self.chunks():
-                targets, keep = encode(y)
+                targets, keep = (None, None) if encode is None else encode(y)
                 X = move(X, self.target)
                 if wide and X.dtype != accumulation_dtype(X):
                     X = _cast(X)
                 xp, dtype = namespace(X), X.dtype
+                if targets is None:
+                    targets = np.zeros(X.shape[0])
                 targets = xp.astype(move(targets, self.target), dtype)
                 yield X, targets, move(keep, self.target)
 

@@ -103,7 +103,7 @@ class PrivateLinearModel(PrivateModel):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = self.bounds is None
+        tags.input_tags.sparse = self.bounds is None and self.center != "private"
         return tags
 
     def _check_parameters(self):
@@ -223,9 +223,7 @@ class PrivateLinearModel(PrivateModel):
 
 
 def _events(multiplier, rate, n_steps):
-    """Return what reads the data in a descent; nothing private without noise."""
-    if multiplier == 0:
-        return ()
+    """Return what reads the data in a descent; without noise it costs everything."""
     if rate < 1:
         return (SampledGaussianEvent(multiplier, rate, n_steps),)
     return (GaussianEvent(multiplier, n_steps),)

@@ -65,7 +65,8 @@ class CenterPlan:
     Parameters
     ----------
     mean_multiplier : float
-        1 / m1: standard deviation of the noise of the mean over its sensitivity.
+        1 / m1: standard deviation of the noise of the mean over its sensitivity;
+        infinite for the centre 0.
     radius_multiplier : float
         1 / m2, of the histogram; infinite for no histogram, and the radius R.
     """
@@ -77,7 +78,7 @@ class CenterPlan:
     def events(self):
         """Tuple of the GaussianEvent that the accountant is to record."""
         multipliers = (self.mean_multiplier, self.radius_multiplier)
-        return tuple(GaussianEvent(z) for z in multipliers if 0.0 < z < math.inf)
+        return tuple(GaussianEvent(z) for z in multipliers if z < math.inf)
 
 
 def center_plan(squared_mu, *, mean_share=MEAN_SHARE):
@@ -88,7 +89,7 @@ def center_plan(squared_mu, *, mean_share=MEAN_SHARE):
     squared_mu : float
         m1^2 + m2^2, positive; infinite for no noise.
     mean_share : float, default=0.9
-        m1^2 over it, in (0, 1].
+        m1^2 over it, in [0, 1].
 
     Returns
     -------
@@ -98,7 +99,7 @@ def center_plan(squared_mu, *, mean_share=MEAN_SHARE):
 
     def multiplier(share):
         # Rounded up by more than what rounding can take off.
-        root = math.sqrt(share * squared_mu)
+        root = math.sqrt(share * squared_mu) if share > 0.0 else 0.0
         return (1.0 + 2.0**-48) / root if root > 0.0 else math.inf
 
     return CenterPlan(multiplier(mean_share), multiplier(1.0 - mean_share))
@@ -296,11 +297,12 @@ def private_center(rows, plan, noise, relation="zero_out"):
         Released numbers alone.
     """
     n, R = rows.n_rows, float(rows.feature_norm)
-    total = noise.added(RowSum(rows), None, plan.mean_multiplier, relation)
-    mean = np.asarray(to_numpy(total), dtype=np.float64) / n
-    size = float(np.linalg.norm(mean))
-    if size > R:
-        mean = mean * (R / size)
+    mean = np.zeros(rows.n_features)
+    if math.isfinite(plan.mean_multiplier):
+        total = noise.added(RowSum(rows), None, plan.mean_multiplier, relation)
+        mean = np.asarray(to_numpy(total), dtype=np.float64) / n
+        size = float(np.linalg.norm(mean))
+        mean = mean * (R / max(size, R))
     if not math.isfinite(plan.radius_multiplier):
         return PrivateCenter(mean, R)
     edges = radius_edges(R)
