@@ -10,7 +10,13 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skopt2 import gaussian_process, kernel_machine, linear_model, transport
+from skopt2 import (
+    gaussian_process,
+    kernel_machine,
+    linear_model,
+    privacy,
+    transport,
+)
 from skopt2.gaussian_process import (
     ConstrainedGPSearchCV,
     CoresetGPRegressor,
@@ -199,7 +205,13 @@ def test_scikit_learn_accepts(estimator, check):
 def test_every_public_estimator_is_checked():
     public = {
         value
-        for package in (gaussian_process, kernel_machine, linear_model, transport)
+        for package in (
+            gaussian_process,
+            kernel_machine,
+            linear_model,
+            privacy,
+            transport,
+        )
         for name in package.__all__
         if inspect.isclass(value := getattr(package, name))
         and issubclass(value, BaseEstimator)
