@@ -133,14 +133,32 @@ class PrivateDescent:
 
     def step(self, state):
         """Return the state after one noisy step."""
-        plan, W = self.plan, state.W
-        count = plan.sampling_rate * self.query.n_rows
-        gradient = self.noisy_sum(W) / count
+        W = self.moved(state.W, self.noisy_sum(state.W), self.plan.learning_rate)
+        return self.advanced(state, W)
+
+    def moved(self, W, total, learning_rate):
+        """Return the iterate after a step along a noisy sum and the penalty.
+
+        Parameters
+        ----------
+        W : array
+            Iterate.
+        total : array of the shape of W
+            Released sum of gradients.
+        learning_rate : float
+            Step size.
+
+        Returns
+        -------
+        W : array
+            The next iterate.
+        """
+        plan = self.plan
+        gradient = total / (plan.sampling_rate * self.query.n_rows)
         if plan.alpha:
             pull = W if self.decayed is None else W * self.decayed
             gradient = gradient + plan.alpha * pull
-        W = W - plan.learning_rate * gradient
-        return self.advanced(state, W)
+        return W - learning_rate * gradient
 
     def advanced(self, state, W):
         """Return the state with a new iterate, and the mean of the last ones.
