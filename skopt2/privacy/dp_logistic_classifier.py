@@ -41,9 +41,11 @@ class DPLogisticClassifier(ClassProbabilities, PrivateLinearClassifier):
         pays from about ``n_samples * epsilon = 250`` on.
     fit_intercept : bool, default=True
         Whether to fit an intercept; it counts in the norm of a row.
-    solver : {"auto", "gd", "sgd"}, default="auto"
+    solver : {"auto", "gd", "sgd", "dicesgd", "diff2"}, default="auto"
         ``"gd"`` reads all rows in each step, ``"sgd"`` Poisson batches of the expected
-        size ``batch_size``. ``"auto"`` is ``"sgd"`` where a ``batch_size`` is given.
+        size ``batch_size``. ``"auto"`` is ``"sgd"`` where a ``batch_size`` is given,
+        else ``"gd"``. ``"dicesgd"``, error feedback in the last steps, and ``"diff2"``,
+        gradient differences, are experimental: full batches, no better than ``"gd"``.
     batch_size : int, default=None
         Expected rows of a batch; each row is in it with probability ``batch_size /
         n_samples``. None for all rows, which needs less noise for the same budget.

@@ -6,6 +6,13 @@ import numpy as np
 
 from skopt2._core.array import namespace, to_numpy
 from skopt2._core.validation import check_predict_input
+from skopt2.privacy.descent_choice import (
+    FULL_BATCH_SOLVERS,
+    averaged_share,
+    check_full_batch_solver,
+    descent_rule,
+    make_descent,
+)
 from skopt2.privacy.private_centering import centering_plan, centred, check_centering
 from skopt2.privacy.private_input import check_private_input, rows_or_zeros
 from skopt2.privacy.private_model import PrivateModel
@@ -17,7 +24,7 @@ from skopt2.privacy.private_parameters import (
     check_real,
 )
 from skopt2.solvers.privacy.accounting import calibrate_noise
-from skopt2.solvers.privacy.descent import DescentPlan, PrivateDescent, steps_start
+from skopt2.solvers.privacy.descent import DescentPlan, steps_start
 from skopt2.solvers.privacy.events import GaussianEvent, SampledGaussianEvent
 from skopt2.solvers.privacy.gaussian import gaussian_mu
 from skopt2.solvers.privacy.glm_query import CLIPPINGS, GLMQuery
@@ -26,7 +33,7 @@ from skopt2.solvers.privacy.private_center import CENTER_SHARE, descent_multipli
 from skopt2.solvers.privacy.rows import RowMap, Rows
 from skopt2.solvers.privacy.schedule import default_schedule
 
-SOLVERS = ("auto", "gd", "sgd")
+SOLVERS = ("auto", "gd", "sgd", *FULL_BATCH_SOLVERS)
 CENTERS = ("midpoint", "private", None)
 
 
@@ -47,6 +54,13 @@ class PrivateLinearModel(PrivateModel):
         loss, n_outputs, encode = self._task(data)
         budget = check_privacy_parameters(self, data.n_rows)
         schedule = self._schedule(data, loss, n_outputs, budget)
+        rule = descent_rule(
+            self.solver,
+            schedule,
+            loss,
+            self._height() * _largest_slope(loss, n_outputs),
+            self._height(),
+        )
         center = centering_plan(self.center, budget, self._rate(data), schedule.n_steps)
         rate, epsilon, delta, multiplier = self._calibrated(
             data, schedule, budget, center
@@ -57,26 +71,10 @@ class PrivateLinearModel(PrivateModel):
         record = self._spend(
             events, delta, epsilon=epsilon, multiplier=multiplier, n_rows=data.n_rows
         )
-        plan = DescentPlan(
-            n_steps=schedule.n_steps,
-            learning_rate=schedule.learning_rate,
-            noise_multiplier=multiplier,
-            relation=self.relation,
-            sampling_rate=rate,
-            alpha=float(self.alpha),
-            tail=0.5 if self.average else 0.0,
-        )
+        plan = self._plan(schedule, rate, multiplier)
         with data.target.activate():
             noise, sampling_seed, _ = self._streams(data.target)
-            rows = Rows(
-                data.parts(encode, wide=self.noise == "discrete"),
-                data.n_rows,
-                data.n_features,
-                row_map=row_map,
-                feature_norm=float(self.feature_norm),
-                fit_intercept=self.fit_intercept,
-                in_memory=not data.streamed,
-            )
+            rows = self._rows(data, encode, row_map)
             if center is not None:
                 rows = centred(rows, center, noise, self.relation)
             query = GLMQuery(
@@ -92,7 +90,7 @@ class PrivateLinearModel(PrivateModel):
             like = next(rows.blocks()).y
             start = steps_start(query, like)
             decayed = _decayed(query, start)
-            solver = PrivateDescent(query, plan, noise, sampling, decayed)
+            solver = make_descent(rule, query, plan, noise, sampling, decayed)
 
             def describe(W):
                 return self._attributes(W, rows.row_map, data.dtype)
@@ -100,6 +98,30 @@ class PrivateLinearModel(PrivateModel):
             return self._iterate(
                 solver, solver.init(start), data, describe, record, schedule.n_steps
             )
+
+    def _plan(self, schedule, rate, multiplier):
+        """Return how the descent goes."""
+        return DescentPlan(
+            n_steps=schedule.n_steps,
+            learning_rate=schedule.learning_rate,
+            noise_multiplier=multiplier,
+            relation=self.relation,
+            sampling_rate=rate,
+            alpha=float(self.alpha),
+            tail=averaged_share(self.solver, self.average),
+        )
+
+    def _rows(self, data, encode, row_map):
+        """Return the rows that a query reads."""
+        return Rows(
+            data.parts(encode, wide=self.noise == "discrete"),
+            data.n_rows,
+            data.n_features,
+            row_map=row_map,
+            feature_norm=float(self.feature_norm),
+            fit_intercept=self.fit_intercept,
+            in_memory=not data.streamed,
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -124,6 +146,7 @@ class PrivateLinearModel(PrivateModel):
                 check_real(name, value, low=0.0, strict=True)
         if self.batch_size is not None:
             check_count("batch_size", self.batch_size)
+        check_full_batch_solver(self)
         full = self.batch_size is None
         if self.solver == "sgd" and full:
             raise ValueError(
@@ -161,7 +184,6 @@ class PrivateLinearModel(PrivateModel):
     def _schedule(self, data, loss, n_outputs, budget):
         """Return steps, step size and clipping norm, the user's or the default ones."""
         epsilon, delta, multiplier = budget
-        height = math.sqrt(float(self.feature_norm) ** 2 + bool(self.fit_intercept))
         mu = math.inf
         if multiplier is None and math.isfinite(epsilon):
             mu = gaussian_mu(epsilon, delta)
@@ -174,12 +196,16 @@ class PrivateLinearModel(PrivateModel):
             n_outputs=n_outputs or 1,
             mu=mu,
             multiplier=multiplier,
-            largest=height * _largest_slope(loss, n_outputs),
+            largest=self._height() * _largest_slope(loss, n_outputs),
             sampling_rate=rate,
             n_steps=self.max_iter,
             learning_rate=self.learning_rate,
             clipping_norm=self.max_grad_norm,
         )
+
+    def _height(self):
+        """Return the largest norm of a row, intercept included."""
+        return math.sqrt(float(self.feature_norm) ** 2 + bool(self.fit_intercept))
 
     def _rate(self, data):
         """Return the probability of a row to be in a batch."""
