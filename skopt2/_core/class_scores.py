@@ -65,8 +65,8 @@ class ClassProbabilities(ClassScores):
         scores = self._scores(X, "predict_proba")
         xp = namespace(scores)
         if scores.shape[1] == 1:
-            p = expit(scores[:, 0])
-            return xp.stack([1.0 - p, p], axis=1)
+            # 1 - p would be 0 where p is close to 1, and its logarithm infinite.
+            return xp.stack([expit(-scores[:, 0]), expit(scores[:, 0])], axis=1)
         parts = xp.exp(scores - xp.max(scores, axis=1, keepdims=True))
         return parts / xp.sum(parts, axis=1, keepdims=True)
 

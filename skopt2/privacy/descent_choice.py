@@ -8,6 +8,11 @@ from skopt2.solvers.privacy.difference_descent import DifferenceDescent, Differe
 FULL_BATCH_SOLVERS = ("dicesgd", "diff2")
 # Share of the steps that return what clipping cut off; their mean is the solution.
 FEEDBACK_SHARE = 0.2
+# Share of the iterates of the other solvers that are averaged.
+LAST_THIRD = 1.0 / 3.0
+# Times the curvature, largest step that is stable for gradients one step late, without
+# and with momentum; the curvature is about half of its bound.
+LATE, LATE_MOMENTUM = 2.0, 0.5
 
 
 def check_full_batch_solver(estimator):
@@ -58,13 +63,32 @@ def descent_rule(solver, schedule, loss, largest, height):
     """
     if solver not in FULL_BATCH_SOLVERS:
         return None
-    bend = float(loss.lipschitz) if loss.has_lipschitz else float("inf")
-    smoothness = bend * height**2
+    smoothness = row_smoothness(loss, height)
     if solver == "diff2":
         return Differences(smoothness)
     # Gradients that are not clipped need steps that are stable for them.
-    rate = min(schedule.learning_rate, 2.0 / smoothness)
+    late = LATE_MOMENTUM if schedule.momentum else LATE
+    rate = min(schedule.learning_rate, late / smoothness)
     return Feedback(largest, averaged_from(schedule.n_steps, FEEDBACK_SHARE), rate)
+
+
+def row_smoothness(loss, height):
+    """Return the largest second derivative of the loss of a row.
+
+    Parameters
+    ----------
+    loss : Loss
+        Row by row.
+    height : float
+        Bound of the norm of a row, intercept included.
+
+    Returns
+    -------
+    smoothness : float
+        Infinite for a loss with kinks.
+    """
+    bend = float(loss.lipschitz) if loss.has_lipschitz else float("inf")
+    return bend * height**2
 
 
 def averaged_from(n_steps, share):
@@ -102,7 +126,7 @@ def averaged_share(solver, average):
     """
     if not average:
         return 0.0
-    return FEEDBACK_SHARE if solver == "dicesgd" else 0.5
+    return FEEDBACK_SHARE if solver == "dicesgd" else LAST_THIRD
 
 
 def make_descent(rule, query, plan, noise, sampling=None, decayed=None):

@@ -52,7 +52,8 @@ class DPLogisticClassifier(ClassProbabilities, PrivateLinearClassifier):
     max_iter : int or "auto", default="auto"
         Steps; each of them is done.
     learning_rate : float or "auto", default="auto"
-        Step size. ``"auto"`` follows from public numbers, as all defaults.
+        Step size. ``"auto"`` follows from public numbers, as all defaults, and comes
+        with momentum where all rows are read; a number comes without.
     max_grad_norm : float or "auto", default="auto"
         Norm to which the gradient of a row is clipped. 1.0 is the m-NGP method.
     clipping : {"flat", "automatic"}, default="flat"
@@ -61,7 +62,7 @@ class DPLogisticClassifier(ClassProbabilities, PrivateLinearClassifier):
         Level of the squared-norm penalty ``alpha / 2 * sum(coef_**2)``, without the
         intercept, in the units of the scaled rows.
     average : bool, default=True
-        Whether to return the mean of the iterates of the second half, which costs no
+        Whether to return the mean of the iterates of the last third, which costs no
         privacy, or the last iterate.
     relation : {"zero_out", "replace_one"}, default="zero_out"
         Neighbouring data sets, of the same public number of rows: a row counts as

@@ -12,6 +12,7 @@ from skopt2.privacy.descent_choice import (
     check_full_batch_solver,
     descent_rule,
     make_descent,
+    row_smoothness,
 )
 from skopt2.privacy.private_centering import centering_plan, centred, check_centering
 from skopt2.privacy.private_input import check_private_input, rows_or_zeros
@@ -109,6 +110,7 @@ class PrivateLinearModel(PrivateModel):
             sampling_rate=rate,
             alpha=float(self.alpha),
             tail=averaged_share(self.solver, self.average),
+            momentum=schedule.momentum,
         )
 
     def _rows(self, data, encode, row_map):
@@ -197,6 +199,7 @@ class PrivateLinearModel(PrivateModel):
             mu=mu,
             multiplier=multiplier,
             largest=self._height() * _largest_slope(loss, n_outputs),
+            smoothness=self._smoothness(loss),
             sampling_rate=rate,
             n_steps=self.max_iter,
             learning_rate=self.learning_rate,
@@ -206,6 +209,15 @@ class PrivateLinearModel(PrivateModel):
     def _height(self):
         """Return the largest norm of a row, intercept included."""
         return math.sqrt(float(self.feature_norm) ** 2 + bool(self.fit_intercept))
+
+    def _smoothness(self, loss):
+        """Return the largest second derivative of a row's loss; infinite for none.
+
+        Gradients that are all scaled to one length have none.
+        """
+        if self.clipping != "flat":
+            return math.inf
+        return row_smoothness(loss, self._height())
 
     def _rate(self, data):
         """Return the probability of a row to be in a batch."""

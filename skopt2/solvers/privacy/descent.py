@@ -9,16 +9,23 @@ p = 1 and all rows, or p the probability of a row and a Poisson batch; N the pub
 number of rows, never that of the batch; P without the intercept. An empty batch is a
 step as any other. The number of steps is fixed; the penalty reads no data.
 
+With momentum m in (0, 1) the gradient is that of the point W + m V ahead, V the last
+move: V <- m V - lr (...), W <- W + V. The point is a function of what was released, so
+momentum costs no privacy. The noise moves the iterates as that of plain steps of lr /
+(1 - m) does, in directions of little curvature, which such plain steps would need too;
+but lr alone decides what curvature is stable.
+
 Released: every W, hence also their mean from a step on. Each step is a Gaussian
 mechanism of the noise multiplier sigma, Poisson sampled if p < 1.
 
 Source: S. Song, K. Chaudhuri and A. Sarwate, Stochastic gradient descent with
 differentially private updates, GlobalSIP 2013; M. Abadi and others, Deep learning with
-differential privacy, CCS 2016, algorithm 1; tail means after B. Polyak and A. Juditsky,
+differential privacy, CCS 2016, algorithm 1; Y. Nesterov, Soviet Mathematics Doklady 27,
+1983, for momentum; tail means after B. Polyak and A. Juditsky,
 SIAM Journal on Control and Optimization 30, 1992.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from skopt2._core.array import namespace
@@ -45,6 +52,8 @@ class DescentPlan:
         Squared-norm penalty.
     tail : float, default=0.5
         Share of the steps, at the end, whose iterates are averaged; 0.0 for the last.
+    momentum : float, default=0.0
+        Share m of the last move that is made again.
     """
 
     n_steps: int
@@ -54,6 +63,7 @@ class DescentPlan:
     sampling_rate: float = 1.0
     alpha: float = 0.0
     tail: float = 0.5
+    momentum: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +78,14 @@ class DescentState:
         Mean of the last iterates, or the iterate before averaging begins.
     step : int
         Steps done.
+    move : array or float, default=0.0
+        Last move V.
     """
 
     W: Any
     mean: Any
     step: int
+    move: Any = 0.0
 
 
 class PrivateDescent:
@@ -133,32 +146,52 @@ class PrivateDescent:
 
     def step(self, state):
         """Return the state after one noisy step."""
-        W = self.moved(state.W, self.noisy_sum(state.W), self.plan.learning_rate)
-        return self.advanced(state, W)
+        point = self.point(state)
+        total = self.noisy_sum(point)
+        return self.moved(state, point, total, self.plan.learning_rate)
 
-    def moved(self, W, total, learning_rate):
-        """Return the iterate after a step along a noisy sum and the penalty.
+    def point(self, state):
+        """Return where the next gradient is taken.
 
         Parameters
         ----------
-        W : array
-            Iterate.
+        state : DescentState
+            Before the step.
+
+        Returns
+        -------
+        point : array
+            The iterate, or ahead of it.
+        """
+        if not self.plan.momentum:
+            return state.W
+        return state.W + self.plan.momentum * state.move
+
+    def moved(self, state, point, total, learning_rate):
+        """Return the state after a move along a noisy sum and the penalty.
+
+        Parameters
+        ----------
+        state : DescentState
+            Before the step.
+        point : array
+            Where the gradient was taken.
         total : array of the shape of W
-            Released sum of gradients.
+            Released sum of gradients there.
         learning_rate : float
             Step size.
 
         Returns
         -------
-        W : array
-            The next iterate.
+        state : DescentState
+            One step on, with the mean of the last iterates.
         """
         plan = self.plan
         gradient = total / (plan.sampling_rate * self.query.n_rows)
         if plan.alpha:
-            pull = W if self.decayed is None else W * self.decayed
+            pull = point if self.decayed is None else point * self.decayed
             gradient = gradient + plan.alpha * pull
-        return W - learning_rate * gradient
+        return self.advanced(state, point - learning_rate * gradient)
 
     def advanced(self, state, W):
         """Return the state with a new iterate, and the mean of the last ones.
@@ -178,7 +211,7 @@ class PrivateDescent:
         step = state.step + 1
         averaged = step - int(self.plan.n_steps * (1 - self.plan.tail))
         mean = W if averaged <= 1 else state.mean + (W - state.mean) / averaged
-        return DescentState(W, mean, step)
+        return replace(state, W=W, mean=mean, step=step, move=W - state.W)
 
     def certificate(self, state):
         """Return the share of the steps that are left: the loop ends at none.

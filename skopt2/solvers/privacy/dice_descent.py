@@ -41,7 +41,7 @@ means, and noise from another analysis; this file does not use it.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from skopt2._core.array import namespace
@@ -182,15 +182,17 @@ class DiceDescent(PrivateDescent):
 
     def init(self, W):
         """Return the starting state, with no error."""
-        return DiceState(W, W, 0, namespace(W).zeros_like(W))
+        return DiceState(W, W, 0, error=namespace(W).zeros_like(W))
 
-    def read(self, state):
+    def read(self, state, point):
         """Return what a step reads of the data: private until noise is added.
 
         Parameters
         ----------
         state : DiceState
             Before the step.
+        point : array
+            Where the gradients are taken.
 
         Returns
         -------
@@ -203,9 +205,9 @@ class DiceDescent(PrivateDescent):
         """
         feedback, plan = self.feedback, self.plan
         if state.step < feedback.start:
-            total, error = self.query.clipped_sum(state.W), state.error
+            total, error = self.query.clipped_sum(point), state.error
         else:
-            total, cut = self._sums(state.W)
+            total, cut = self._sums(point)
             returned = clip_norm(state.error, feedback.error_norm)
             total, error = total + returned, (state.error - returned) + cut
         size = feedback_sensitivity(
@@ -230,12 +232,12 @@ class DiceDescent(PrivateDescent):
 
     def step(self, state):
         """Return the state after one noisy step."""
-        total, std, error = self.read(state)
-        total = total + self.noise.draw(tuple(state.W.shape), std)
+        point = self.point(state)
+        total, std, error = self.read(state, point)
+        total = total + self.noise.draw(tuple(point.shape), std)
         early = state.step < self.feedback.start
         rate = self.plan.learning_rate if early else self.feedback.learning_rate
-        new = self.advanced(state, self.moved(state.W, total, rate))
-        return DiceState(new.W, new.mean, new.step, error)
+        return replace(self.moved(state, point, total, rate), error=error)
 
 
 def clip_norm(v, bound):

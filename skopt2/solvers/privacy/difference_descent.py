@@ -45,7 +45,7 @@ A. Cutkosky and F. Orabona, Momentum-based variance reduction in non-convex SGD,
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from skopt2._core.array import namespace
@@ -85,7 +85,7 @@ class DifferenceState(DescentState):
     Parameters
     ----------
     last : array or None
-        Iterate of the last release.
+        Point of the last release.
     estimate : array or None
         Noisy estimate v of the gradient's sum there.
     variance : float
@@ -194,13 +194,15 @@ class DifferenceDescent(PrivateDescent):
         """Return the starting state, with no estimate."""
         return DifferenceState(W, W, 0)
 
-    def weight(self, state):
+    def weight(self, state, point):
         """Return the share of the last estimate, and the bound of a row's part.
 
         Parameters
         ----------
         state : DifferenceState
             Before the step.
+        point : array
+            Where the gradients are taken.
 
         Returns
         -------
@@ -210,7 +212,7 @@ class DifferenceDescent(PrivateDescent):
         norm = self.query.clipping_norm
         if state.estimate is None:
             return 0.0, norm
-        move = state.W - state.last
+        move = point - state.last
         length = float(namespace(move).sum(move * move)) ** 0.5
         distance = self.differences.smoothness * length
         every = self.differences.restart_every
@@ -223,13 +225,15 @@ class DifferenceDescent(PrivateDescent):
             weight = 0.0 if state.step % every == 0 else 1.0
         return weight, (1.0 - weight) * norm + weight * distance
 
-    def read(self, state):
+    def read(self, state, point):
         """Return what a step reads of the data: private until noise is added.
 
         Parameters
         ----------
         state : DifferenceState
             Before the step.
+        point : array
+            Where the gradients are taken.
 
         Returns
         -------
@@ -240,24 +244,22 @@ class DifferenceDescent(PrivateDescent):
         weight, bound : float
             rho and S.
         """
-        weight, bound = self.weight(state)
+        weight, bound = self.weight(state, point)
         query = self.query
         if weight > 0:
             query = DifferenceQuery(self.query, state.last, weight, bound)
         size = query.sensitivity(self.plan.relation)
         std = self.plan.noise_multiplier * size
-        return query.clipped_sum(state.W), std, weight, bound
+        return query.clipped_sum(point), std, weight, bound
 
     def step(self, state):
         """Return the state after one noisy step."""
-        total, std, weight, bound = self.read(state)
-        estimate = total + self.noise.draw(tuple(state.W.shape), std)
+        point = self.point(state)
+        total, std, weight, bound = self.read(state, point)
+        estimate = total + self.noise.draw(tuple(point.shape), std)
         variance = bound * bound
         if weight > 0:
             estimate = estimate + weight * state.estimate
             variance += weight * weight * state.variance
-        W = self.moved(state.W, estimate, self.plan.learning_rate)
-        new = self.advanced(state, W)
-        return DifferenceState(
-            new.W, new.mean, new.step, state.W, estimate, float(variance)
-        )
+        moved = self.moved(state, point, estimate, self.plan.learning_rate)
+        return replace(moved, last=point, estimate=estimate, variance=float(variance))

@@ -11,7 +11,6 @@ from skopt2.solvers.privacy.descent import DescentPlan, PrivateDescent
 from skopt2.solvers.privacy.difference_descent import (
     DifferenceDescent,
     Differences,
-    DifferenceState,
     least_noise_weight,
 )
 from tests.solvers.privacy.neighbours import (
@@ -28,14 +27,16 @@ def shifts(queries, path, plan, differences):
     solvers = [DifferenceDescent(q, plan, Recorder(), differences) for q in queries]
     state, ratios, weights = solvers[0].init(path[0]), [], []
     for step, W in enumerate(path):
-        state = replace(state, W=W, step=step)
+        state = replace(state, step=step)
         # All of the state was released: it is the same in both worlds.
-        (a, std, weight, bound), (b, *same) = (solver.read(state) for solver in solvers)
+        (a, std, weight, bound), (b, *same) = (
+            solver.read(state, W) for solver in solvers
+        )
         assert same == [std, weight, bound]
         ratios.append(np.linalg.norm(a - b) / std if std > 0 else 0.0)
         weights.append(weight)
         variance = bound**2 + (weight**2 * state.variance if weight > 0 else 0.0)
-        state = DifferenceState(W, W, step, W, np.zeros_like(W), variance)
+        state = replace(state, last=W, estimate=np.zeros_like(W), variance=variance)
     return np.array(ratios), np.array(weights)
 
 
