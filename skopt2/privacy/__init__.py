@@ -1,5 +1,6 @@
 """Differentially private learning: estimators, accountant, audit."""
 
+from skopt2.privacy.auditing import AuditResult, audit
 from skopt2.privacy.dp_logistic_classifier import DPLogisticClassifier
 from skopt2.privacy.dp_scaler import DPScaler
 from skopt2.privacy.dp_svm_classifier import DPSVMClassifier
@@ -7,9 +8,11 @@ from skopt2.privacy.leak import PrivacyLeakWarning
 from skopt2.privacy.private_record import PrivacyRecord
 
 __all__ = [
+    "AuditResult",
     "DPLogisticClassifier",
     "DPScaler",
     "DPSVMClassifier",
     "PrivacyLeakWarning",
     "PrivacyRecord",
+    "audit",
 ]
