@@ -262,7 +262,7 @@ class PrivateLinearModel(PrivateModel):
 
 def _events(multiplier, rate, n_steps):
     """Return what reads the data in a descent; without noise it costs everything."""
-    if rate < 1:
+    if rate < 1 and multiplier > 0:
         return (SampledGaussianEvent(multiplier, rate, n_steps),)
     return (GaussianEvent(multiplier, n_steps),)
 
