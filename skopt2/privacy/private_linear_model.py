@@ -47,6 +47,8 @@ class PrivateLinearModel(PrivateModel):
 
     _y_kind = "labels"
 
+    # A user's np.seterr(under="raise") would make an error of some values.
+    @np.errstate(all="ignore")
     def _fit(self, X, y):
         """Check, spend, descend, store: the body of every ``fit``."""
         self._check_parameters()
