@@ -17,6 +17,10 @@ REQUIREMENTS = {
     # without a compiler its backends that need KeOps are skipped
     "geomloss": ("geomloss", "pykeops", "scipy"),
     "regot": ("regot", "scipy"),
+    # imports names that scikit-learn 1.8 no longer has
+    "diffprivlib": ("diffprivlib", "scikit-learn<1.7"),
+    # a gigabyte, with torch
+    "opacus": ("opacus",),
 }
 
 

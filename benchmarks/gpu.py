@@ -5,10 +5,10 @@ Run from the root of the repository, where CuPy works::
     pip install -e .[cuda12]
     python -m benchmarks.gpu --json gpu.json
 
-Each case, of sparse learning (:mod:`benchmarks.gpu_sparse`) and of kernel machines
-(:mod:`benchmarks.gpu_kernel`), is fitted on the CPU in float64, which is the reference,
-and on the device in the precision of the case, from arrays that are there already. The
-table gives
+Each case, of sparse learning (:mod:`benchmarks.gpu_sparse`), of kernel machines
+(:mod:`benchmarks.gpu_kernel`) and of private models (:mod:`benchmarks.gpu_privacy`), is
+fitted on the CPU in float64, which is the reference, and on the device in the precision
+of the case, from arrays that are there already. The table gives
 
 - ``cpu``, ``device``: seconds of the fastest of ``--repeat`` fits, the device
   synchronised before the clock starts and before it stops; ``first`` the first fit of
@@ -38,15 +38,15 @@ from pathlib import Path
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks import gpu_kernel, gpu_sparse
+from benchmarks import gpu_kernel, gpu_privacy, gpu_sparse
 from benchmarks.gpu_timing import ceilings
 from benchmarks.machine import processor
 from skopt2._core import cuda
 from skopt2._core.array import HOST
 
-_MODULES = {module.Case: module for module in (gpu_sparse, gpu_kernel)}
-CASES = gpu_sparse.CASES + gpu_kernel.CASES
-QUICK = gpu_sparse.QUICK + gpu_kernel.QUICK
+_MODULES = {module.Case: module for module in (gpu_sparse, gpu_kernel, gpu_privacy)}
+CASES = gpu_sparse.CASES + gpu_kernel.CASES + gpu_privacy.CASES
+QUICK = gpu_sparse.QUICK + gpu_kernel.QUICK + gpu_privacy.QUICK
 
 
 def _table(rows, rates, dtypes):

@@ -2,9 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from benchmarks import gpu, gpu_kernel, gpu_sparse
+from benchmarks import gpu, gpu_kernel, gpu_privacy, gpu_sparse
 from skopt2._core import cuda
 
 
@@ -26,6 +27,8 @@ def test_small_cases_on_the_host(tmp_path, capsys):
         assert abs(row["objective"]) <= (1e-5 if case.dtype == "float32" else 0.0)
         if isinstance(case, gpu_sparse.Case):
             assert "gap" in row["certificate"]
+        elif isinstance(case, gpu_privacy.Case):
+            assert "epsilon" in row["certificate"]
         elif case.solver is not None:
             assert "residual" in row["certificate"] or "grad" in row["certificate"]
 
@@ -40,8 +43,20 @@ def test_kernel_cases_on_another_device(cuda_stand_in, case):
     assert min(row.cpu, row.device, row.first, row.from_host, row.flop_rate) > 0
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("case", gpu_privacy.QUICK, ids=lambda case: case.name)
+def test_private_cases_on_another_device(cuda_stand_in, case):
+    data = gpu_privacy.DATA[case.data]()
+    assert np.linalg.norm(data.X, axis=1).max() <= 1.0 + 1e-12
+    row = gpu_privacy.run(case, data, cuda.cuda_target(), 1)
+    # Without noise, with the same batches: the same model.
+    assert row.error < 1e-4
+    assert abs(row.objective) < 1e-5
+    assert min(row.cpu, row.device, row.first, row.from_host, row.flop_rate) > 0
+
+
 def test_full_cases_have_data():
-    for module in (gpu_sparse, gpu_kernel):
+    for module in (gpu_sparse, gpu_kernel, gpu_privacy):
         assert {case.data for case in module.CASES} <= set(module.DATA)
     assert len({case.name for case in gpu.CASES}) == len(gpu.CASES)
 

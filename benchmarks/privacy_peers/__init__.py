@@ -1,0 +1,1 @@
+"""Adapters of the libraries of differentially private learning."""
