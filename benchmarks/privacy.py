@@ -16,7 +16,8 @@ writes them between the marks of that file. A library that is not there is left 
 Every library gets the same scaled rows and the same splits
 (:mod:`benchmarks.privacy_cases`). skopt2 has its default parameters throughout, the
 budget apart. Peers have the settings that suit each set and each budget best on the
-test parts: a choice that is not private and that favours them. diffprivlib promises
+test parts: a choice that is not private and that favours them. What is shown has other
+noise than the search for them (``--search``). diffprivlib promises
 more, no delta, and replacing a row; Opacus promises that adding or removing one tells
 no more. Speed is the fastest of ``--repeat`` fits that calibrate the noise on the way,
 and the first fit of a fresh process.
@@ -37,6 +38,8 @@ from benchmarks.processes import fresh, start_all
 _MODULE = "benchmarks.privacy_worker"
 # Splits on which all settings of a search are scored, and how many go on to all.
 _SEARCHED, _FINALISTS = 3, 4
+# Noise of runs that are shown is not that by which settings were chosen.
+_DRAW = 1000
 
 
 def _arguments(argv):
@@ -86,11 +89,12 @@ def _say(case, epsilon, method, row, mean):
     )
 
 
-def _score(process, request, seeds, options):
+def _score(process, request, splits, options):
     """Scores and times of one method on some splits, or None and the error."""
     row = {"scores": [], "cpu": [], "wall": []}
-    for seed in seeds:
-        answer = process.ask({"do": "fit", **request, "seed": seed}, options.limit)
+    request = {"do": "fit", **request, "draw": 0 if options.search else _DRAW}
+    for split in splits:
+        answer = process.ask({**request, "split": split}, options.limit)
         if "error" in answer:
             return None, answer["error"]
         row["scores"].append(answer["score"])
@@ -154,7 +158,7 @@ def _speed(case, epsilon, processes, options):
             process.peer,
             process.interpreter,
             options.cache,
-            {"do": "fit", **request, "repeat": 1, "seed": 0},
+            {"do": "fit", **request, "repeat": 1, "split": 0},
             timeout=options.limit,
             threads=options.threads,
             log=options.log,

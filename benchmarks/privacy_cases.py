@@ -81,7 +81,7 @@ class Problem:
     epsilon : float
         The budget.
     seed : int
-        Of what the library draws, and of the split.
+        Of what the library draws.
     """
 
     case: Case
@@ -218,9 +218,8 @@ def read(case, cache):
         return {name: file[name] for name in file.files}
 
 
-def build(case, arrays, epsilon, seed):
-    """Problem of a split; the speed case has one split for all seeds."""
-    split = seed % len(arrays["train"])
+def build(case, arrays, epsilon, split, seed=0):
+    """Problem of a split, with a seed for what the library draws."""
     train, test = arrays["train"][split], arrays["test"][split]
     X, y = arrays["X"], arrays["y"]
     return Problem(case, X[train], y[train], X[test], y[test], epsilon, seed)

@@ -22,7 +22,9 @@ class Worker:
         case = find(request["name"])
         if self._name != case.name:
             self._arrays, self._name = read(case, self.cache), case.name
-        return build(case, self._arrays, request["epsilon"], request["seed"])
+        split = request["split"]
+        seed = request.get("draw", 0) + split
+        return build(case, self._arrays, request["epsilon"], split, seed)
 
     def variants(self, request):
         """Methods that a case is given to."""

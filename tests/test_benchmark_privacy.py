@@ -76,7 +76,7 @@ def test_labels_are_learnt(tmp_path, peer, name, least):
     request = {"name": name, "epsilon": 8.0}
     variants = worker.variants(request)["variants"]
     assert len(variants) == 1
-    answer = worker.fit({**request, "seed": 0, "variant": variants[0]})
+    answer = worker.fit({**request, "split": 0, "variant": variants[0]})
     assert answer["score"] > least
     assert min(answer["cpu"], answer["wall"]) > 0.0
 
@@ -144,6 +144,25 @@ def test_a_run_end_to_end(alone, tmp_path, capsys):
     assert told.count("accuracy-wine") == 4
     privacy.main(["--table", str(file)])
     assert ".. accountant" in capsys.readouterr().out
+
+
+def test_the_noise_that_is_shown_is_not_that_of_the_search(
+    alone, tmp_path, monkeypatch
+):
+    seen = []
+
+    def fit(self, prepared, variant):
+        seen.append(prepared.seed)
+        return 0
+
+    monkeypatch.setattr(Majority, "fit", fit)
+    command = ["--case", "accuracy-wine", "--seeds", "2", "--epsilon", "1"]
+    command += ["--cache", str(tmp_path)]
+    privacy.main([*command, "--search"])
+    searched, seen = set(seen), []
+    privacy.main(command)
+    assert searched == {0, 1}
+    assert set(seen) == {1000, 1001}
 
 
 def test_a_search_keeps_the_best(alone, tmp_path):
