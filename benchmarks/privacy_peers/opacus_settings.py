@@ -5,8 +5,19 @@ Names are those of :class:`benchmarks.privacy_peers.opacus_peer.Setting`. The se
 three splits and the best three of them on those of all: it favours Opacus.
 """
 
-_STEPS = ((64, 20), (128, 20), (256, 20), (256, 40), (512, 40), (2048, 50))
-_RATES = tuple((size / clip, clip) for size in (1, 2, 4, 8) for clip in (1, 0.5, 0.25))
+_STEPS = (
+    (64, 20),
+    (64, 40),
+    (128, 20),
+    (256, 20),
+    (256, 40),
+    (512, 40),
+    # All rows.
+    (2048, 50),
+)
+_RATES = tuple(
+    (size / clip, clip) for size in (1, 2, 4, 8, 16) for clip in (1, 0.5, 0.25)
+)
 LINEAR_GRID = [
     f"{lr:g} {clip:g} {batch} {epochs}"
     for lr, clip in _RATES
