@@ -27,6 +27,9 @@ ORDER = (
     "plot_coreset.py",
     "plot_thompson.py",
     "plot_gp_search.py",
+    "plot_privacy_curve.py",
+    "plot_private_regression.py",
+    "plot_audit.py",
 )
 
 
