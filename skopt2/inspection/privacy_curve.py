@@ -1,7 +1,5 @@
 """What a model scores under growing privacy budgets."""
 
-import warnings
-
 import numpy as np
 from sklearn.base import is_classifier
 
@@ -195,7 +193,7 @@ class PrivacyCurveDisplay:
         PrivacyLeakWarning
             Always: the scores and the picture are not private.
         """
-        from skopt2.privacy import PrivacyLeakWarning
+        from skopt2.privacy.leak import warn_leak
 
         check_matplotlib(f"{cls.__name__}.from_estimators")
         if isinstance(estimators, dict):
@@ -209,12 +207,10 @@ class PrivacyCurveDisplay:
         n_fits = runs.n_scores * epsilons.size
         for estimator, key in zip(estimators, params, strict=True):
             check_unspent(estimator, key, n_fits)
-        warnings.warn(
+        warn_leak(
             f"The curve shows scores of {n_fits * len(estimators)} fits to the same "
             "rows as they are: neither it nor a parameter that it helps to choose is "
-            "private. Draw it from public or generated data.",
-            PrivacyLeakWarning,
-            stacklevel=2,
+            "private. Draw it from public or generated data."
         )
         scores = runs.private(
             estimators, params, epsilons, scoring, n_jobs, random_state

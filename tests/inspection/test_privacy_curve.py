@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from joblib import parallel_config
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.datasets import load_breast_cancer
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skopt2.inspection import PrivacyCurveDisplay
-from skopt2.privacy import PrivacyLeakWarning
+from skopt2.privacy import DPLogisticClassifier, PrivacyLeakWarning
 
 X = np.linspace(-1.0, 1.0, 40)[:, None]
 Y = 2.0 * X[:, 0]
@@ -149,6 +150,8 @@ def test_warns_once_for_all_fits():
         )
     (one,) = [w for w in caught if issubclass(w.category, PrivacyLeakWarning)]
     assert "10 fits to the same rows" in str(one.message)
+    # At the line of the user.
+    assert one.filename == __file__
 
 
 def test_budget_inside_a_pipeline_and_a_search():
@@ -168,6 +171,18 @@ def test_budget_inside_a_pipeline_and_a_search():
     search = GridSearchCV(Share(), {}, cv=2)
     display = draw(search, X, LABELS, epsilons=[1.0, 2.0])
     np.testing.assert_allclose(display.lines_["Share"].get_ydata(), [0.1, 0.2])
+
+
+def test_private_estimator_gets_better_with_its_budget():
+    data, target = load_breast_cancer(return_X_y=True)
+    model = DPLogisticClassifier(
+        classes=[0, 1], bounds=(0.0, 1.2 * data.max(axis=0)), random_state=3
+    )
+    pipeline = make_pipeline(FunctionTransformer(), model)
+    display = draw(pipeline, data, target, epsilons=[1e-3, 100.0], cv=3, random_state=0)
+    poor, good = display.scores["DPLogisticClassifier"]
+    assert np.unique(poor).size == 6
+    assert good.min() > 0.85 > poor.mean()
 
 
 def test_several_budgets_need_a_name():
