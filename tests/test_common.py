@@ -41,7 +41,12 @@ from skopt2.linear_model import (
 )
 from skopt2.losses import Huber
 from skopt2.penalties import MCP, Box, ElasticNet, LogSum
-from skopt2.privacy import DPLogisticClassifier, DPScaler, DPSVMClassifier
+from skopt2.privacy import (
+    DPLinearRegressor,
+    DPLogisticClassifier,
+    DPScaler,
+    DPSVMClassifier,
+)
 from skopt2.transport import (
     MongeGapMap,
     ReferenceTransport,
@@ -64,6 +69,19 @@ CONFIGURATIONS = [
         max_iter=60,
     ),
     CoresetGPRegressor(n_coreset=9, max_iter=60, normalize_y=True, device="cpu"),
+    DPLinearRegressor(y_bounds=(-10, 10)),
+    DPLinearRegressor(
+        epsilon=4.0,
+        y_bounds=(0, 5),
+        bounds=(-10, 10),
+        loss="huber",
+        relation="replace_one",
+        random_state=0,
+    ),
+    DPLinearRegressor(y_bounds=(-10, 10), solver="adassp", fit_intercept=False),
+    DPLinearRegressor(
+        y_bounds=(-10, 10), noise_multiplier=2.0, batch_size=10, max_iter=30
+    ),
     DPLogisticClassifier(),
     DPLogisticClassifier(epsilon=8.0, bounds=(-10, 10), random_state=0),
     DPLogisticClassifier(

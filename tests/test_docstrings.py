@@ -85,6 +85,7 @@ SEARCHED = {
     "estimator": Ridge(),
     "param_distributions": {"alpha": [0.1, 1.0]},
     "constraints": {"score": (0.0, None)},
+    "y_bounds": (-10.0, 10.0),
 }
 
 

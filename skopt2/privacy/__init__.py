@@ -1,6 +1,7 @@
 """Differentially private learning: estimators, accountant, audit."""
 
 from skopt2.privacy.auditing import AuditResult, audit
+from skopt2.privacy.dp_linear_regressor import DPLinearRegressor
 from skopt2.privacy.dp_logistic_classifier import DPLogisticClassifier
 from skopt2.privacy.dp_scaler import DPScaler
 from skopt2.privacy.dp_svm_classifier import DPSVMClassifier
@@ -9,6 +10,7 @@ from skopt2.privacy.private_record import PrivacyRecord
 
 __all__ = [
     "AuditResult",
+    "DPLinearRegressor",
     "DPLogisticClassifier",
     "DPScaler",
     "DPSVMClassifier",

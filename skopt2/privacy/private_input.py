@@ -152,11 +152,7 @@ def _check_chunks(estimator, X, y, accept_sparse, y_kind):
     def chunks():
         first = True
         for part, targets, weight in read():
-            if weight is not None:
-                raise ValueError(
-                    "The iterator X yielded tuples (X, y, sample_weight), but private "
-                    "estimators take no weights: let it yield (X, y)."
-                )
+            _refuse_weight(weight)
             checked = _check_part(
                 estimator, part, targets, accept_sparse, y_kind, first
             )
@@ -174,6 +170,63 @@ def _check_chunks(estimator, X, y, accept_sparse, y_kind):
     return PrivateInput(
         chunks, n_rows, estimator.n_features_in_, *places, lazy, sparse, dtype
     )
+
+
+def check_private_stream(estimator, X, *, accept_sparse=("csr",), y_kind="numbers"):
+    """Check the first chunk of an iterator that is read once, and keep none.
+
+    Sets ``n_features_in_`` and ``feature_names_in_``.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With the parameter ``device``.
+    X : iterator
+        Of tuples ``(X, y)``.
+    accept_sparse : tuple of str or False, default=("csr",)
+        Sparse formats that pass.
+    y_kind : {"labels", "numbers"}, default="numbers"
+        What ``y`` holds.
+
+    Returns
+    -------
+    data : PrivateInput
+        Its chunks can be read once; ``n_rows`` is 0, as it is not known before.
+    shape : tuple of int
+        Of the targets of a row: empty, or their number.
+
+    Raises
+    ------
+    ValueError
+        If a shape or a type is wrong.
+    """
+
+    def checked(chunk, reset):
+        part, targets, weight = chunk
+        _refuse_weight(weight)
+        return _check_part(estimator, part, targets, accept_sparse, y_kind, reset)
+
+    rest = chunks_of(X, None, None)
+    first = next(rest, None)
+    if first is None:
+        raise ValueError("X yielded no chunk with rows.")
+    part, targets, source, target = checked(first, True)
+
+    def chunks():
+        yield part, targets
+        for chunk in rest:
+            yield checked(chunk, False)[:2]
+
+    data = PrivateInput(chunks, 0, part.shape[1], source, target, True, is_sparse(part))
+    return data, tuple(targets.shape[1:])
+
+
+def _refuse_weight(weight):
+    if weight is not None:
+        raise ValueError(
+            "The iterator X yielded tuples (X, y, sample_weight), but private "
+            "estimators take no weights: let it yield (X, y)."
+        )
 
 
 def _check_part(estimator, X, y, accept_sparse, y_kind, reset):

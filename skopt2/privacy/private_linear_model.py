@@ -34,7 +34,6 @@ from skopt2.solvers.privacy.private_center import CENTER_SHARE, descent_multipli
 from skopt2.solvers.privacy.rows import RowMap, Rows
 from skopt2.solvers.privacy.schedule import default_schedule
 
-SOLVERS = ("auto", "gd", "sgd", *FULL_BATCH_SOLVERS)
 CENTERS = ("midpoint", "private", None)
 
 
@@ -46,6 +45,7 @@ class PrivateLinearModel(PrivateModel):
     """
 
     _y_kind = "labels"
+    _solvers = ("auto", "gd", "sgd", *FULL_BATCH_SOLVERS)
 
     # A user's np.seterr(under="raise") would make an error of some values.
     @np.errstate(all="ignore")
@@ -68,7 +68,7 @@ class PrivateLinearModel(PrivateModel):
         rate, epsilon, delta, multiplier = self._calibrated(
             data, schedule, budget, center
         )
-        events = _events(multiplier, rate, schedule.n_steps)
+        events = self._events(multiplier, rate, schedule.n_steps)
         if center is not None:
             events = (*center.events, *events)
         record = self._spend(
@@ -93,7 +93,7 @@ class PrivateLinearModel(PrivateModel):
             like = next(rows.blocks()).y
             start = steps_start(query, like)
             decayed = _decayed(query, start)
-            solver = make_descent(rule, query, plan, noise, sampling, decayed)
+            solver = self._descent(rule, query, plan, noise, sampling, decayed)
 
             def describe(W):
                 return self._attributes(W, rows.row_map, data.dtype)
@@ -136,7 +136,7 @@ class PrivateLinearModel(PrivateModel):
         """Raise ValueError for parameters that no data could make right."""
         check_real("feature_norm", self.feature_norm, low=0.0, strict=True)
         check_real("alpha", self.alpha, low=0.0)
-        check_option("solver", self.solver, SOLVERS)
+        check_option("solver", self.solver, self._solvers)
         check_option("clipping", self.clipping, CLIPPINGS)
         check_option("center", self.center, CENTERS)
         check_option("noise", self.noise, KINDS)
@@ -243,6 +243,16 @@ class PrivateLinearModel(PrivateModel):
             multiplier = calibrate_noise(epsilon, delta, **releases)
         return rate, epsilon, delta, multiplier
 
+    def _events(self, multiplier, rate, n_steps):
+        """Return what reads the data in a descent; no noise costs everything."""
+        if rate < 1 and multiplier > 0:
+            return (SampledGaussianEvent(multiplier, rate, n_steps),)
+        return (GaussianEvent(multiplier, n_steps),)
+
+    def _descent(self, rule, query, plan, noise, sampling, decayed):
+        """Return the solver of the iteration loop."""
+        return make_descent(rule, query, plan, noise, sampling, decayed)
+
     def _attributes(self, W, row_map, dtype):
         """Return coefficients and intercepts for rows as they come."""
         W = np.asarray(to_numpy(W), dtype=np.float64)
@@ -260,13 +270,6 @@ class PrivateLinearModel(PrivateModel):
         if coef.ndim == 1:
             return X @ coef + intercept
         return X @ coef.T + intercept
-
-
-def _events(multiplier, rate, n_steps):
-    """Return what reads the data in a descent; without noise it costs everything."""
-    if rate < 1 and multiplier > 0:
-        return (SampledGaussianEvent(multiplier, rate, n_steps),)
-    return (GaussianEvent(multiplier, n_steps),)
 
 
 def _largest_slope(loss, n_outputs):
