@@ -11,6 +11,7 @@ them. Composing events instead of epsilons is what keeps many fits affordable.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
 from typing import ClassVar
@@ -152,7 +153,7 @@ def as_events(events):
     """
     if isinstance(events, (GaussianEvent, SampledGaussianEvent)):
         return [events]
-    events = list(events)
+    events = list(events) if isinstance(events, Iterable) else [events]
     for event in events:
         if not isinstance(event, (GaussianEvent, SampledGaussianEvent)):
             raise TypeError(
