@@ -4,6 +4,8 @@ from skopt2.privacy.accountant import PrivacyAccountant
 from skopt2.privacy.auditing import AuditResult, audit
 from skopt2.privacy.dp_linear_regressor import DPLinearRegressor
 from skopt2.privacy.dp_logistic_classifier import DPLogisticClassifier
+from skopt2.privacy.dp_mlp_classifier import DPMLPClassifier
+from skopt2.privacy.dp_mlp_regressor import DPMLPRegressor
 from skopt2.privacy.dp_scaler import DPScaler
 from skopt2.privacy.dp_svm_classifier import DPSVMClassifier
 from skopt2.privacy.leak import PrivacyLeakWarning
@@ -15,6 +17,8 @@ __all__ = [
     "BudgetError",
     "DPLinearRegressor",
     "DPLogisticClassifier",
+    "DPMLPClassifier",
+    "DPMLPRegressor",
     "DPScaler",
     "DPSVMClassifier",
     "PrivacyAccountant",

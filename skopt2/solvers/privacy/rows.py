@@ -313,8 +313,13 @@ class Rows:
             in_memory=self._kept is not None,
         )
 
-    def blocks(self):
+    def blocks(self, width=0):
         """Yield the prepared rows in blocks that fit in a cache.
+
+        Parameters
+        ----------
+        width : int, default=0
+            Numbers that the work on a row makes, if they are more than its features.
 
         Yields
         ------
@@ -323,7 +328,7 @@ class Rows:
         """
         for part in self._prepared() if self._kept is None else self._kept:
             n = part.X.shape[0]
-            step = _block_rows(part.X)
+            step = _block_rows(part.X, width)
             if step >= n:
                 yield part
                 continue
@@ -366,8 +371,8 @@ def _slice(part, rows):
     )
 
 
-def _block_rows(X):
+def _block_rows(X, width):
     """Return how many rows of X make a block: all of them where it is no host array."""
     if type(X) is not np.ndarray:
         return X.shape[0]
-    return max(64, BLOCK_BYTES // max(1, X.shape[1] * X.itemsize))
+    return max(64, BLOCK_BYTES // (max(1, X.shape[1], width) * X.itemsize))

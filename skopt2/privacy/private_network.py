@@ -1,0 +1,185 @@
+"""What the private networks share: from parameters to a descent, and back."""
+
+from dataclasses import replace
+from numbers import Integral
+
+import numpy as np
+
+from skopt2._core.array import asarray_like, device_of, is_sparse, namespace, to_numpy
+from skopt2._core.validation import check_predict_input
+from skopt2.privacy.private_centering import centering_plan, centred
+from skopt2.privacy.private_input import check_private_input, rows_or_zeros
+from skopt2.privacy.private_linear_model import (
+    PrivateLinearModel,
+    _events,
+    _numpy_dtype,
+)
+from skopt2.privacy.private_parameters import (
+    check_count,
+    check_option,
+    check_privacy_parameters,
+    check_real,
+)
+from skopt2.solvers.privacy.descent import PrivateDescent, steps_start
+from skopt2.solvers.privacy.network_query import (
+    ACTIVATIONS,
+    Network,
+    NetworkQuery,
+    forward,
+)
+from skopt2.solvers.privacy.noise import PoissonSampling
+from skopt2.solvers.privacy.query import sensitivity
+from skopt2.solvers.privacy.rows import prepare
+from skopt2.solvers.privacy.schedule import Schedule
+
+SOLVERS = ("auto", "gd", "sgd")
+MOST_LAYERS = 2
+
+
+class PrivateNetwork(PrivateLinearModel):
+    """Base of the private networks.
+
+    They take the rows, the budget and the steps as the private linear models do. A
+    subclass has ``_y_kind``, ``_defaults``, the constants of its loss, and
+    ``_task(data)``, which returns the loss, the number of outputs and the encoder of
+    targets; and it can overwrite ``_in_units``.
+    """
+
+    # Every layer has biases of its own; the rows have no intercept column.
+    fit_intercept = False
+
+    def _fit(self, X, y):
+        """Check, spend, descend, store: the body of every ``fit``."""
+        self._check_parameters()
+        data = check_private_input(self, X, y, y_kind=self._y_kind)
+        row_map = self._row_map(data)
+        loss, n_outputs, encode = self._task(data)
+        budget = check_privacy_parameters(self, data.n_rows)
+        schedule = self._schedule(data)
+        center = centering_plan(self.center, budget, self._rate(data), schedule.n_steps)
+        rate, epsilon, delta, multiplier = self._calibrated(
+            data, schedule, budget, center
+        )
+        events = _events(multiplier, rate, schedule.n_steps)
+        if center is not None:
+            events = (*center.events, *events)
+        record = self._spend(
+            events, delta, epsilon=epsilon, multiplier=multiplier, n_rows=data.n_rows
+        )
+        plan = self._plan(schedule, rate, multiplier)
+        plan = replace(plan, learning_rate=self._step_size(data, plan))
+        network = self._network(data.n_features, n_outputs)
+        with data.target.activate():
+            noise, sampling_seed, start_seed = self._streams(data.target)
+            rows = self._rows(data, encode, row_map)
+            if center is not None:
+                rows = centred(rows, center, noise, self.relation)
+            query = NetworkQuery(
+                rows, network, loss, schedule.clipping_norm, clipping=self.clipping
+            )
+            sampling = None
+            if rate < 1:
+                sampling = PoissonSampling(sampling_seed, data.n_rows, rate)
+            generator = np.random.default_rng(start_seed)
+            values = network.initial(generator, self._defaults.gain)
+            start = steps_start(query, next(rows.blocks()).y, values)
+            decayed = asarray_like(network.decayed(), start)
+            solver = PrivateDescent(query, plan, noise, sampling, decayed)
+
+            def describe(W):
+                return self._attributes(W, network, rows.row_map, data.dtype)
+
+            return self._iterate(
+                solver, solver.init(start), data, describe, record, schedule.n_steps
+            )
+
+    def _schedule(self, data):
+        """Return steps, clipping norm and momentum; the step size follows the noise."""
+        n_steps, bound = self.max_iter, self.max_grad_norm
+        if n_steps == "auto":
+            n_steps = self._defaults.steps(self._rate(data))
+        if bound == "auto":
+            bound = self._defaults.clipping_norm
+        return Schedule(int(n_steps), 0.0, float(bound), float(self.momentum))
+
+    def _step_size(self, data, plan):
+        """Return the step size, the user's or the default one."""
+        if self.learning_rate != "auto":
+            return float(self.learning_rate)
+        bound = self._schedule(data).clipping_norm
+        noise = plan.noise_multiplier * sensitivity(bound, self.relation)
+        return self._defaults.step_size(data.n_rows, plan, noise, bound)
+
+    def _check_parameters(self):
+        check_option("activation", self.activation, ACTIVATIONS)
+        check_option("solver", self.solver, SOLVERS)
+        check_real("momentum", self.momentum, low=0.0)
+        if self.momentum >= 1:
+            raise ValueError(f"momentum must be below 1; got {self.momentum!r}.")
+        self._hidden()
+        super()._check_parameters()
+
+    def _hidden(self):
+        """Return the widths of the hidden layers."""
+        sizes = self.hidden_layer_sizes
+        sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
+        if not 1 <= len(sizes) <= MOST_LAYERS:
+            raise ValueError(
+                f"hidden_layer_sizes must have one or {MOST_LAYERS} layers; got "
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r}."
+            )
+        for size in sizes:
+            check_count("hidden_layer_sizes", size)
+        return tuple(int(size) for size in sizes)
+
+    def _network(self, n_features, n_outputs):
+        """Return the layers."""
+        hidden = self._hidden()
+        return Network(
+            (n_features, *hidden, n_outputs),
+            self.activation,
+            self._defaults.input_scale / float(self.feature_norm),
+            self._defaults.hidden_scale(max(hidden)),
+        )
+
+    def _attributes(self, W, network, row_map, dtype):
+        """Return weights and biases for rows as they are mapped."""
+        dtype = _numpy_dtype(dtype)
+        layers = network.layers(np.asarray(to_numpy(W), dtype=np.float64))
+        scales = [network.input_scale]
+        scales += [network.hidden_scale] * (len(layers) - 1)
+        pairs = [(w * scale, b) for (w, b), scale in zip(layers, scales, strict=True)]
+        pairs[-1] = self._in_units(*pairs[-1])
+        return {
+            "coefs_": [w.astype(dtype) for w, _ in pairs],
+            "intercepts_": [b.astype(dtype) for _, b in pairs],
+            "_rows_as": row_map,
+            "_row_norm": float(self.feature_norm),
+            "_layers": Network(network.widths, network.activation),
+        }
+
+    def _in_units(self, coef, intercept):
+        """Return the last layer for outputs in the units of the targets."""
+        return coef, intercept
+
+    @property
+    def _first_coef(self):
+        return self.coefs_[0]
+
+    def _outputs(self, X, method):
+        """Return the outputs of the last layer, (n, K)."""
+        X = check_predict_input(
+            self, X, attribute="_first_coef", method=method, finite=False
+        )
+        X = rows_or_zeros(X)
+        xp = namespace(X.data if is_sparse(X) else X)
+        block = prepare(
+            X,
+            xp.zeros(X.shape[0], dtype=X.dtype, device=device_of(X)),
+            None,
+            self._rows_as,
+            self._row_norm,
+            False,
+        )
+        layers = list(zip(self.coefs_, self.intercepts_, strict=True))
+        return forward(self._layers, layers, block.X, block.scale)[1]

@@ -1,0 +1,102 @@
+"""Steps, step size and clipping norm of private networks, from public numbers alone.
+
+Symbols: N rows, q the probability of a row in a batch, T steps, C the clipping norm, S
+the sensitivity, sigma the noise multiplier, h units of the last hidden layer.
+
+The noise of T steps moves each weight by about lr sigma S sqrt(T) / (q N). Networks
+whose inputs and units have sizes of order one bear a certain movement, whatever the
+data: the step size is the one that gives it, up to a step at which the clipped descent
+is still stable without noise.
+"""
+
+import math
+from dataclasses import dataclass
+
+# Passes over the data in small batches.
+PASSES = 6.0
+
+
+@dataclass(frozen=True)
+class NetworkDefaults:
+    """Constants of one kind of loss.
+
+    Parameters
+    ----------
+    clipping_norm : float
+        Bound C of the gradient of a row.
+    movement : float
+        What the noise may add to a weight, as a standard deviation.
+    largest_step : float
+        Largest lr C.
+    unit_size : float
+        Norm of the hidden units of a layer when all of them are 1; g sqrt(h).
+    full_steps : int, default=100
+        Steps T with full batches.
+    input_scale : float, default=6.0
+        Scale s of the inputs.
+    gain : float, default=0.5
+        Size of what enters the first hidden units at the start.
+    """
+
+    clipping_norm: float
+    movement: float
+    largest_step: float
+    unit_size: float
+    full_steps: int = 100
+    input_scale: float = 6.0
+    gain: float = 0.5
+
+    def hidden_scale(self, n_units):
+        """Return the scale g of hidden units for a layer of ``n_units``."""
+        return self.unit_size / math.sqrt(n_units)
+
+    def steps(self, sampling_rate):
+        """Return the default number of steps.
+
+        Parameters
+        ----------
+        sampling_rate : float
+            Probability q of a row in a batch.
+
+        Returns
+        -------
+        n_steps : int
+            Public.
+        """
+        if sampling_rate == 1:
+            return self.full_steps
+        return max(self.full_steps, math.ceil(PASSES / sampling_rate))
+
+    def step_size(self, n_rows, plan, noise, clipping):
+        """Return the default step size.
+
+        Parameters
+        ----------
+        n_rows : int
+            N.
+        plan : DescentPlan
+            For T, q and the momentum m; a plain step of lr / (1 - m) moves as far.
+        noise : float
+            Standard deviation sigma S of the noise in a sum.
+        clipping : float
+            Clipping norm C.
+
+        Returns
+        -------
+        learning_rate : float
+            Of a descent on means.
+        """
+        step = self.largest_step / clipping
+        if noise > 0:
+            count = plan.sampling_rate * n_rows
+            bearable = self.movement * count / (noise * math.sqrt(plan.n_steps))
+            step = min(step, bearable)
+        return (1.0 - plan.momentum) * step
+
+
+CLASSIFICATION = NetworkDefaults(
+    clipping_norm=1.0, movement=0.4, largest_step=32.0, unit_size=8.0
+)
+REGRESSION = NetworkDefaults(
+    clipping_norm=0.25, movement=0.4, largest_step=8.0, unit_size=2.0, full_steps=200
+)
