@@ -72,3 +72,20 @@ def test_discrete_noise_is_not_drawn_without_its_sum():
 def test_discrete_noise_is_secure_without_a_seed_alone():
     assert not NoiseSource(kind="discrete").bits.seeded
     assert NoiseSource(1, kind="discrete").bits.seeded
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "discrete"])
+def test_last_bits_tell_the_sum_apart_from_zero_of_gaussian_noise_alone(kind):
+    # A sum of 1 plus noise near -1 has the spacing of floats at 1 (Mironov, CCS 2012).
+    shares = []
+    for value in (0.0, 1.0):
+        released = NoiseSource(7, kind=kind).added(
+            Known(np.full(50_000, value)), None, 2.0
+        )
+        steps = released[np.abs(released) < 2.0**-5] * 2.0**53
+        shares.append((steps == np.rint(steps)).mean())
+    if kind == "gaussian":
+        assert shares[1] == 1.0
+        assert shares[0] < 0.1
+    else:
+        assert max(shares) < 0.1
