@@ -25,8 +25,8 @@ MODELS = (DPLogisticClassifier, DPSVMClassifier)
 def offset(rng):
     """Two classes whose rows are far from zero and close together."""
     y = rng.integers(0, 2, 1000)
-    X = 0.6 + 0.03 * rng.standard_normal((1000, 2))
-    X[:, 0] += 0.04 * (2 * y - 1)
+    X = 0.6 + 0.012 * rng.standard_normal((1000, 2))
+    X[:, 0] += 0.016 * (2 * y - 1)
     return X, y
 
 
@@ -105,9 +105,10 @@ def test_coefficients_are_for_rows_as_they_come(rng, model):
 
 def test_bounds_and_the_private_centre_go_together(offset):
     X, y = offset
-    wide = 100.0 * X - 30.0
+    # In one corner of bounds that are true and wide.
+    wide = 1000.0 * X
     model = DPLogisticClassifier(
-        4.0, classes=[0, 1], center="private", bounds=(-30.0, 70.0), random_state=0
+        4.0, classes=[0, 1], center="private", bounds=(0.0, 1000.0), random_state=0
     )
     with pytest.warns(match="random_state"):
         fitted = model.fit(wide, y)
@@ -167,7 +168,12 @@ def test_discrete_noise(offset, monkeypatch, center, dtype):
     monkeypatch.setattr(noise_module, "add_discrete_noise", recorded)
     monkeypatch.setattr(NoiseSource, "draw", None)
     fitted = DPLogisticClassifier(
-        4.0, classes=[0, 1], center=center, noise="discrete", max_iter=30
+        4.0,
+        classes=[0, 1],
+        center=center,
+        noise="discrete",
+        max_iter=30,
+        max_grad_norm=0.25,
     ).fit(X.astype(dtype), y)
     assert fitted.coef_.dtype == dtype
     assert fitted.privacy_.noise == "discrete"
