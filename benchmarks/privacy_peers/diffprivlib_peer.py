@@ -12,7 +12,9 @@ from diffprivlib.models import LinearRegression, LogisticRegression
 
 from benchmarks.privacy_peers.base import Peer
 
-_PENALTIES = (0.01, 1.0, 100.0)
+_PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
+# The speed cases show three of them.
+_FEW = (0.01, 1.0, 100.0)
 
 
 class DiffprivlibPeer(Peer):
@@ -23,9 +25,8 @@ class DiffprivlibPeer(Peer):
     def variants(self, case, epsilon, search=False):
         if case.kind == "regression":
             return ["default"]
-        if case.kind in ("accuracy", "speed"):
-            return [f"C={C:g}" for C in _PENALTIES]
-        return []
+        known = {"accuracy": _PENALTIES, "speed": _FEW}
+        return [f"C={C:g}" for C in known.get(case.kind, ())]
 
     def fit(self, prepared, variant):
         if prepared.case.kind == "regression":
