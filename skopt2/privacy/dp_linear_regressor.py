@@ -284,7 +284,9 @@ class DPLinearRegressor(RegressorMixin, PrivateLinearModel):
             return self.solver
         if self.batch_size is not None:
             return "sgd"
-        simple = n_features > MANY or self.clipping != "flat"
+        simple = (
+            n_features > MANY or self.clipping != "flat" or self.noise != "gaussian"
+        )
         return "gd" if simple else "preconditioned"
 
     def _task(self, data):

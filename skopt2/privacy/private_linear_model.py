@@ -26,7 +26,7 @@ from skopt2.privacy.private_parameters import (
 )
 from skopt2.solvers.privacy.accounting import calibrate_noise
 from skopt2.solvers.privacy.descent import DescentPlan, steps_start
-from skopt2.solvers.privacy.events import GaussianEvent, SampledGaussianEvent
+from skopt2.solvers.privacy.events import descent_events
 from skopt2.solvers.privacy.gaussian import gaussian_mu
 from skopt2.solvers.privacy.glm_query import CLIPPINGS, GLMQuery
 from skopt2.solvers.privacy.noise import KINDS, PoissonSampling
@@ -244,10 +244,8 @@ class PrivateLinearModel(PrivateModel):
         return rate, epsilon, delta, multiplier
 
     def _events(self, multiplier, rate, n_steps):
-        """Return what reads the data in a descent; no noise costs everything."""
-        if rate < 1 and multiplier > 0:
-            return (SampledGaussianEvent(multiplier, rate, n_steps),)
-        return (GaussianEvent(multiplier, n_steps),)
+        """Return what reads the data in a descent."""
+        return descent_events(multiplier, rate, n_steps)
 
     def _descent(self, rule, query, plan, noise, sampling, decayed):
         """Return the solver of the iteration loop."""
@@ -261,7 +259,7 @@ class PrivateLinearModel(PrivateModel):
         else:
             coef, intercept = W, np.zeros(W.shape[1:])
         coef, intercept = row_map.fold(coef, intercept)
-        return self._shape_attributes(coef, intercept, _numpy_dtype(dtype))
+        return self._shape_attributes(coef, intercept, numpy_dtype(dtype))
 
     def _linear(self, X, method):
         """Return the scores of rows, (n,) or (n, K)."""
@@ -294,6 +292,17 @@ def _decayed(query, start):
     return ones
 
 
-def _numpy_dtype(dtype):
-    """Return float32 or float64 of NumPy for a dtype of any namespace."""
+def numpy_dtype(dtype):
+    """Return float32 or float64 of NumPy for a dtype of any namespace.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of any namespace.
+
+    Returns
+    -------
+    dtype : type
+        float32 for float32, else float64.
+    """
     return np.float32 if str(dtype).rpartition(".")[2] == "float32" else np.float64

@@ -9,11 +9,7 @@ from skopt2._core.array import asarray_like, device_of, is_sparse, namespace, to
 from skopt2._core.validation import check_predict_input
 from skopt2.privacy.private_centering import centering_plan, centred
 from skopt2.privacy.private_input import check_private_input, rows_or_zeros
-from skopt2.privacy.private_linear_model import (
-    PrivateLinearModel,
-    _events,
-    _numpy_dtype,
-)
+from skopt2.privacy.private_linear_model import PrivateLinearModel, numpy_dtype
 from skopt2.privacy.private_parameters import (
     check_count,
     check_option,
@@ -60,7 +56,7 @@ class PrivateNetwork(PrivateLinearModel):
         rate, epsilon, delta, multiplier = self._calibrated(
             data, schedule, budget, center
         )
-        events = _events(multiplier, rate, schedule.n_steps)
+        events = self._events(multiplier, rate, schedule.n_steps)
         if center is not None:
             events = (*center.events, *events)
         record = self._spend(
@@ -144,7 +140,7 @@ class PrivateNetwork(PrivateLinearModel):
 
     def _attributes(self, W, network, row_map, dtype):
         """Return weights and biases for rows as they are mapped."""
-        dtype = _numpy_dtype(dtype)
+        dtype = numpy_dtype(dtype)
         layers = network.layers(np.asarray(to_numpy(W), dtype=np.float64))
         scales = [network.input_scale]
         scales += [network.hidden_scale] * (len(layers) - 1)

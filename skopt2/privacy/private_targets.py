@@ -171,6 +171,11 @@ def check_moment_solver(estimator):
     solver, loss = estimator.solver, estimator.loss
     if solver not in ("preconditioned", "adassp"):
         return
+    if estimator.noise != "gaussian":
+        raise ValueError(
+            f"noise={estimator.noise!r} is for solver='gd' and 'sgd': the moments of "
+            f"solver={solver!r} get Gaussian noise."
+        )
     if estimator.batch_size is not None:
         raise ValueError(
             f"solver={solver!r} reads all rows, but batch_size="

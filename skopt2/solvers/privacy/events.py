@@ -189,3 +189,25 @@ def gather(events):
             key = (event.noise_multiplier, rate)
             sampled[key] = sampled.get(key, 0) + event.count
     return math.fsum(parts), sampled
+
+
+def descent_events(multiplier, rate, n_steps):
+    """Return what reads the data in a descent; no noise costs everything.
+
+    Parameters
+    ----------
+    multiplier : float
+        Noise multiplier of a step.
+    rate : float
+        Probability of a row in a step; 1.0 for all rows.
+    n_steps : int
+        How many there are.
+
+    Returns
+    -------
+    events : tuple
+        One event.
+    """
+    if rate < 1 and multiplier > 0:
+        return (SampledGaussianEvent(multiplier, rate, n_steps),)
+    return (GaussianEvent(multiplier, n_steps),)

@@ -7,18 +7,20 @@ import numpy as np
 
 from skopt2.losses import Logistic, Multinomial
 from skopt2.solvers.privacy.glm_query import GLMQuery
+from skopt2.solvers.privacy.noise import NoiseSource
 from skopt2.solvers.privacy.rows import Rows
 
 HEIGHT = math.sqrt(2.0)
 
 
 @dataclass
-class Recorder:
+class Recorder(NoiseSource):
     """Noise that remembers what was asked of it."""
 
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
     like: object = None
     draws: list = field(default_factory=list)
+    kind: str = "gaussian"
 
     def draw(self, shape, std):
         self.draws.append((tuple(shape), float(std)))
