@@ -162,6 +162,8 @@ class DPScaler(OneToOneFeatureMixin, TransformerMixin, PrivateModel):
         return tags
 
     @fit_method
+    # A user's np.seterr(under="raise") would make an error of some values.
+    @np.errstate(all="ignore")
     def fit(self, X, y=None):
         """Find the centre and the radius, and spend the epsilon.
 
