@@ -44,6 +44,8 @@ class PrivateNetwork(PrivateLinearModel):
     # Every layer has biases of its own; the rows have no intercept column.
     fit_intercept = False
 
+    # A user's np.seterr(under="raise") would make an error of some values.
+    @np.errstate(all="ignore")
     def _fit(self, X, y):
         """Check, spend, descend, store: the body of every ``fit``."""
         self._check_parameters()

@@ -121,7 +121,7 @@ def test_no_second_moment_is_released_exactly(name, bounds):
         model = make(name, bounds=bounds, y_bounds=(-1.0, 1.0))
         outputs.append(np.concatenate(list(released(quiet_fit(model, X, y)).values())))
     free = np.ptp(np.vstack(outputs), axis=0) > 0
-    assert free.sum() >= 4
+    assert free.sum() >= 3
     # Whatever is random is so in full: none of it is a constant plus a little.
     spread = np.std(np.vstack(outputs)[:, free], axis=0)
     assert spread.min() > 1e-3 * np.median(spread)

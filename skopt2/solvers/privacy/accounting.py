@@ -18,6 +18,7 @@ Calibration ends on a sigma for which :func:`epsilon_of` itself, with the same s
 is not above the budget: what is reported after a fit is never more than what was asked.
 """
 
+import functools
 import math
 
 from skopt2.solvers.privacy.events import (
@@ -178,14 +179,21 @@ def calibrate_noise(epsilon, delta, *, sampling_rate=1.0, count=1, method="auto"
     method = _choose(method, one.sampling_rate < 1)
     if epsilon == math.inf:
         return 0.0
+    return _calibrated(float(epsilon), delta, one.sampling_rate, one.count, method)
+
+
+# The folds and candidates of a search ask for the same noise again and again.
+@functools.lru_cache(maxsize=256)
+def _calibrated(epsilon, delta, rate, count, method):
+    """Return the noise multiplier of checked parameters."""
     # Sampling never hurts, so this is enough at any rate.
-    enough = math.sqrt(one.count) / gaussian_mu(epsilon, delta)
+    enough = math.sqrt(count) / gaussian_mu(epsilon, delta)
 
     def spent(sigma):
-        if one.sampling_rate == 1:
-            event = GaussianEvent(sigma, one.count)
+        if rate == 1:
+            event = GaussianEvent(sigma, count)
         else:
-            event = SampledGaussianEvent(sigma, one.sampling_rate, one.count)
+            event = SampledGaussianEvent(sigma, rate, count)
         return epsilon_of(event, delta, method)
 
     if method == "exact":
