@@ -36,7 +36,15 @@ def test_it_learns_where_rows_are_far_from_zero(offset, model):
     scores = {
         center: np.mean(
             [
-                model(epsilon=1.0, classes=[0, 1], center=center).fit(X, y).score(X, y)
+                model(
+                    epsilon=1.0,
+                    classes=[0, 1],
+                    center=center,
+                    learning_rate=32.0,
+                    max_grad_norm=0.25,
+                )
+                .fit(X, y)
+                .score(X, y)
                 for _ in range(3)
             ]
         )

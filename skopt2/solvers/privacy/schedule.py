@@ -9,7 +9,7 @@ all steps together leave in a parameter along which the loss is flat has the sta
 deviation s = p / (N mu), p = lr C T / (1 - m) the largest length of the path. So p
 grows with N mu, within bounds, while lr stays within what is stable at L, where
 gradients are not clipped. Where N mu is large, the bias of clipping weighs more than
-noise, and C grows with its root.
+noise, and C grows with its fourth root.
 """
 
 import math
@@ -20,7 +20,7 @@ MOMENTUM = 0.9
 # 50000 rows, where scores hardly change for s from 1.5 to 4.
 SHORTEST, LONGEST, PATH_NOISE = 400.0, 4000.0, 2.5
 # N mu from which clipping norms grow.
-LARGE = 500.0
+LARGE = 250.0
 # Nesterov's momentum of 0.9 is stable for lr L below 1.35, L half of its bound.
 STABLE = 2.6
 
@@ -97,7 +97,7 @@ def default_schedule(
     if clipping_norm == "auto":
         clipping_norm = 0.25
         if known:
-            clipping_norm *= math.sqrt(max(1.0, n_rows * mu / LARGE))
+            clipping_norm *= max(1.0, n_rows * mu / LARGE) ** 0.25
         if math.isinf(mu):
             clipping_norm = 1e6
         clipping_norm = min(clipping_norm, largest)

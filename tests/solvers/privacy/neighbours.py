@@ -27,6 +27,10 @@ class Recorder(NoiseSource):
         noise = std * self.rng.standard_normal(shape)
         return noise if self.like is None else self.like(noise)
 
+    def added(self, query, W, multiplier, relation="zero_out", rows=None):
+        std = multiplier * query.sensitivity(relation)
+        return query.clipped_sum(W, rows) + self.draw(query.shape, std)
+
 
 def make_query(X, codes, norm, *, n_classes=2, keep=None, place=None, clipping="flat"):
     """Return the query of a logistic or multinomial model of rows of norm 1."""
