@@ -9,7 +9,9 @@ from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.linear_model import LogisticRegression
 
 from skopt2.privacy import DPLogisticClassifier, DPSVMClassifier
+from skopt2.privacy.auditing import audit
 from skopt2.privacy.leak import PrivacyLeakWarning
+from skopt2.solvers.privacy import dice_descent
 from skopt2.solvers.privacy.noise import NoiseSource
 
 SOLVERS = ("dicesgd", "diff2")
@@ -172,3 +174,27 @@ def test_short_steps_take_differences_and_long_ones_gradients():
     np.testing.assert_array_equal(fits[0].coef_, fits[1].coef_)
     assert np.all(fits[2].coef_ != fits[3].coef_)
     assert fits[2].privacy_ == fits[3].privacy_
+
+
+def audited(solver, seed=0):
+    """Return an audit of many canaries of a solver, and of its defaults."""
+    model = DPLogisticClassifier(1.0, delta=1e-5, classes=[0, 1], solver=solver)
+    return audit(model, method="canaries", random_state=seed)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_auditor_finds_nothing(solver):
+    """Lower bounds on epsilon stay under the claim."""
+    for seed in range(3):
+        result = audited(solver, seed)
+        assert result.passed, result
+
+
+def test_the_auditor_finds_errors_that_noise_does_not_cover(monkeypatch):
+    """Noise for the clipped part alone, as if what is returned were free."""
+    monkeypatch.setattr(
+        dice_descent, "feedback_sensitivity", lambda step, norm, *others: norm
+    )
+    result = audited("dicesgd")
+    assert not result.passed, result
+    assert result.epsilon_lower > 1.5
