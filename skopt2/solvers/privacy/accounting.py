@@ -244,10 +244,10 @@ def _bracket(excess, high, f_high):
     low, step = high, 0.1
     for _ in range(200):
         # log(epsilon) falls about as fast as log(sigma) grows, or faster.
-        step = max(step, min(1.0, -0.7 * f_high))
+        step = max(step, min(0.7, -0.7 * f_high))
         low -= step
         f_low = excess(low)
         if f_low > 0:
             return low, f_low
-        f_high, step = f_low, 1.5 * step
+        f_high, step = f_low, min(1.5 * step, 0.7)
     raise RuntimeError("no noise at all seems to be enough; please report this")

@@ -52,6 +52,8 @@ from skopt2.solvers.privacy.loss_profile import (
 )
 from skopt2.solvers.privacy.renyi import renyi_epsilon
 
+# Standard deviations beyond which the normal density is no number any more.
+REACH = 38.0
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -278,7 +280,7 @@ def loss_delta(events, epsilon):
         return 0.0
     worst = 0.0
     for removed in (True, False) if parts else ():
-        profile = Profile(parts, removed, 12.0)
+        profile = Profile(parts, removed, REACH)
         tilt = profile.tilt_of_epsilon(epsilon)
         log_delta = min(0.0, profile.log_delta(tilt, profile.cumulants(tilt)))
         layout = profile.layout(tilt, log_delta, epsilon)

@@ -26,6 +26,8 @@ MOST = 2**20
 NODES = 600
 # Tilts of Chernoff's bounds beyond the first, in units of one over the spread.
 SHIFTS = np.array([0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0])
+# And as parts of the first.
+FRACTIONS = np.array([0.25, 0.5, 1.0])
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,8 @@ class Profile:
         spread = math.sqrt(max(variance, 1e-300))
         goal = centre - tilt * mean - self.log_delta(tilt, cumulants) - math.log(TAIL)
         bounds = []
-        for t in SHIFTS / spread:
+        # A tilted loss can be near a constant, with a second mode far below.
+        for t in [*(SHIFTS / spread), *(FRACTIONS * tilt if tilt > 0 else ())]:
             above = (self.cumulants(tilt + t)[0] - centre + goal) / t
             below = (centre - self.cumulants(tilt - t)[0] - goal) / t
             bounds.append((above, below, t))
@@ -210,7 +213,7 @@ class Profile:
         growth = n_releases * tilt * (tilt + 1) / 12 + 1e-300
         step = math.sqrt(2 * ERROR * max(-log_delta, 1.0) / growth)
         # A distribution that is narrower than the grid would lose its shape.
-        step = min(step, spread / 4)
+        step = min(step, spread / 64)
         widest = max(np.ptp(loss) for _, loss, _ in self.pieces)
         step = max(step, widest / MOST, (high - low) / MOST)
         tail = math.exp(max(log_delta, -600.0)) * TAIL / n_releases
