@@ -97,9 +97,9 @@ class PrivateModel(IterativeEstimator):
         """
         seeds = separate_seeds(self.random_state)
         kind = getattr(self, "noise", "gaussian")
-        # None, not a seed of fresh entropy: discrete noise is then the system's own.
-        seed = None if self.random_state is None else seeds[0]
-        return NoiseSource(seed, target, kind), seeds[1], seeds[2]
+        fresh = self.random_state is None
+        noise = NoiseSource(seeds[0], target, kind, secure=fresh)
+        return noise, seeds[1], seeds[2]
 
     def _iterate(self, solver, start, data, describe, record, n_steps):
         """Run a descent to its last step and store what was released.

@@ -31,11 +31,14 @@ class NoiseSource:
     Parameters
     ----------
     seed : None, int or numpy.random.SeedSequence
-        None for fresh entropy; only then is discrete noise secure.
+        None for fresh entropy.
     target : Target, default=HOST
         Where the numbers go.
     kind : {"gaussian", "discrete"}, default="gaussian"
         Distribution.
+    secure : bool, default=False
+        Whether discrete noise takes its words from the operating system although there
+        is a seed; without a seed it always does.
 
     Examples
     --------
@@ -44,10 +47,10 @@ class NoiseSource:
     (2, 3)
     """
 
-    def __init__(self, seed=None, target=HOST, kind="gaussian"):
+    def __init__(self, seed=None, target=HOST, kind="gaussian", secure=False):
         self.kind = kind
         self._stream = Stream(seed, target, native=True)
-        self.bits = SystemBits() if seed is None else SeededBits(seed)
+        self.bits = SystemBits() if secure or seed is None else SeededBits(seed)
 
     def draw(self, shape, std):
         """Return independent noise with mean 0.

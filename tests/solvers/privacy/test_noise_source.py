@@ -71,6 +71,7 @@ def test_discrete_noise_is_not_drawn_without_its_sum():
 
 def test_discrete_noise_is_secure_without_a_seed_alone():
     assert not NoiseSource(kind="discrete").bits.seeded
+    assert not NoiseSource(1, kind="discrete", secure=True).bits.seeded
     assert NoiseSource(1, kind="discrete").bits.seeded
 
 
