@@ -186,6 +186,12 @@ class DPScaler(OneToOneFeatureMixin, TransformerMixin, PrivateModel):
         BudgetError
             If the accountant's budget does not suffice: nothing was read then.
         """
+        return self._fit(X)
+
+    # An error of floating point, where the user asked for these, would tell of a row.
+    @np.errstate(all="ignore")
+    def _fit(self, X):
+        """Check, spend, find, store."""
         self._check_parameters()
         data = check_private_input(self, X, None, accept_sparse=False, y_kind="none")
         row_map = self._row_map(data.n_features)

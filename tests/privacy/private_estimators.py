@@ -26,6 +26,10 @@ def make(name, **parameters):
     return cls(**(stated | parameters))
 
 
+# Single numbers that are released with noise; any other one is looked at as it is.
+RELEASED_NUMBERS = {"intercept_", "radius_"}
+
+
 def has(name, *parameters):
     """Return whether an estimator has all of some parameters."""
     known = inspect.signature(getattr(skopt2.privacy, name)).parameters
@@ -60,6 +64,8 @@ def released(fitted):
                 collect(f"{name}.{number}", item)
         elif isinstance(value, np.ndarray) and value.dtype.kind == "f":
             found[name] = value.ravel()
+        elif name in RELEASED_NUMBERS:
+            found[name] = np.array([value])
 
     for name, value in vars(fitted).items():
         if name.endswith("_") and not name.startswith("_"):
