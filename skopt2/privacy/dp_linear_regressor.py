@@ -347,9 +347,9 @@ class DPLinearRegressor(RegressorMixin, PrivateLinearModel):
     def _descent(self, rule, query, plan, noise, sampling, decayed):
         if self._solver(query.rows.n_features) != "preconditioned":
             return super()._descent(rule, query, plan, noise, sampling, decayed)
-        moments = MomentQuery(
-            query.rows, with_targets=False, box=self._box(), gram_weight=1.0
-        )
+        # Around a private centre rows are in a ball, and no longer in a box.
+        box = None if self.center == "private" else self._box()
+        moments = MomentQuery(query.rows, with_targets=False, box=box, gram_weight=1.0)
         multiplier = moments_multiplier(plan.noise_multiplier, plan.n_steps)
         return PreconditionedDescent(query, moments, plan, multiplier, noise, decayed)
 

@@ -1,22 +1,25 @@
 """center="private" and noise="discrete" of the private classifiers."""
 
 import math
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from skopt2.privacy import DPLogisticClassifier, DPSVMClassifier
+from skopt2.privacy import DPLinearRegressor, DPLogisticClassifier, DPSVMClassifier
 from skopt2.solvers.privacy import noise as noise_module
 from skopt2.solvers.privacy.accounting import epsilon_of
 from skopt2.solvers.privacy.gaussian import gaussian_mu
+from skopt2.solvers.privacy.moments import MomentQuery
 from skopt2.solvers.privacy.noise import NoiseSource
 from skopt2.solvers.privacy.private_center import (
     CENTER_SHARE,
     MEAN_SHARE,
     radius_edges,
 )
+from tests.privacy.private_estimators import NAMES, data_for, has, make, quiet_fit
 
 MODELS = (DPLogisticClassifier, DPSVMClassifier)
 
@@ -208,3 +211,52 @@ def test_discrete_and_gaussian_noise_have_the_same_spread(rng):
         for kind in ("gaussian", "discrete")
     ]
     assert 0.6 < spreads[0] / spreads[1] < 1.6
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if has(name, "center")])
+def test_every_model_pays_for_its_centre(name):
+    model = make(name, epsilon=0.9, delta=1e-4, center="private", max_iter=5)
+    fitted = quiet_fit(model, *data_for(model))
+    mean, radius, *steps = fitted.privacy_.events
+    squared = gaussian_mu(0.9, 1e-4) ** 2
+    assert_allclose(mean.squared_mu + radius.squared_mu, CENTER_SHARE * squared)
+    assert_allclose(
+        sum(event.squared_mu for event in steps), (1 - CENTER_SHARE) * squared
+    )
+    assert epsilon_of(fitted.privacy_.events, 1e-4) <= 0.9
+
+
+@pytest.mark.parametrize("center", ["private", "midpoint", None])
+def test_moments_of_centred_rows_stay_within_their_sensitivity(
+    monkeypatch, rng, center
+):
+    queries = []
+    release = MomentQuery.release
+
+    def recorded(query, *args):
+        queries.append(query)
+        return release(query, *args)
+
+    monkeypatch.setattr(MomentQuery, "release", recorded)
+    # Few of the rows are far from the others: centred, they leave the public box.
+    X = rng.uniform(0.0, 0.1, (300, 3))
+    X[::10] = rng.choice([-1.0, 1.0], (30, 3))
+    DPLinearRegressor(
+        np.inf, y_bounds=(0, 1), bounds=(-1, 1), feature_norm=2.0, center=center
+    ).fit(X, X[:, 0])
+    (query,) = queries
+    norms = []
+    for block in query.rows.blocks():
+        for i in range(block.X.shape[0]):
+            row = replace(
+                block,
+                **{
+                    field.name: getattr(block, field.name)[i : i + 1]
+                    for field in fields(block)
+                },
+            )
+            gram, *others = query._block(row)
+            gram = gram - query._middle * np.eye(3)
+            norms.append(np.linalg.norm(query.weighted((gram, *others))))
+    assert len(norms) == 300
+    assert 0.5 * query.clipping_norm < max(norms) <= query.clipping_norm
