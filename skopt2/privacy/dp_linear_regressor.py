@@ -64,8 +64,9 @@ class DPLinearRegressor(RegressorMixin, PrivateLinearModel):
         Public bounds of the features, numbers or arrays of shape (n_features,). Values
         are clipped to them, mapped to [-1, 1] and divided by ``sqrt(n_features)``. None
         for features of a public scale, with rows of norm about ``feature_norm``.
-    center : {"midpoint", None}, default="midpoint"
-        With ``bounds``, whether the middle of them becomes 0.
+    center : {"midpoint", "private", None}, default="midpoint"
+        With ``bounds``, whether the middle of them becomes 0. ``"private"`` spends a
+        fifth of mu^2 on the mean and the spread of the rows.
     fit_intercept : bool, default=True
         Whether to fit an intercept. Without one ``y`` is shrunk to 0.
     solver : {"auto", "preconditioned", "adassp", "gd", "sgd"}, default="auto"
@@ -91,8 +92,8 @@ class DPLinearRegressor(RegressorMixin, PrivateLinearModel):
     relation : {"zero_out", "replace_one"}, default="zero_out"
         Neighbouring data sets, of the same public number of rows: a row counts as
         nothing in one of them, or has other values, which takes twice the noise.
-    noise : {"gaussian"}, default="gaussian"
-        Distribution of the noise.
+    noise : {"gaussian", "discrete"}, default="gaussian"
+        Distribution of the noise; ``"discrete"`` is exact to the last bit.
     accountant : PrivacyAccountant, default=None
         Budget that the fit spends on, before any value is read.
     random_state : int, RandomState instance or None, default=None
@@ -284,9 +285,7 @@ class DPLinearRegressor(RegressorMixin, PrivateLinearModel):
             return self.solver
         if self.batch_size is not None:
             return "sgd"
-        simple = (
-            n_features > MANY or self.clipping != "flat" or self.noise != "gaussian"
-        )
+        simple = n_features > MANY or self.clipping != "flat"
         return "gd" if simple else "preconditioned"
 
     def _task(self, data):
@@ -353,6 +352,7 @@ class DPLinearRegressor(RegressorMixin, PrivateLinearModel):
         multiplier = moments_multiplier(plan.noise_multiplier, plan.n_steps)
         return PreconditionedDescent(query, moments, plan, multiplier, noise, decayed)
 
+    @np.errstate(all="ignore")
     def _fit_moments(self, X, y):
         """Release the moments in one pass, solve, store."""
         if is_chunked(X) and not is_dask(X) and self.delta is not None:
@@ -377,10 +377,10 @@ class DPLinearRegressor(RegressorMixin, PrivateLinearModel):
             solver = AdaSSP(query, noise, multiplier, self.relation, float(self.alpha))
 
             def describe(theta):
-                return self._attributes(theta, row_map, query.dtype)
+                return self._attributes(theta, row_map, data.dtype)
 
             self._iterate(solver, solver.init(), data, describe, record, 1)
-        self.privacy_ = dataclasses.replace(record, n_rows=query.n_seen)
+        self.privacy_ = dataclasses.replace(record, n_rows=query.n_rows)
         return self
 
     def _box(self):

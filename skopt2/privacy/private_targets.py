@@ -171,11 +171,6 @@ def check_moment_solver(estimator):
     solver, loss = estimator.solver, estimator.loss
     if solver not in ("preconditioned", "adassp"):
         return
-    if estimator.noise != "gaussian":
-        raise ValueError(
-            f"noise={estimator.noise!r} is for solver='gd' and 'sgd': the moments of "
-            f"solver={solver!r} get Gaussian noise."
-        )
     if estimator.batch_size is not None:
         raise ValueError(
             f"solver={solver!r} reads all rows, but batch_size="
@@ -188,7 +183,7 @@ def check_moment_solver(estimator):
             "center='private' is for descents: the moments of solver='adassp' are "
             "centred by themselves. Use center='midpoint'."
         )
-    if (loss if isinstance(loss, str) else loss.name) != "squared":
+    if getattr(loss, "name", loss) != "squared":
         raise ValueError(
             f"solver='adassp' is for loss='squared'; got loss={loss!r}. Use "
             "solver='preconditioned'."

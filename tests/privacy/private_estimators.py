@@ -62,6 +62,8 @@ def released(fitted):
         if isinstance(value, (list, tuple)):
             for number, item in enumerate(value):
                 collect(f"{name}.{number}", item)
+        elif isinstance(value, float):
+            found[name] = np.array([value])
         elif isinstance(value, np.ndarray) and value.dtype.kind == "f":
             found[name] = value.ravel()
         elif name in RELEASED_NUMBERS:

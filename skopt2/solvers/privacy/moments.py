@@ -37,6 +37,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from skopt2._core.array import (
     accumulation_dtype,
     asarray_like,
@@ -44,7 +46,7 @@ from skopt2._core.array import (
     is_sparse,
     namespace,
 )
-from skopt2.solvers.privacy.query import sensitivity
+from skopt2.solvers.privacy.query import ClippedSum
 
 # Noise of X'X relative to that of the other moments, for ridge regression: it is
 # multiplied by the coefficients, which are larger than 1 where features are centred.
@@ -83,7 +85,7 @@ class NoisyMoments:
     target_std: float
 
 
-class MomentQuery:
+class MomentQuery(ClippedSum):
     """Moments of rows, and by how much one row can change them.
 
     Parameters
@@ -103,10 +105,8 @@ class MomentQuery:
     ----------
     clipping_norm : float
         S, the bound of the norm of what one row adds to the weighted moments.
-    n_seen : int
+    n_rows : int
         Rows of the last pass: their public number, whatever they hold.
-    dtype : dtype or None
-        Of the rows of the last pass.
     """
 
     def __init__(
@@ -118,12 +118,11 @@ class MomentQuery:
         box=None,
         gram_weight=GRAM_WEIGHT,
     ):
-        self.rows = rows
+        self.rows, self.n_rows = rows, rows.n_rows
         self.n_outputs = n_outputs
         self.with_targets = with_targets
         self.gram_weight = float(gram_weight)
-        self.n_seen, self.dtype = 0, None
-        d, outputs = rows.n_features, n_outputs or 1
+        d, K, bias = rows.n_features, n_outputs or 1, bool(rows.fit_intercept)
         # Room for the rounding of the factors that bound the norms, in float32 even.
         slack = 1.0 + (d + 8) * 1.2e-7
         radius = rows.feature_norm * slack
@@ -138,57 +137,46 @@ class MomentQuery:
         self._middle = box * box / 2 if in_box else 0.0
         self._diagonal = 1.0 if in_box else math.sqrt(2.0)
         squared = min(ball, boxed) / self.gram_weight**2
-        if rows.fit_intercept:
-            squared += radius**2
-        if with_targets:
-            squared += outputs * (radius**2 + bool(rows.fit_intercept))
+        squared += bias * radius**2 + with_targets * K * (radius**2 + bias)
         self.clipping_norm = math.sqrt(squared)
+        # Lengths of s, B and t, after those of the diagonal of G and what is above it.
+        self._lengths = (bias * d, with_targets * d * K, with_targets * bias * K)
+        self.shape = (d * (d + 1) // 2 + sum(self._lengths),)
 
-    def sensitivity(self, relation):
-        """Return by how much the weighted moments can change between neighbours.
-
-        Parameters
-        ----------
-        relation : {"zero_out", "replace_one"}
-            Which data sets are neighbours.
-
-        Returns
-        -------
-        sensitivity : float
-            In the Euclidean norm.
-        """
-        return sensitivity(self.clipping_norm, relation)
-
-    def weighted(self, moments):
-        """Return moments as the vector whose sensitivity is bounded.
+    def clipped_sum(self, W=None, rows=None):
+        """Return the weighted moments as one vector, from one pass over all rows.
 
         Parameters
         ----------
-        moments : tuple
-            What :meth:`sums` returned.
+        W : None
+            Nothing depends on parameters.
+        rows : None
+            All rows.
 
         Returns
         -------
         vector : array of shape (m,)
-            Entries of G on and above the diagonal, s, B, t, over their weights.
+            Diagonal of G, what is above it row by row, s, B, t, over their weights;
+            before any noise: not to be released.
         """
-        gram, *others = moments
+        gram, *others = self.sums()
         xp, d = namespace(gram), gram.shape[0]
-        diagonal = [gram[i, i] / self._diagonal for i in range(d)]
-        above = [gram[i, j] for i in range(d) for j in range(i + 1, d)]
-        parts = [xp.stack(diagonal + above) / self.gram_weight]
+        flat = xp.reshape(gram, (-1,))
+        i, j = np.triu_indices(d, 1)
+        diagonal = _at(flat, np.arange(d) * (d + 1)) / self._diagonal
+        parts = [xp.concat([diagonal, _at(flat, i * d + j)]) / self.gram_weight]
         parts += [xp.reshape(part, (-1,)) for part in others if part is not None]
         return xp.concat(parts)
 
     def sums(self):
-        """Return the moments, from one pass over the rows.
+        """Return the moments, with the middle of the box taken off the diagonal of G.
 
         Returns
         -------
         gram, total, cross, target : array or None
             float64, before any noise: not to be released.
         """
-        sums, kept, self.n_seen = None, 0.0, 0
+        sums, kept, n_rows = None, 0.0, 0
         for block in self.rows.blocks():
             parts = self._block(block)
             if sums is None:
@@ -197,8 +185,8 @@ class MomentQuery:
                 pairs = zip(sums, parts, strict=True)
                 sums = [None if old is None else old + new for old, new in pairs]
             kept = kept + _sum(block.keep)
-            self.n_seen += block.X.shape[0]
-            self.dtype = block.X.dtype
+            n_rows += block.X.shape[0]
+        self.n_rows = n_rows
         gram, *others = sums
         return (gram - (self._middle * kept) * _eye(gram), *others)
 
@@ -236,8 +224,7 @@ class MomentQuery:
         Parameters
         ----------
         noise : NoiseSource
-            Drawn from for G, as a full matrix of which the upper triangle counts, then
-            for s, B and t.
+            Asked once, for the vector of all of them.
         multiplier : float
             Noise multiplier sigma.
         relation : {"zero_out", "replace_one"}
@@ -248,39 +235,47 @@ class MomentQuery:
         moments : NoisyMoments
             Releasable.
         """
-        gram, total, cross, target = self.sums()
+        vector = noise.added(self, None, multiplier, relation)
         unit = multiplier * self.sensitivity(relation)
         std = unit * self.gram_weight
-        gram = gram + self._symmetric(noise, gram, std)
-        if self._middle:
-            gram = gram + (self.n_seen * self._middle) * _eye(gram)
-
-        def noisy(x):
-            return None if x is None else x + noise.draw(tuple(x.shape), unit)
-
-        bias = self.rows.fit_intercept
+        d, K = self.rows.n_features, self.n_outputs or 1
+        start, parts = d * (d + 1) // 2, []
+        for length in self._lengths:
+            parts.append(vector[start : start + length] if length else None)
+            start += length
+        total, cross, target = parts
+        if cross is not None:
+            cross = namespace(cross).reshape(cross, (d, K))
         return NoisyMoments(
-            gram=gram,
-            total=noisy(total),
-            cross=noisy(cross),
-            target=noisy(target),
-            n_rows=self.n_seen,
+            gram=self._unpacked(vector),
+            total=total,
+            cross=cross,
+            target=target,
+            n_rows=self.n_rows,
             std=std,
             diagonal_std=std * self._diagonal,
-            total_std=unit if bias else 0.0,
-            cross_std=unit if self.with_targets else 0.0,
-            target_std=unit if bias and self.with_targets else 0.0,
+            total_std=unit if total is not None else 0.0,
+            cross_std=unit if cross is not None else 0.0,
+            target_std=unit if target is not None else 0.0,
         )
 
-    def _symmetric(self, noise, gram, std):
-        """Return symmetric noise: independent on and above the diagonal."""
-        if std == 0:
-            return 0.0
-        xp = namespace(gram)
-        draw = asarray_like(noise.draw(tuple(gram.shape), std), gram)
-        above = xp.triu(draw, k=1)
-        diagonal = self._diagonal * draw * _eye(gram)
-        return above + xp.matrix_transpose(above) + diagonal
+    def _unpacked(self, vector):
+        """Return G of a vector, with the middle of the box for all rows."""
+        xp, d = namespace(vector), self.rows.n_features
+        place = np.zeros((d, d), dtype=int)
+        i, j = np.triu_indices(d, 1)
+        place[i, j] = place[j, i] = d + np.arange(i.size)
+        np.fill_diagonal(place, np.arange(d))
+        gram = xp.reshape(_at(vector, place.ravel()), (d, d)) * self.gram_weight
+        eye = _eye(gram)
+        gram = gram * (1.0 + (self._diagonal - 1.0) * eye)
+        return gram + (self.n_rows * self._middle) * eye
+
+
+def _at(x, index):
+    """Return elements of a vector by host indices."""
+    xp = namespace(x)
+    return xp.take(x, asarray_like(index, x, dtype=xp.int64))
 
 
 def _eye(gram):

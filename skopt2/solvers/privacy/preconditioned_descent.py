@@ -39,6 +39,7 @@ corollary 3.3 of Dong, Roth and Su (Journal of the Royal Statistical Society B 8
 """
 
 import math
+from dataclasses import replace
 
 from skopt2.solvers.privacy.centred_moments import centred
 from skopt2.solvers.privacy.descent import PrivateDescent
@@ -47,6 +48,8 @@ from skopt2.solvers.privacy.descent import PrivateDescent
 SHARE = 0.1
 # Smallest eigenvalue of the preconditioner's inverse, in units of tau (sqrt(d) + 1/2).
 MARGIN = 2.0
+# Share of the iterates whose mean is the solution.
+TAIL = 0.5
 
 
 def step_multiplier(multiplier, n_steps, share=SHARE):
@@ -110,6 +113,7 @@ class PreconditionedDescent(PrivateDescent):
     """
 
     def __init__(self, query, moments, plan, multiplier, noise, decayed=None):
+        plan = replace(plan, tail=TAIL if plan.tail else 0.0)
         super().__init__(query, plan, noise, None, decayed)
         self._moments, self._multiplier = moments, multiplier
         self._factor, self._ridge = None, 0.0
@@ -124,12 +128,27 @@ class PreconditionedDescent(PrivateDescent):
         self._ridge = base + self._factor.floor(MARGIN, base)
         return super().init(W)
 
-    def step(self, state):
-        """Return the state after one noisy step."""
-        plan, W = self.plan, state.W
-        total = self.noisy_sum(W)
-        if plan.alpha:
-            pull = W if self.decayed is None else W * self.decayed
-            total = total + (self.query.n_rows * plan.alpha) * pull
-        step = self._factor.solve(total, self._ridge)
-        return self.advanced(state, W - plan.learning_rate * step)
+    def moved(self, state, point, total, learning_rate):
+        """Return the state after a preconditioned step.
+
+        Parameters
+        ----------
+        state : DescentState
+            Before the step.
+        point : array
+            Where the gradient was taken.
+        total : array of the shape of W
+            Released sum of gradients there.
+        learning_rate : float
+            Share of the full step.
+
+        Returns
+        -------
+        state : DescentState
+            One step on, with the mean of the last iterates.
+        """
+        if self.plan.alpha:
+            pull = point if self.decayed is None else point * self.decayed
+            total = total + (self.query.n_rows * self.plan.alpha) * pull
+        step = learning_rate * self._factor.solve(total, self._ridge)
+        return self.advanced(state, point - step)

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skopt2._core.array import asarray_like
+from skopt2.solvers.privacy.discrete_gaussian import noise_grid
 from skopt2.solvers.privacy.moments import MomentQuery
 from skopt2.solvers.privacy.noise import NoiseSource
 from skopt2.solvers.privacy.rows import RowMap, Rows
@@ -44,7 +45,7 @@ def norms_of_rows(X, y, **options):
     found = []
     for i in range(X.shape[0]):
         query = query_of(X[i : i + 1], y[i : i + 1], **options)
-        found.append(np.linalg.norm(query.weighted(query.sums())))
+        found.append(np.linalg.norm(query.clipped_sum()))
     return np.array(found) / query.sensitivity("zero_out")
 
 
@@ -100,7 +101,7 @@ def test_thousands_of_neighbours_stay_within_the_sensitivity(rng):
         assert ratio.max() > 0.9
         # The same vector as the query's own, but for its room for rounding.
         whole = np.concatenate(parts, axis=1).sum(axis=0)
-        assert_allclose(query.weighted(query.sums()), whole, rtol=1e-4)
+        assert_allclose(query.clipped_sum(), whole, rtol=1e-4)
 
 
 def test_replacing_a_row_takes_twice_the_noise(rng):
@@ -122,13 +123,14 @@ def test_rows_that_cannot_count_add_nothing(value, rng):
     want = query_of(X[left], y[left], bounds=(-1.0, 1.0), box=1 / math.sqrt(3)).sums()
     for a, b in zip(got, want, strict=True):
         assert_allclose(a, b, atol=1e-14)
-    assert query.n_seen == 6
+    assert query.n_rows == 6
 
 
-class Recorder:
+class Recorder(NoiseSource):
     """Noise of ones that remembers what was asked for."""
 
     def __init__(self):
+        super().__init__(0)
         self.draws = []
 
     def draw(self, shape, std):
@@ -138,26 +140,42 @@ class Recorder:
 
 @pytest.mark.parametrize("n_outputs", [None, 3])
 @pytest.mark.parametrize("fit_intercept", [True, False])
-def test_noise_is_drawn_once_for_each_moment(n_outputs, fit_intercept, rng):
+def test_noise_is_drawn_once_for_all_moments(n_outputs, fit_intercept, rng):
     X = rng.standard_normal((7, 4))
     y = rng.uniform(-1, 1, 7 if n_outputs is None else (7, n_outputs))
     query = query_of(X, y, n_outputs=n_outputs, fit_intercept=fit_intercept)
     recorder = Recorder()
     moments = query.release(recorder, 2.5, "zero_out")
     K = n_outputs or 1
-    squared = 1 / 2 / 0.6**2 + K + fit_intercept * (1 + K)
-    unit = 2.5 * math.sqrt(squared)
-    shapes = [(4, 4), (4,), (4, K), (K,)] if fit_intercept else [(4, 4), (4, K)]
-    assert [shape for shape, _ in recorder.draws] == shapes
-    stds = [0.6 * unit] + [unit] * (len(shapes) - 1)
+    unit = 2.5 * math.sqrt(1 / 2 / 0.6**2 + K + fit_intercept * (1 + K))
+    ((shape, std),) = recorder.draws
+    assert shape == (10 + 4 * K + fit_intercept * (4 + K),)
     # Up to the room for rounding.
-    assert_allclose([std for _, std in recorder.draws], stds, rtol=1e-5)
-    assert all(got >= want for (_, got), want in zip(recorder.draws, stds, strict=True))
-    clean = query.sums()[0]
-    off = moments.gram - clean
+    assert unit <= std < unit * (1 + 1e-5)
+    gram, total, cross, target = query.sums()
+    off = moments.gram - gram
     assert_allclose(off, off.T)
     assert_allclose(np.diag(off), math.sqrt(2) * moments.std)
     assert_allclose(off[np.triu_indices(4, 1)], moments.std)
+    assert_allclose(moments.std, 0.6 * std)
+    assert_allclose(moments.cross - cross, std)
+    if fit_intercept:
+        assert_allclose(moments.total - total, std)
+        assert_allclose(moments.target - target, std)
+    else:
+        assert total is moments.total is target is moments.target is None
+
+
+def test_discrete_noise_is_on_a_grid(rng):
+    X, y = rng.uniform(-1, 1, (30, 3)), rng.uniform(-1, 1, 30)
+    query = query_of(X, y)
+    noise = NoiseSource(1, kind="discrete")
+    vector = noise.added(query, None, 2.0)
+    grid = noise_grid(query.sensitivity("zero_out"), 2.0, vector.size, 30)
+    steps = vector / grid.spacing
+    assert_array_equal(steps, np.round(steps))
+    moments = query.release(noise, 2.0, "zero_out")
+    assert np.abs(moments.gram - query.sums()[0]).max() < 6 * moments.diagonal_std
 
 
 def test_noise_of_the_moments_has_the_variances_that_are_said(rng):
@@ -220,4 +238,3 @@ def test_float32_rows_are_summed_in_float64(rng):
     assert gram.dtype == np.float64
     wide = X.astype(np.float64)
     assert_allclose(gram, wide.T @ wide, rtol=1e-12)
-    assert query.dtype == np.float32
