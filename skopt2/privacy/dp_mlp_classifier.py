@@ -61,8 +61,10 @@ class DPMLPClassifier(ClassProbabilities, ClassifierMixin, PrivateNetwork):
     learning_rate : float or "auto", default="auto"
         Step size. ``"auto"`` gives the weights a fixed amount of noise, within what is
         stable without any.
-    momentum : float, default=0.9
-        Share of the velocity that a step keeps, from 0 to below 1. It costs no privacy.
+    momentum : float or "auto", default="auto"
+        Share of the last move that a step makes again, from 0 to below 1. It costs no
+        privacy. ``"auto"`` is 0.9 where the noise allows steps that are too long
+        without, else 0.
     max_grad_norm : float or "auto", default="auto"
         Norm to which the gradient of a row, in all layers together, is clipped.
     clipping : {"flat", "automatic"}, default="flat"
@@ -170,7 +172,7 @@ class DPMLPClassifier(ClassProbabilities, ClassifierMixin, PrivateNetwork):
         batch_size=None,
         max_iter="auto",
         learning_rate="auto",
-        momentum=0.9,
+        momentum="auto",
         max_grad_norm="auto",
         clipping="flat",
         alpha=0.0,

@@ -64,8 +64,7 @@ class PrivateNetwork(PrivateLinearModel):
         record = self._spend(
             events, delta, epsilon=epsilon, multiplier=multiplier, n_rows=data.n_rows
         )
-        plan = self._plan(schedule, rate, multiplier)
-        plan = replace(plan, learning_rate=self._step_size(data, plan))
+        plan = self._paced(self._plan(schedule, rate, multiplier), schedule, data)
         network = self._network(data.n_features, n_outputs)
         with data.target.activate():
             noise, sampling_seed, start_seed = self._streams(data.target)
@@ -92,28 +91,37 @@ class PrivateNetwork(PrivateLinearModel):
             )
 
     def _schedule(self, data):
-        """Return steps, clipping norm and momentum; the step size follows the noise."""
+        """Return steps and clipping norm; the step size follows the noise."""
         n_steps, bound = self.max_iter, self.max_grad_norm
         if n_steps == "auto":
             n_steps = self._defaults.steps(self._rate(data))
         if bound == "auto":
             bound = self._defaults.clipping_norm
-        return Schedule(int(n_steps), 0.0, float(bound), float(self.momentum))
+        return Schedule(int(n_steps), 0.0, float(bound))
 
-    def _step_size(self, data, plan):
-        """Return the step size, the user's or the default one."""
-        if self.learning_rate != "auto":
-            return float(self.learning_rate)
-        bound = self._schedule(data).clipping_norm
+    def _paced(self, plan, schedule, data):
+        """Return the plan with a step size and a momentum, the user's or the default.
+
+        Both follow the noise, which is known by now.
+        """
+        bound = schedule.clipping_norm
         noise = plan.noise_multiplier * sensitivity(bound, self.relation)
-        return self._defaults.step_size(data.n_rows, plan, noise, bound)
+        step, momentum = self._defaults.pace(
+            data.n_rows, plan, noise, bound, self.momentum
+        )
+        if self.learning_rate != "auto":
+            step = float(self.learning_rate)
+        return replace(plan, learning_rate=step, momentum=float(momentum))
 
     def _check_parameters(self):
         check_option("activation", self.activation, ACTIVATIONS)
         check_option("solver", self.solver, SOLVERS)
-        check_real("momentum", self.momentum, low=0.0)
-        if self.momentum >= 1:
-            raise ValueError(f"momentum must be below 1; got {self.momentum!r}.")
+        if self.momentum != "auto":
+            check_real("momentum", self.momentum, low=0.0)
+            if self.momentum >= 1:
+                raise ValueError(
+                    f"momentum must be below 1, or 'auto'; got {self.momentum!r}."
+                )
         self._hidden()
         super()._check_parameters()
 
