@@ -38,7 +38,7 @@ class DPSVMClassifier(ClassScores, PrivateLinearClassifier):
     center : {"midpoint", "private", None}, default="midpoint"
         With ``bounds``, whether the middle of them becomes 0. ``"private"`` spends a
         fifth of the budget, as ``mu**2``, on the mean and the spread of the rows, which
-        pays from about ``n_samples * epsilon = 250`` on.
+        pays from about ``n_samples * epsilon = 300`` on.
     fit_intercept : bool, default=True
         Whether to fit an intercept; it counts in the norm of a row.
     solver : {"auto", "gd", "sgd", "dicesgd", "diff2"}, default="auto"
