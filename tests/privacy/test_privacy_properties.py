@@ -12,6 +12,7 @@ from skopt2.privacy import DPLogisticClassifier
 from skopt2.solvers.privacy import descent as descent_module
 from skopt2.solvers.privacy.accounting import epsilon_of
 from skopt2.solvers.privacy.glm_query import GLMQuery
+from skopt2.solvers.privacy.network_query import Network, NetworkQuery
 from skopt2.solvers.privacy.noise import NoiseSource, PoissonSampling
 from skopt2.solvers.privacy.rows import RowMap, Rows
 from tests.privacy.private_estimators import (
@@ -123,6 +124,29 @@ def test_rounding_of_long_sums_stays_within_the_clipping_norm(dtype):
         X[n // 3] = 5 * rng.normal(size=d)
         there = query_of(X, y, Logistic(), C).clipped_sum(W)
         change = np.linalg.norm(there - without)
+        assert 0.95 * C < change <= C
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_rounding_of_a_network_stays_within_the_clipping_norm(dtype):
+    rng = np.random.default_rng(4)
+    n, d, C = 60_000, 3, 0.05
+    X = rng.normal(size=(n, d)).astype(dtype)
+    X[:, 0] = np.abs(X[:, 0]) + 1
+    y = np.full(n, -1, dtype=dtype)
+    network = Network((d, 4, 1), "tanh")
+    W = np.abs(rng.normal(size=network.n_parameters))
+    blank = X.copy()
+    blank[n // 2] = np.nan
+
+    def total(rows):
+        data = Rows(lambda: iter([(rows, y, None)]), n, d, fit_intercept=False)
+        return NetworkQuery(data, network, Logistic(), C).clipped_sum(W)
+
+    without = total(blank)
+    for _ in range(3):
+        X[n // 2] = 5 * rng.normal(size=d)
+        change = np.linalg.norm(total(X) - without)
         assert 0.95 * C < change <= C
 
 

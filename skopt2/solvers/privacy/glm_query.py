@@ -11,26 +11,19 @@ Clipping, C the clipping norm:
 - "flat": f_i = min(1, C / norm(g_i));
 - "automatic": f_i = C / (norm(g_i) + gamma), gamma = 0.01: every row counts alike.
 
-Rounding counts too: with and without a row, a computed sum of n rows may differ by more
-than what the row adds. Rows are summed by groups of G, and the groups in float64; with
-the unit roundoff u of a group's sum, both computed sums are off by at most u G^2 C and
-by u64 n^2/G C, so that f_i is made smaller by twice these shares.
+C is less by the share of :mod:`skopt2.solvers.privacy.rounding`, for computed sums.
 
 Source: M. Abadi and others, Deep learning with differential privacy, CCS 2016 (flat);
 Z. Bu and others, Automatic clipping, NeurIPS 2023; norms of outer products after I.
-Goodfellow, Efficient per-example gradient computations, arXiv 1510.01799; rounding as a
-leak after S. Casacuberta and others, Widespread underestimation of sensitivity in
-differentially private libraries, CCS 2022, and N. Higham, Accuracy and Stability of
-Numerical Algorithms, 2002, equation 3.5.
+Goodfellow, Efficient per-example gradient computations, arXiv 1510.01799.
 """
 
-from skopt2._core.array import asarray_like, is_sparse, namespace
+from skopt2._core.array import asarray_like, namespace
 from skopt2.solvers.privacy.query import ClippedSum
+from skopt2.solvers.privacy.rounding import grouped_product, rounding_share
 
 CLIPPINGS = ("flat", "automatic")
 STABILITY = 0.01
-# Rows of a group: G^2 roundoffs are 1/2000 in float32, and 1e-6 in float64.
-NARROW_GROUP, WIDE_GROUP = 64, 1 << 16
 
 
 class GLMQuery(ClippedSum):
@@ -124,7 +117,7 @@ class GLMQuery(ClippedSum):
         else:
             size = xp.abs(residuals)
         norms = xp.astype(size, block.norm.dtype) * block.norm
-        ceiling = self.clipping_norm * (1 - self._rounding(block))
+        ceiling = self.clipping_norm * (1 - rounding_share(block.X, self.n_rows))
         if self.clipping == "automatic":
             factor = ceiling / (norms + STABILITY)
         else:
@@ -134,16 +127,6 @@ class GLMQuery(ClippedSum):
             )
         factor = xp.astype(factor, residuals.dtype) * block.keep
         return residuals * (factor[:, None] if several else factor)
-
-    def _rounding(self, block):
-        """Return by which share rounding can lengthen what one row changes."""
-        xp = namespace(block.keep)
-        eps = float(xp.finfo(block.keep.dtype).eps)
-        rows = min(block.X.shape[0], _group_rows(block.X))
-        unit = 2.0**-53 if is_sparse(block.X) else eps / 2
-        between = 2.0**-53 * self.n_rows * max(1.0, self.n_rows / max(rows, 1))
-        # The first term is the rounding of the norm of the residual.
-        return min(0.5, 64 * eps + 2 * unit * rows**2 + 2 * between)
 
 
 def weighted_sum(query, block, residuals, like):
@@ -168,37 +151,8 @@ def weighted_sum(query, block, residuals, like):
     xp = namespace(residuals)
     several = residuals.ndim == 2
     scaled = residuals * (block.scale[:, None] if several else block.scale)
-    total = _grouped_product(block.X, scaled, like.dtype)
+    total = grouped_product(block.X, scaled, like.dtype)
     if query.rows.fit_intercept:
         wide = xp.astype(residuals, like.dtype)
         total = xp.concat([total, xp.sum(wide, axis=0, keepdims=True)], axis=0)
-    return total
-
-
-def _group_rows(X):
-    """Return how many rows to sum before the sums go on in float64."""
-    narrow = not is_sparse(X) and str(X.dtype).endswith("float32")
-    return NARROW_GROUP if narrow else WIDE_GROUP
-
-
-def _grouped_product(X, residuals, dtype):
-    """Return X' residuals of shape (d,) or (d, K), group by group."""
-    xp, n, size = namespace(residuals), X.shape[0], _group_rows(X)
-    if is_sparse(X):
-        residuals = xp.astype(residuals, dtype)
-        if n <= size:
-            return X.T @ residuals
-        starts = range(0, n, size)
-        return sum(X[at : at + size].T @ residuals[at : at + size] for at in starts)
-    whole = n // size * size
-    total = xp.astype(X[whole:, :].T @ residuals[whole:, ...], dtype)
-    if whole:
-        stack = xp.reshape(X[:whole, :], (whole // size, size, X.shape[1]))
-        columns = (
-            residuals[:whole, :] if residuals.ndim == 2 else residuals[:whole, None]
-        )
-        columns = xp.reshape(columns, (whole // size, size, columns.shape[1]))
-        sums = xp.matmul(xp.permute_dims(stack, (0, 2, 1)), columns)
-        sums = xp.sum(xp.astype(sums, dtype), axis=0)
-        total = total + (sums if residuals.ndim == 2 else sums[:, 0])
     return total

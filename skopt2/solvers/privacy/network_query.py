@@ -33,11 +33,10 @@ import numpy as np
 from skopt2._core.array import asarray_like, namespace
 from skopt2.solvers.privacy.glm_query import STABILITY
 from skopt2.solvers.privacy.query import ClippedSum
+from skopt2.solvers.privacy.rounding import grouped_product, rounding_share
 from skopt2.solvers.privacy.rows import row_norms
 
 ACTIVATIONS = ("tanh", "relu")
-# Rounding of the factors and of the products that they enter, in units of eps.
-MARGIN = 64
 
 
 @dataclass(frozen=True)
@@ -281,8 +280,8 @@ class NetworkQuery(ClippedSum):
             factor = xp.minimum(
                 self.clipping_norm / xp.maximum(norms, tiny), xp.ones_like(norms)
             )
-        eps = float(xp.finfo(block.keep.dtype).eps)
-        factor = factor * xp.astype(block.keep, factor.dtype) * (1.0 - MARGIN * eps)
+        share = rounding_share(block.y, self.n_rows)
+        factor = factor * xp.astype(block.keep, factor.dtype) * (1.0 - share)
         return xp.where(xp.isfinite(norms), factor, xp.zeros_like(factor))
 
     def _products(self, W, block, units, deltas, factor):
@@ -300,12 +299,13 @@ class NetworkQuery(ClippedSum):
         parts = []
         for layer, delta in enumerate(deltas):
             delta = delta * counts
+            inputs, outer = units[layer - 1], delta
             if layer == 0:
-                weights = block.X.T @ (delta * scale)
-            else:
-                weights = units[layer - 1].T @ delta
-            parts += [xp.reshape(weights, (-1,)), xp.sum(delta, axis=0)]
-        return xp.astype(xp.concat(parts), W.dtype)
+                inputs, outer = block.X, delta * scale
+            weights = grouped_product(inputs, outer, W.dtype)
+            bias = xp.sum(xp.astype(delta, W.dtype), axis=0)
+            parts += [xp.reshape(weights, (-1,)), bias]
+        return xp.concat(parts)
 
 
 def forward(network, layers, X, scale):
