@@ -24,6 +24,7 @@ and the first fit of a fresh process.
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import sys
@@ -38,8 +39,9 @@ from benchmarks.processes import fresh, start_all
 _MODULE = "benchmarks.privacy_worker"
 # Splits on which all settings of a search are scored, and how many go on to all.
 _SEARCHED, _FINALISTS = 3, 4
-# Noise of runs that are shown is not that by which settings were chosen.
-_DRAW = 1000
+# Noise of runs that are shown is not that by which settings were chosen. There are at
+# most _STRIDE splits.
+_DRAW, _STRIDE = 100_000, 1000
 
 
 def _arguments(argv):
@@ -59,6 +61,9 @@ def _arguments(argv):
     parser.add_argument("--peers", nargs="+", choices=PEERS)
     parser.add_argument("--epsilon", nargs="+", type=float, help="only these budgets")
     parser.add_argument("--seeds", type=int, default=10, help="splits of a set")
+    parser.add_argument(
+        "--draws", type=int, default=5, help="fits of a split in the accuracy cases"
+    )
     parser.add_argument("--repeat", type=int, default=3, help="timed fits")
     parser.add_argument("--python", nargs="+", default=[], metavar="PEER=PATH")
     parser.add_argument("--threads", type=int, default=1)
@@ -89,12 +94,13 @@ def _say(case, epsilon, method, row, mean):
     )
 
 
-def _score(process, request, splits, options):
+def _score(process, request, n_splits, options, n_draws=1):
     """Scores and times of one method on some splits, or None and the error."""
     row = {"scores": [], "cpu": [], "wall": []}
-    request = {"do": "fit", **request, "draw": 0 if options.search else _DRAW}
-    for split in splits:
-        answer = process.ask({**request, "split": split}, options.limit)
+    first = 0 if options.search else _DRAW
+    for split, draw in itertools.product(range(n_splits), range(n_draws)):
+        asked = {"do": "fit", **request, "split": split, "draw": first + draw * _STRIDE}
+        answer = process.ask(asked, options.limit)
         if "error" in answer:
             return None, answer["error"]
         row["scores"].append(answer["score"])
@@ -117,10 +123,11 @@ def _fits(case, epsilon, processes, options):
     rows = {}
     centre = statistics.median if case.kind == "regression" else statistics.fmean
     for method, process, request in _methods(processes, case, epsilon, options.search):
-        seeds = range(
-            min(options.seeds, _SEARCHED) if options.search else options.seeds
-        )
-        row, error = _score(process, request, seeds, options)
+        count = min(options.seeds, _SEARCHED) if options.search else options.seeds
+        # Without noise there is one answer.
+        several = case.kind == "accuracy" and process.peer != "sklearn"
+        draws = options.draws if several and not options.search else 1
+        row, error = _score(process, request, count, options, draws)
         if row is None:
             print(f"{case.name:<24}{epsilon:<6g}{method:<34}{error}")
             continue
@@ -138,7 +145,7 @@ def _search(case, epsilon, processes, options):
         for method in own[:_FINALISTS]:
             variant = method.split(":", 1)[1]
             request = {"name": case.name, "epsilon": epsilon, "variant": variant}
-            row, _ = _score(process, request, range(options.seeds), options)
+            row, _ = _score(process, request, options.seeds, options)
             if row is not None:
                 final[method] = row
                 _say(case, epsilon, method, row, statistics.fmean(row["scores"]))
@@ -150,7 +157,7 @@ def _speed(case, epsilon, processes, options):
     rows = {}
     for method, process, request in _methods(processes, case, epsilon):
         request |= {"repeat": options.repeat}
-        row, error = _score(process, request, range(1), options)
+        row, error = _score(process, request, 1, options)
         if row is None:
             print(f"{case.name:<24}{epsilon:<6g}{method:<34}{error}")
             continue

@@ -22,9 +22,12 @@ def test_small_cases_on_the_host(tmp_path, capsys):
         assert min(row[key] for key in ("cpu", "device", "first", "from_host")) > 0
         assert row["bytes_rate"] > 0
         assert row["flop_rate"] > 0
-        # The host agrees with itself, in float32 up to its rounding.
-        assert row["error"] <= (1e-4 if case.dtype == "float32" else 0.0)
-        assert abs(row["objective"]) <= (1e-5 if case.dtype == "float32" else 0.0)
+        # The host agrees with itself, in float32 up to its rounding, for which private
+        # sums leave room.
+        room = 10.0 if isinstance(case, gpu_privacy.Case) else 1.0
+        single = room if case.dtype == "float32" else 0.0
+        assert row["error"] <= 1e-4 * single
+        assert abs(row["objective"]) <= 1e-5 * single
         if isinstance(case, gpu_sparse.Case):
             assert "gap" in row["certificate"]
         elif isinstance(case, gpu_privacy.Case):
@@ -50,8 +53,8 @@ def test_private_cases_on_another_device(cuda_stand_in, case):
     assert np.linalg.norm(data.X, axis=1).max() <= 1.0 + 1e-12
     row = gpu_privacy.run(case, data, cuda.cuda_target(), 1)
     # Without noise, with the same batches: the same model.
-    assert row.error < 1e-4
-    assert abs(row.objective) < 1e-5
+    assert row.error < (1e-3 if case.dtype == "float32" else 1e-12)
+    assert abs(row.objective) < (1e-4 if case.dtype == "float32" else 1e-12)
     assert min(row.cpu, row.device, row.first, row.from_host, row.flop_rate) > 0
 
 
