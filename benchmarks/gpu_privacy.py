@@ -2,9 +2,9 @@
 
 Times are those of fits with noise, which is drawn where the data is. Errors are those
 of the same fits without noise, in the same steps and with the same Poisson batches,
-which a seed on the host draws, so that both sides end at the same point. In float32 that
-point is another by up to a thousandth: sums are clipped that much below their norm, so
-that rounding cannot exceed it.
+which a seed on the host draws, so that both sides end at the same point. In float32
+that point is another by up to a thousandth: gradients are clipped a little below their
+norm, so that rounding cannot exceed it.
 """
 
 from dataclasses import dataclass
