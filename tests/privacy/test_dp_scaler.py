@@ -11,7 +11,13 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from skopt2.privacy import DPLogisticClassifier, DPScaler, PrivacyLeakWarning
+from skopt2.privacy import (
+    BudgetError,
+    DPLogisticClassifier,
+    DPScaler,
+    PrivacyAccountant,
+    PrivacyLeakWarning,
+)
 from skopt2.solvers.privacy.accounting import epsilon_of
 from skopt2.solvers.privacy.gaussian import gaussian_mu
 from skopt2.solvers.privacy.private_center import radius_edges
@@ -163,6 +169,23 @@ def test_pipeline_spends_twice_and_learns(rng):
     assert len(purse.spent) == 4
     plain = DPLogisticClassifier(1.5, classes=[0, 1]).fit(X, y)
     assert plain.score(X, y) < model.score(X, y)
+
+
+def test_budget_of_an_accountant_is_composed_and_kept(rows):
+    accountant = PrivacyAccountant(1.0, delta=1e-5)
+    pipeline = make_pipeline(
+        DPScaler(0.4, delta=1e-5, accountant=accountant),
+        DPScaler(0.4, delta=1e-5, accountant=accountant),
+    )
+    pipeline.fit(rows)
+    epsilon, _ = accountant.total()
+    # Two of 0.4 cost 0.4 sqrt(2) and a little more, not 0.8.
+    assert 0.4 * math.sqrt(2) < epsilon < 0.7
+    before = pipeline[1].center_
+    with pytest.raises(BudgetError):
+        pipeline[1].set_params(epsilon=1.0).fit(rows)
+    assert accountant.total() == (epsilon, 1e-5)
+    assert pipeline[1].center_ is before
 
 
 def test_rows_that_are_not_finite_count_as_nothing_and_pass(rows):

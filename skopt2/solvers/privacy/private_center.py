@@ -54,6 +54,8 @@ MEAN_SHARE = 0.9
 # Bins, in ratios of sqrt(2) down from the feature norm, and the quantile.
 N_BINS = 12
 LEVEL = 0.5
+# Rows that are copied to float64 at a time.
+STEP = 2**18
 # Relative width at which the search of a multiplier ends.
 WIDTH = 1e-3
 
@@ -192,7 +194,7 @@ class RowSum(ClippedSum):
 
     def clipped_sum(self, W=None, rows=None):
         """Return the sum; there are no parameters. See :class:`ClippedSum`."""
-        return _sum_over(self.rows, rows, lambda block: _clipped(block).sum_rows())
+        return _sum_over(self.rows, rows, _Clipped.sum_rows)
 
 
 class DistanceCounts(ClippedSum):
@@ -229,9 +231,7 @@ class DistanceCounts(ClippedSum):
         counts : array of shape (k + 1,)
             float64, before any noise: not to be released.
         """
-        return _sum_over(
-            self.rows, rows, lambda block: _clipped(block).counts(W, self.edges)
-        )
+        return _sum_over(self.rows, rows, lambda part: part.counts(W, self.edges))
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,14 +257,15 @@ class _Clipped:
         return xp.concat([totals[:-1] - totals[1:], totals[-1:]])
 
 
-def _clipped(block):
-    """Return the clipped rows of a block."""
+def _clipped(block, rows):
+    """Return the clipped rows of a slice of a block."""
     xp = namespace(block.X)
     wide = accumulation_dtype(block.X)
+    scale, keep = block.scale[rows], block.keep[rows]
     # The factor was rounded to the dtype of the rows: less than the bound, not more.
-    margin = 1.0 - 4.0 * float(xp.finfo(block.scale.dtype).eps)
-    factor = xp.astype(block.scale * block.keep, wide) * margin
-    return _Clipped(xp.astype(block.X, wide) * factor[:, None], block.keep > 0)
+    margin = 1.0 - 4.0 * float(xp.finfo(scale.dtype).eps)
+    factor = xp.astype(scale * keep, wide) * margin
+    return _Clipped(xp.astype(block.X[rows, :], wide) * factor[:, None], keep > 0)
 
 
 def _sum_over(source, rows, part):
@@ -272,8 +273,11 @@ def _sum_over(source, rows, part):
     blocks = source.blocks() if rows is None else (source.take(rows),)
     total = None
     for block in blocks:
-        found = part(block)
-        total = found if total is None else total + found
+        # An empty batch has a sum, too.
+        n = block.X.shape[0]
+        for start in range(0, max(1, n), STEP):
+            found = part(_clipped(block, slice(start, min(start + STEP, n))))
+            total = found if total is None else total + found
     return total
 
 

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skopt2._core.array import to_numpy
+from skopt2.solvers.privacy import private_center as module
 from skopt2.solvers.privacy.noise import NoiseSource
 from skopt2.solvers.privacy.private_center import (
     CenterPlan,
@@ -111,6 +112,28 @@ def test_chunks_make_no_difference(rng, in_memory):
     found = private_center(parts, plan, NoiseSource(3))
     assert_allclose(found.center, whole.center, rtol=1e-12)
     assert found.radius == whole.radius
+
+
+def test_large_blocks_are_read_in_parts(rng, monkeypatch):
+    X = rng.standard_normal((100, 3))
+    whole = private_center(rows_of(X), NO_NOISE, NoiseSource(0))
+    monkeypatch.setattr(module, "STEP", 7)
+    parts = private_center(rows_of(X), NO_NOISE, NoiseSource(0))
+    assert_allclose(parts.center, whole.center, rtol=1e-12)
+    assert parts.radius == whole.radius
+
+
+def test_batches(rng):
+    X = rng.standard_normal((100, 3)) * 0.3
+    rows = rows_of(X)
+    batch = np.array([3, 17, 60])
+    total = RowSum(rows).clipped_sum(rows=batch)
+    assert_allclose(total, clipped(X[batch]).sum(axis=0), rtol=1e-12)
+    counts = DistanceCounts(rows, radius_edges(1.0)[:-1])
+    assert counts.clipped_sum(np.zeros(3), batch).sum() == 3
+    nobody = np.array([], dtype=np.int64)
+    assert_array_equal(RowSum(rows).clipped_sum(rows=nobody), np.zeros(3))
+    assert_array_equal(counts.clipped_sum(np.zeros(3), nobody), np.zeros(12))
 
 
 @pytest.mark.parametrize("relation", ["zero_out", "replace_one"])
