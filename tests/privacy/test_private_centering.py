@@ -260,3 +260,15 @@ def test_moments_of_centred_rows_stay_within_their_sensitivity(
             norms.append(np.linalg.norm(query.weighted((gram, *others))))
     assert len(norms) == 300
     assert 0.5 * query.clipping_norm < max(norms) <= query.clipping_norm
+
+
+@pytest.mark.usefixtures("cuda_stand_in")
+@pytest.mark.parametrize("noise", ["gaussian", "discrete"])
+def test_device(offset, noise):
+    X, y = offset
+    model = DPLogisticClassifier(
+        4.0, classes=[0, 1], center="private", noise=noise, device="cuda"
+    ).fit(X, y)
+    assert model.device_ == "cuda:0"
+    assert type(model.coef_) is np.ndarray
+    assert model.score(X, y) > 0.85
