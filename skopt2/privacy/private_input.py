@@ -217,7 +217,10 @@ def check_private_stream(estimator, X, *, accept_sparse=("csr",), y_kind="number
         for chunk in rest:
             yield checked(chunk, False)[:2]
 
-    data = PrivateInput(chunks, 0, part.shape[1], source, target, True, is_sparse(part))
+    places = source, target
+    data = PrivateInput(
+        chunks, 0, part.shape[1], *places, True, is_sparse(part), part.dtype
+    )
     return data, tuple(targets.shape[1:])
 
 
