@@ -87,7 +87,7 @@ class PrivacyAccountant:
 
     The total is the exact one of the Gaussian mechanism if all rows took part in all
     releases, and otherwise comes from the distribution of the privacy loss, within
-    about 0.02 % of the truth and above it. What a later fit computes may depend on the
+    0.1 % of the truth and above it. What a later fit computes may depend on the
     outputs of earlier ones, as in a search. For full batches so may its noise: a budget
     of Gaussian mechanisms is a filter. For sampled batches that is not proved; choose
     their noise, rate and number of steps on other grounds.

@@ -129,7 +129,9 @@ def _tilted(mass, loss, tilt):
     top = float(np.max(exponent))
     weight = np.exp(exponent - top)
     size = float(np.sum(weight))
-    return weight / size, top + math.log(size)
+    # Rounding of the exponents, which the T-th power multiplies.
+    margin = 8 * _EPS * (1 + abs(top) + abs(tilt) * float(np.max(np.abs(loss))))
+    return weight / size, top + math.log(size) + margin
 
 
 @dataclass(frozen=True)

@@ -208,12 +208,14 @@ class Profile:
         if epsilon is not None:
             low, high = min(low, epsilon), max(high, epsilon)
         n_releases = sum(count for count, _, _ in self.pieces)
-        # K grows by lambda (lambda + 1) h^2 / 12 a release, and a relative change of
-        # sigma changes log(delta) by twice log(1/delta) times as much.
+        # K grows by lambda (lambda + 1) h^2 / 12 a release. A relative change of sigma
+        # changes log(delta) by twice log(1/delta) times as much, and one of epsilon by
+        # lambda epsilon times.
         growth = n_releases * tilt * (tilt + 1) / 12 + 1e-300
-        step = math.sqrt(2 * ERROR * max(-log_delta, 1.0) / growth)
+        gain = min(2 * max(-log_delta, 1.0), max(tilt * abs(mean), 0.01))
+        step = math.sqrt(ERROR * gain / growth)
         # A distribution that is narrower than the grid would lose its shape.
-        step = min(step, spread / 64)
+        step = min(step, spread / 256)
         widest = max(np.ptp(loss) for _, loss, _ in self.pieces)
         step = max(step, widest / MOST, (high - low) / MOST)
         tail = math.exp(max(log_delta, -600.0)) * TAIL / n_releases

@@ -140,6 +140,25 @@ def test_random_compositions_are_bounded_by_both_sides():
         assert epsilon <= epsilon_of(full, delta) * (1 + 1e-3)
 
 
+@pytest.mark.parametrize(
+    ("sigma", "rate", "count", "delta"),
+    [(0.7, 0.002, 900, 1e-7), (1.5, 0.3, 40, 1e-3), (9.0, 0.08, 3000, 1e-9)],
+)
+def test_epsilon_is_between_the_bounds_of_the_oracle(sigma, rate, count, delta):
+    pld = pytest.importorskip("dp_accounting.pld.privacy_loss_distribution")
+
+    def bound(**options):
+        one = pld.from_gaussian_mechanism(
+            sigma, value_discretization_interval=2e-4, sampling_prob=rate, **options
+        )
+        return one.self_compose(count).get_epsilon_for_delta(delta)
+
+    # An optimistic distribution of the loss is a lower bound of every right answer.
+    lower = bound(pessimistic_estimate=False, use_connect_dots=False)
+    ours = epsilon_of(SampledGaussianEvent(sigma, rate, count), delta)
+    assert lower < ours < bound() * (1 + 3e-4)
+
+
 def test_composition_of_halves_is_the_whole():
     whole = epsilon_of(SampledGaussianEvent(1.1, 0.02, 400), DELTA)
     halves = [SampledGaussianEvent(1.1, 0.02, 200)] * 2
