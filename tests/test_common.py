@@ -44,6 +44,8 @@ from skopt2.penalties import MCP, Box, ElasticNet, LogSum
 from skopt2.privacy import (
     DPLinearRegressor,
     DPLogisticClassifier,
+    DPMLPClassifier,
+    DPMLPRegressor,
     DPScaler,
     DPSVMClassifier,
 )
@@ -88,6 +90,30 @@ CONFIGURATIONS = [
         noise_multiplier=2.0, batch_size=10, max_iter=30, learning_rate=1.0
     ),
     DPLogisticClassifier(center="private", noise="discrete"),
+    DPMLPClassifier(),
+    DPMLPClassifier(
+        epsilon=8.0,
+        hidden_layer_sizes=(5, 4),
+        activation="relu",
+        bounds=(-10, 10),
+        max_iter=30,
+        random_state=0,
+    ),
+    DPMLPClassifier(
+        noise_multiplier=2.0, hidden_layer_sizes=8, batch_size=10, max_iter=30
+    ),
+    DPMLPRegressor(y_bounds=(-100, 100), max_iter=50),
+    DPMLPRegressor(
+        epsilon=4.0,
+        hidden_layer_sizes=8,
+        loss="huber",
+        y_bounds=(-10, 10),
+        center="private",
+        noise="discrete",
+        clipping="automatic",
+        max_iter=20,
+        device="cpu",
+    ),
     DPScaler(),
     DPScaler(bounds=(-10, 10), noise="discrete", random_state=0),
     DPScaler(noise_multiplier=3.0, with_scaling=False, device="cpu"),

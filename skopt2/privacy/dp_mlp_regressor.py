@@ -79,7 +79,7 @@ class DPMLPRegressor(MultiOutputMixin, RegressorMixin, PrivateNetwork):
         Level of the squared-norm penalty ``alpha / 2 * sum(W**2)`` on the weights,
         without the biases, in the units of the descent.
     average : bool, default=True
-        Whether to return the mean of the iterates of the second half, which costs no
+        Whether to return the mean of the iterates of the last third, which costs no
         privacy, or the last iterate.
     relation : {"zero_out", "replace_one"}, default="zero_out"
         Neighbouring data sets, of the same public number of rows: a row counts as

@@ -1,7 +1,6 @@
 """What the private networks share: from parameters to a descent, and back."""
 
 from dataclasses import replace
-from numbers import Integral
 
 import numpy as np
 
@@ -128,7 +127,7 @@ class PrivateNetwork(PrivateLinearModel):
     def _hidden(self):
         """Return the widths of the hidden layers."""
         sizes = self.hidden_layer_sizes
-        sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
+        sizes = (sizes,) if np.ndim(sizes) == 0 else tuple(sizes)
         if not 1 <= len(sizes) <= MOST_LAYERS:
             raise ValueError(
                 f"hidden_layer_sizes must have one or {MOST_LAYERS} layers; got "
