@@ -70,7 +70,7 @@ left.plot(exact, places, "D", color="#C8553D", label="least squares")
 left.set_yticks(places, known)
 left.invert_yaxis()
 left.set_xlabel("change of the score over the range of the feature")
-left.legend(frameon=False, fontsize="small", loc="lower left")
+left.legend(frameon=False, fontsize="small", loc="upper right")
 right.plot([0, 400], [0, 400], color="#D3D7DC", linewidth=0.8)
 right.plot(y_test, plain.predict(X_test), "D", color="#C8553D", markersize=3)
 right.plot(y_test, private.predict(X_test), "o", color="#0B5FA5", markersize=4)
@@ -88,8 +88,8 @@ plt.show()
 # ---------------------
 # The same fit with all ranges, that of the target too, made narrower or wider around
 # their middles. Narrow bounds cut values off. Wide ones let more noise in: twice the
-# width costs about as much as half of epsilon. Neither is a leak, so a guess on the
-# safe side will do.
+# width costs more than half of epsilon. Neither is a leak, so a guess on the safe side
+# will do, but not one by a factor of four.
 middle, half = (low + high) / 2, (high - low) / 2
 epsilons = [0.25, 0.5, 1, 2, 4, 8]
 splits = ShuffleSplit(20, test_size=0.25, random_state=0)
