@@ -41,6 +41,10 @@ class DPSVMClassifier(ClassScores, PrivateLinearClassifier):
         pays from about ``n_samples * epsilon = 300`` on.
     fit_intercept : bool, default=True
         Whether to fit an intercept; it counts in the norm of a row.
+    intercept_scaling : float, default=0.25
+        Value of the column that the intercept multiplies. A long column would fill the
+        clipped gradients, and leave less of them for the features; a very short one
+        makes the intercept slow.
     solver : {"auto", "gd", "sgd", "dicesgd", "diff2"}, default="auto"
         ``"gd"`` reads all rows in each step, ``"sgd"`` Poisson batches of the expected
         size ``batch_size``. ``"auto"`` is ``"sgd"`` where a ``batch_size`` is given,
@@ -150,6 +154,7 @@ class DPSVMClassifier(ClassScores, PrivateLinearClassifier):
         bounds=None,
         center="midpoint",
         fit_intercept=True,
+        intercept_scaling=0.25,
         solver="auto",
         batch_size=None,
         max_iter="auto",
@@ -173,6 +178,7 @@ class DPSVMClassifier(ClassScores, PrivateLinearClassifier):
         self.bounds = bounds
         self.center = center
         self.fit_intercept = fit_intercept
+        self.intercept_scaling = intercept_scaling
         self.solver = solver
         self.batch_size = batch_size
         self.max_iter = max_iter

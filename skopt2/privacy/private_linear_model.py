@@ -45,6 +45,8 @@ class PrivateLinearModel(PrivateModel):
     """
 
     _y_kind = "labels"
+    # The column of the intercept; a parameter of the classifiers.
+    intercept_scaling = 1.0
     _solvers = ("auto", "gd", "sgd", *FULL_BATCH_SOLVERS)
 
     # A user's np.seterr(under="raise") would make an error of some values.
@@ -124,6 +126,7 @@ class PrivateLinearModel(PrivateModel):
             row_map=row_map,
             feature_norm=float(self.feature_norm),
             fit_intercept=self.fit_intercept,
+            intercept_scaling=float(self.intercept_scaling),
             in_memory=not data.streamed,
         )
 
@@ -136,6 +139,7 @@ class PrivateLinearModel(PrivateModel):
         """Raise ValueError for parameters that no data could make right."""
         check_real("feature_norm", self.feature_norm, low=0.0, strict=True)
         check_real("alpha", self.alpha, low=0.0)
+        check_real("intercept_scaling", self.intercept_scaling, low=0.0, strict=True)
         check_option("solver", self.solver, self._solvers)
         check_option("clipping", self.clipping, CLIPPINGS)
         check_option("center", self.center, CENTERS)
@@ -210,7 +214,11 @@ class PrivateLinearModel(PrivateModel):
 
     def _height(self):
         """Return the largest norm of a row, intercept included."""
-        return math.sqrt(float(self.feature_norm) ** 2 + bool(self.fit_intercept))
+        return math.hypot(float(self.feature_norm), self._bias())
+
+    def _bias(self):
+        """Return the value of the column of the intercept; 0.0 without one."""
+        return float(self.intercept_scaling) if self.fit_intercept else 0.0
 
     def _smoothness(self, loss):
         """Return the largest second derivative of a row's loss; infinite for none.
@@ -255,7 +263,7 @@ class PrivateLinearModel(PrivateModel):
         """Return coefficients and intercepts for rows as they come."""
         W = np.asarray(to_numpy(W), dtype=np.float64)
         if self.fit_intercept:
-            coef, intercept = W[:-1], W[-1]
+            coef, intercept = W[:-1], self._bias() * W[-1]
         else:
             coef, intercept = W, np.zeros(W.shape[1:])
         coef, intercept = row_map.fold(coef, intercept)

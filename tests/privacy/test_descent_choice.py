@@ -78,8 +78,9 @@ def test_all_noise_is_scaled_by_a_sensitivity(solver, relation, monkeypatch):
     each = 2.0 if relation == "replace_one" else 1.0
     assert len(ratios) == 10
     if solver == "dicesgd":
-        # Rows of norm sqrt(2), slopes of norm sqrt(2): gradients of norm 2.
-        np.testing.assert_allclose(ratios, each * np.array([0.25] * 9 + [2.0]))
+        # Rows of norm sqrt(1 + .25^2), slopes of norm sqrt(2).
+        largest = np.sqrt(2 * (1 + 0.25**2))
+        np.testing.assert_allclose(ratios, each * np.array([0.25] * 9 + [largest]))
     else:
         assert ratios[0] == pytest.approx(each * 0.25)
         assert np.all(ratios > 0)
@@ -119,6 +120,7 @@ def test_without_noise_feedback_removes_the_bias():
             max_grad_norm=0.15,
             learning_rate=2.0,
             max_iter=1500,
+            intercept_scaling=1.0,
             average=False,
         ).fit(Z, y)
         errors.append(np.abs(model.coef_ - exact.coef_).max())

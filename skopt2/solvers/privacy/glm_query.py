@@ -1,10 +1,10 @@
 """Clipped gradients of generalised linear models, without a gradient of any row.
 
-Problem: sum_i l(y_i, eta_i), eta_i = x~_i'w + b, over W = (w; b) of shape (d + 1,), or
-(d + 1, K) for K scores. Symbols: r_i = dl/deta_i, a number or a vector (K,); a_i =
-norm((x~_i, 1)). The gradient of a row is the outer product (x~_i, 1) r_i', whose norm
-is a_i norm(r_i) exactly: one matrix product for eta, one for the sum, and nothing of
-the size n x p.
+Problem: sum_i l(y_i, eta_i), eta_i = x~_i'w + c b, over W = (w; b) of shape (d + 1,)
+or (d + 1, K) for K scores. Symbols: r_i = dl/deta_i, a number or a vector (K,); c the
+value of the column of the intercept; a_i = norm((x~_i, c)). The gradient of a row is
+the outer product (x~_i, c) r_i', whose norm is a_i norm(r_i) exactly: one matrix
+product for eta, one for the sum, and nothing of the size n x p.
 
 Clipping, C the clipping norm:
 
@@ -104,7 +104,7 @@ class GLMQuery(ClippedSum):
         scale = block.scale[:, None] if several else block.scale
         eta = scale * (block.X @ weights[:d, ...])
         if self.rows.fit_intercept:
-            eta = eta + weights[d, ...]
+            eta = eta + self.rows.bias * weights[d, ...]
         residuals = self.loss.gradient(block.y, eta)
         return xp.where(xp.isfinite(residuals), residuals, xp.zeros_like(residuals))
 
@@ -130,7 +130,7 @@ class GLMQuery(ClippedSum):
 
 
 def weighted_sum(query, block, residuals, like):
-    """Return sum_i (x~_i, 1) r_i' over a block, in float64.
+    """Return sum_i (x~_i, c) r_i' over a block, in float64.
 
     Parameters
     ----------
@@ -154,5 +154,6 @@ def weighted_sum(query, block, residuals, like):
     total = grouped_product(block.X, scaled, like.dtype)
     if query.rows.fit_intercept:
         wide = xp.astype(residuals, like.dtype)
-        total = xp.concat([total, xp.sum(wide, axis=0, keepdims=True)], axis=0)
+        bias = query.rows.bias * xp.sum(wide, axis=0, keepdims=True)
+        total = xp.concat([total, bias], axis=0)
     return total

@@ -133,7 +133,7 @@ class RowBlock:
     scale : array of shape (b,)
         Factors min(1, R / norm(x)).
     norm : array of shape (b,)
-        Norms of x~, float64, with the column of ones if there is an intercept.
+        Norms of x~, float64, with the column of the intercept.
     keep : array of shape (b,)
         1.0, or 0.0 for a row that counts as nothing.
     """
@@ -145,7 +145,7 @@ class RowBlock:
     keep: Any
 
 
-def prepare(X, y, keep, row_map, feature_norm, fit_intercept):
+def prepare(X, y, keep, row_map, feature_norm, bias):
     """Return rows with their norms bounded.
 
     Parameters
@@ -160,8 +160,8 @@ def prepare(X, y, keep, row_map, feature_norm, fit_intercept):
         What is done to the rows first.
     feature_norm : float
         Bound R.
-    fit_intercept : bool
-        Whether a column of ones is appended.
+    bias : float
+        Value of the column that is appended for the intercept; 0.0 for none.
 
     Returns
     -------
@@ -175,8 +175,8 @@ def prepare(X, y, keep, row_map, feature_norm, fit_intercept):
     tiny = asarray_like(1e-300 if norm.dtype == xp.float64 else 1e-30, norm)
     factor = xp.minimum(feature_norm / xp.maximum(norm, tiny), xp.ones_like(norm))
     bounded = norm * factor
-    if fit_intercept:
-        bounded = xp.sqrt(bounded * bounded + 1.0)
+    if bias:
+        bounded = xp.sqrt(bounded * bounded + bias * bias)
     scale = xp.astype(factor, X.dtype)
     # Rounded up: the norms decide how much a row is allowed to count.
     slack = 1.0 + (X.shape[1] + 8) * float(xp.finfo(X.dtype).eps)
@@ -262,7 +262,9 @@ class Rows:
     feature_norm : float
         Bound of the norms.
     fit_intercept : bool
-        Whether the norms count a column of ones.
+        Whether the norms count a constant column.
+    intercept_scaling : float, default=1.0
+        Value of that column.
     in_memory : bool, default=True
         Whether to prepare the rows once and keep them.
     """
@@ -276,19 +278,20 @@ class Rows:
         row_map=None,
         feature_norm=1.0,
         fit_intercept=True,
+        intercept_scaling=1.0,
         in_memory=True,
     ):
         self.n_rows, self.n_features = n_rows, n_features
         self.feature_norm, self.fit_intercept = feature_norm, fit_intercept
+        self.intercept_scaling = intercept_scaling
+        self.bias = float(intercept_scaling) if fit_intercept else 0.0
         self.row_map = RowMap() if row_map is None else row_map
         self._parts = parts
         self._kept = list(self._prepared()) if in_memory else None
 
     def _prepared(self):
         for X, y, keep in self._parts():
-            yield prepare(
-                X, y, keep, self.row_map, self.feature_norm, self.fit_intercept
-            )
+            yield prepare(X, y, keep, self.row_map, self.feature_norm, self.bias)
 
     def mapped(self, row_map):
         """Return the same rows under another map.
@@ -310,6 +313,7 @@ class Rows:
             row_map=row_map,
             feature_norm=self.feature_norm,
             fit_intercept=self.fit_intercept,
+            intercept_scaling=self.intercept_scaling,
             in_memory=self._kept is not None,
         )
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 MOMENTUM = 0.9
 # Bounds of p, and s: chosen on breast cancer, wine, digits and generated data of up to
 # 50000 rows, where scores hardly change for s from 1.5 to 4.
-SHORTEST, LONGEST, PATH_NOISE = 400.0, 4000.0, 2.5
+SHORTEST, LONGEST, PATH_NOISE = 150.0, 4000.0, 3.0
 # N mu from which clipping norms grow.
 LARGE = 250.0
 # Nesterov's momentum of 0.9 is stable for lr L below 1.35, L half of its bound.

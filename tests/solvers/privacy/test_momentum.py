@@ -103,7 +103,7 @@ def test_the_schedule_follows_rows_and_budget():
         for n, mu in ((100, 0.2), (1437, 0.27), (1437, 0.93), (10**6, 1.0))
     ]
     paths = [s.learning_rate * s.clipping_norm * s.n_steps / 0.1 for s in found]
-    assert paths[0] == pytest.approx(400)
+    assert paths[0] == pytest.approx(150)
     assert paths == sorted(paths)
     assert max(paths) <= 4000
     assert [s.clipping_norm for s in found] == sorted(s.clipping_norm for s in found)
