@@ -12,9 +12,9 @@ from skopt2.solvers.privacy.audit_bounds import (
     runs_p_value,
 )
 
-# Rows, and features, of a fit with canaries.
-N_CANARIES = {True: 1024, False: 1024}
-N_CANARY_FITS = 32
+# Rows, and features, of a fit with canaries, and fits. Hidden units are shared: many
+# canaries would drown each other there.
+CANARIES = {False: (1024, 32), True: (128, 256)}
 N_WORLD_FITS = 4000
 # Shares of the canaries to guess on: those with the most extreme scores. Half of them
 # is near the best for Gaussian noise; rare certainty is what epsilon bounds.
@@ -104,8 +104,8 @@ def play_canaries(subject, curves, alpha, n_fits, n_canaries, sequence, n_jobs):
     notes : tuple of str
         What was found on the way.
     """
-    m = n_canaries or N_CANARIES[subject.sparse]
-    n_fits = n_fits or N_CANARY_FITS
+    m = n_canaries or CANARIES[subject.shared][0]
+    n_fits = n_fits or CANARIES[subject.shared][1]
     coins, ties, noise = sequence.spawn(3)
     rng = np.random.default_rng(coins)
     present = rng.random((n_fits, m)) < 0.5
@@ -179,6 +179,9 @@ def world_data(subject, sequence, size=1.0):
     X *= subject.norm / np.linalg.norm(X, axis=1, keepdims=True)
     y = np.where(rng.random(N_BASE + 1) < 0.5, *subject.labels)
     y[:2], y[-1] = subject.labels, subject.labels[1]
+    if np.isnan(subject.blank):
+        # Rows that add nothing hide nothing.
+        X[:] = subject.blank
     X[-1] = size * subject.norm * np.eye(N_FEATURES)[0]
     other_X, other_y = X.copy(), y.copy()
     other_y[-1] = subject.labels[0]
@@ -231,13 +234,16 @@ def rates_level(curves, counts, sizes, alpha):
 def outputs_of(subject, worlds, n_each, sequence, n_jobs):
     """Return the released vectors of the fits to each of two worlds, or None.
 
+    What is predicted for the record is released, too: of networks, whose hidden units
+    start at random in each fit, it is all that can be compared.
+
     None is for fits whose numbers of values differ.
     """
     outputs = run_fits(
         subject,
         (world for world in worlds for _ in range(n_each)),
         seeds_of(sequence, 2 * n_each),
-        subject.vector,
+        lambda fitted: subject.vector(fitted, worlds[1][0][-1:]),
         n_jobs,
     )
     if len({output.size for output in outputs}) > 1:

@@ -56,8 +56,7 @@ class FunctionSubject:
 
     kind = "function"
     labels = (0, 1)
-    parameter_names = frozenset()
-    sparse = False
+    sparse = shared = False
     blank = 0.0
     settings = {}
     notes = ()
@@ -79,7 +78,7 @@ class FunctionSubject:
             )
         return fitted[: X.shape[1]]
 
-    def vector(self, fitted):
+    def vector(self, fitted, X):
         """Return all that a run gave away."""
         return fitted
 
@@ -123,7 +122,6 @@ class EstimatorSubject:
         names = self.template.get_params()
         self.seeds = [name for name in names if last(name) == "random_state"]
         values = {last(name): value for name, value in names.items()}
-        self.parameter_names = frozenset(values)
         self.relation = relation or values.get("relation") or "zero_out"
         self.norm = norm or next(
             (float(values[name]) for name in OWN_NORMS if values.get(name)), NORM
@@ -133,6 +131,7 @@ class EstimatorSubject:
         # Estimators of this package count a row of NaN as no row at all.
         self.blank = np.nan if tags.input_tags.allow_nan and is_ours(estimator) else 0.0
         self.labels = self._labels(values)
+        self.shared = values.get("hidden_layer_sizes") is not None
 
     def _notes(self):
         seeds = [
@@ -236,9 +235,12 @@ class EstimatorSubject:
         parts = [part for name, part in sorted(owners(fitted).items())]
         return [part.privacy_ for part in parts if hasattr(part, "privacy_")]
 
-    def vector(self, fitted):
-        """Return the numbers in all fitted attributes."""
-        parts = []
+    def vector(self, fitted, X):
+        """Return the numbers in all fitted attributes, and predictions for rows."""
+        if self.shared:
+            # Their weights start at random: one by one they compare with nothing.
+            return self.scores(fitted, X)
+        parts = [] if self.kind == "transformer" else [self.scores(fitted, X)]
         for name in sorted(vars(fitted)):
             if name.endswith("_") and not name.startswith("_"):
                 parts += numbers_in(getattr(fitted, name))

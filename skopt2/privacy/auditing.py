@@ -8,7 +8,7 @@ import numpy as np
 
 from skopt2._core.random import seed_sequence
 from skopt2.privacy.audit_games import (
-    N_CANARIES,
+    CANARIES,
     canary_data,
     play_canaries,
     play_worlds,
@@ -142,17 +142,17 @@ def audit(
         and guesses on their own scores; it needs predictions, or one coordinate for
         each feature. "worlds" puts one record into half of several thousand tiny fits
         and looks for the direction of the released numbers that tells the halves
-        apart. "auto" takes "canaries" for linear models and functions, else "worlds".
+        apart. "auto" is "worlds" for transformers, and "canaries" otherwise.
     claimed : float, (float, float) or None, default=None
         Epsilon, or epsilon and delta, to hold the estimator to. None reads them from
         ``privacy_`` of a fit, or else from the parameters.
     confidence : float, default=0.95
         Probability that the lower bound is right.
     n_fits : int, default=None
-        Fits to make; None is 16 with canaries, 4000 with two worlds.
+        Fits to make; None is 32 with canaries, 256 for networks, and 4000 with two
+        worlds.
     n_canaries : int, default=None
-        Canaries of one fit, at least 8; None is 1024 for estimators that take sparse
-        matrices and 512 for others.
+        Canaries of one fit, at least 8; None is 1024, and 128 for networks.
     relation : {None, "zero_out", "add_remove", "replace_one"}, default=None
         How neighbouring data differ: a record counts as no record (a row of NaN here,
         of zeros elsewhere), is taken away, or has another label. None takes the
@@ -212,7 +212,8 @@ def audit(
     _check(method, confidence, n_fits, n_canaries, relation, curve, norm)
     sequence = seed_sequence(random_state)
     subject = _subject(estimator, relation, norm, settings, random_state, n_canaries)
-    method = _choose(method, estimator, subject)
+    if method == "auto":
+        method = "worlds" if subject.kind == "transformer" else "canaries"
     probe, games = sequence.spawn(2)
     claim = _claim(subject, claimed, method, n_canaries, probe)
     curves = _curves(curve, claim)
@@ -260,7 +261,7 @@ def _check(method, confidence, n_fits, n_canaries, relation, curve, norm):
 
 def _subject(estimator, relation, norm, settings, random_state, n_canaries):
     if hasattr(estimator, "fit"):
-        n_rows = n_canaries or N_CANARIES[False]
+        n_rows = n_canaries or CANARIES[False][0]
         return EstimatorSubject(
             estimator, relation, norm, settings, random_state is None, n_rows
         )
@@ -272,16 +273,6 @@ def _subject(estimator, relation, norm, settings, random_state, n_canaries):
     if settings:
         raise ValueError("settings are parameters of an estimator; got a function.")
     return FunctionSubject(estimator, relation or "zero_out", float(norm or 1.0))
-
-
-def _choose(method, estimator, subject):
-    """Return the game: canaries where each has a direction of its own."""
-    if method != "auto":
-        return method
-    if subject.kind == "transformer":
-        return "worlds"
-    layers = "hidden_layer_sizes" in subject.parameter_names
-    return "worlds" if layers else "canaries"
 
 
 @dataclass(frozen=True)
@@ -297,7 +288,7 @@ def _claim(subject, claimed, method, n_canaries, sequence):
     records, n_made = [], 0
     if subject.kind != "function":
         coins = np.random.default_rng(sequence)
-        m = n_canaries or N_CANARIES[subject.sparse]
+        m = n_canaries or CANARIES[subject.shared][0]
         data = (
             canary_data(subject, coins.random(m) < 0.5)
             if method == "canaries"

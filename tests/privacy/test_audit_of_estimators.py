@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 
-from skopt2.privacy import DPLogisticClassifier, audit, private_linear_model
+from skopt2.privacy import (
+    DPLogisticClassifier,
+    DPMLPClassifier,
+    audit,
+    private_linear_model,
+)
 from skopt2.solvers.privacy import query
 from skopt2.solvers.privacy.glm_query import GLMQuery
+from skopt2.solvers.privacy.network_query import NetworkQuery
 from skopt2.solvers.privacy.noise import NoiseSource, PoissonSampling
 from tests.privacy.private_estimators import NAMES, make
 
@@ -17,12 +23,9 @@ def logistic(**parameters):
 
 
 def few_fits(name):
-    """Return settings of a short audit, and whether it plays with canaries."""
-    from skopt2.privacy.auditing import _choose, _subject
-
-    subject = _subject(make(name), None, None, None, 0, None)
-    canaries = _choose("auto", make(name), subject) == "canaries"
-    return {"n_canaries": 128, "n_fits": 8} if canaries else {"n_fits": 120}
+    """Return the settings of a short audit."""
+    canaries = hasattr(make(name), "predict")
+    return {"n_canaries": 128, "n_fits": 24} if canaries else {"n_fits": 120}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -105,6 +108,19 @@ def test_broken_full_batches_are_found(monkeypatch, mutation, classes):
     assert not result.passed, result
     assert result.method == "canaries"
     assert result.curve == "gaussian"
+
+
+@pytest.mark.parametrize("broken", ["half the noise", "no clipping"])
+def test_broken_networks_are_found(monkeypatch, broken):
+    if broken == "half the noise":
+        half_noise(monkeypatch)
+    else:
+        monkeypatch.setattr(
+            NetworkQuery, "factors", lambda query, block, *_: np.array(block.keep)
+        )
+    model = DPMLPClassifier(max_iter=20, delta=1e-5, classes=[0, 1])
+    result = audit(model, random_state=0)
+    assert not result.passed, result
 
 
 def all_rows(monkeypatch):

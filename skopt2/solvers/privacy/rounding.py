@@ -42,8 +42,9 @@ def group_rows(X):
     size : int
         64 for dense rows in float32.
     """
-    narrow = not is_sparse(X) and str(X.dtype).endswith("float32")
-    return NARROW_GROUP if narrow else WIDE_GROUP
+    if is_sparse(X):
+        return WIDE_GROUP
+    return NARROW_GROUP if X.dtype == namespace(X).float32 else WIDE_GROUP
 
 
 def rounding_share(X, n_rows):
