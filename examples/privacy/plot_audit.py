@@ -84,7 +84,7 @@ plt.show()
 #
 # The verdict
 # -----------
-# ``audit`` plays the game in 16 fits with a seed of its own for each, guesses present
+# ``audit`` plays the game in 32 fits with a seed of its own for each, guesses present
 # for the highest scores and absent for the lowest, and bounds epsilon from below: with
 # a probability of 95 %, no program with a smaller epsilon would let it guess so well.
 results = {}

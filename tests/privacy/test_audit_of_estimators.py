@@ -13,7 +13,7 @@ from skopt2.solvers.privacy import query
 from skopt2.solvers.privacy.glm_query import GLMQuery
 from skopt2.solvers.privacy.network_query import NetworkQuery
 from skopt2.solvers.privacy.noise import NoiseSource, PoissonSampling
-from tests.privacy.private_estimators import NAMES, make
+from tests.privacy.private_estimators import NAMES, has, make
 
 GAUSSIAN = {"max_iter": 20, "classes": [0, 1], "delta": 1e-5}
 
@@ -24,8 +24,11 @@ def logistic(**parameters):
 
 def few_fits(name):
     """Return the settings of a short audit."""
-    canaries = hasattr(make(name), "predict")
-    return {"n_canaries": 128, "n_fits": 24} if canaries else {"n_fits": 120}
+    if not hasattr(make(name), "predict"):
+        return {"n_fits": 120}
+    if has(name, "hidden_layer_sizes"):
+        return {"n_canaries": 64, "n_fits": 64, "settings": {"max_iter": 10}}
+    return {"n_canaries": 128, "n_fits": 16}
 
 
 @pytest.mark.parametrize("name", NAMES)
