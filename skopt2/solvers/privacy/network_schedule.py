@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from skopt2.solvers.privacy.schedule import MOMENTUM
 
 # Passes over the data in small batches.
-PASSES = 6.0
+PASSES = 30.0
 
 
 @dataclass(frozen=True)
