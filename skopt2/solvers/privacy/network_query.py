@@ -37,6 +37,8 @@ from skopt2.solvers.privacy.rounding import grouped_product, rounding_share
 from skopt2.solvers.privacy.rows import row_norms
 
 ACTIVATIONS = ("tanh", "relu")
+# Arrays of hidden size that a pass makes: all of a block are to fit in the cache.
+ARRAYS = 8
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ class NetworkQuery(ClippedSum):
     def clipped_sum(self, W, rows=None):
         """Return the sum of the clipped gradients; see :class:`ClippedSum`."""
         total = namespace(W).zeros_like(W)
-        width = max(self.network.widths)
+        width = ARRAYS * max(self.network.widths)
         if rows is None:
             blocks = self.rows.blocks(width)
         else:
