@@ -41,6 +41,8 @@ LOADERS = {
 GENERATED = {"generated, 6000": 6000, "generated, 50000": 50000}
 EPSILONS = (0.5, 1.0, 2.0, 4.0, 8.0)
 DELTA = 1e-5
+# Value of the column of the intercept, that of the estimators.
+BIAS = 0.25
 
 
 def generated(n_rows, seed=0):
@@ -108,9 +110,12 @@ def fit(X, y, variant, epsilon, seed):
     several = n_classes > 2
     loss = Multinomial() if several else Logistic()
     targets = np.eye(n_classes)[y] if several else 2.0 * y - 1
-    rows = Rows(lambda: iter([(X, targets, None)]), *X.shape)
-    largest = math.sqrt(2.0) * (math.sqrt(2.0) if several else 1.0)
-    smoothness = 2.0 * loss.lipschitz
+    rows = Rows(
+        lambda: iter([(X, targets, None)]), *X.shape, intercept_scaling=BIAS
+    )
+    height = math.hypot(1.0, BIAS)
+    largest = height * (math.sqrt(2.0) if several else 1.0)
+    smoothness = height**2 * loss.lipschitz
     schedule = default_schedule(
         len(y),
         X.shape[1] + 1,
@@ -140,7 +145,7 @@ def fit(X, y, variant, epsilon, seed):
 
 def score(W, X, y, name):
     """Return the accuracy, or the log loss of generated rows."""
-    scores = X @ W[:-1] + W[-1]
+    scores = X @ W[:-1] + BIAS * W[-1]
     if name in GENERATED:
         return log_loss(y, 1 / (1 + np.exp(-scores)))
     found = scores > 0 if scores.ndim == 1 else scores.argmax(axis=1)
