@@ -54,6 +54,8 @@ from skopt2.solvers.privacy.renyi import renyi_epsilon
 
 # Standard deviations beyond which the normal density is no number any more.
 REACH = 38.0
+# Noise multiplier below which all is told: epsilon would be in the billions.
+SILENT = 1e-5
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -167,7 +169,8 @@ class Composed:
             # to close in from both sides; bisection where that does not help.
             room = max(value - self.rest, 1e-300)
             slope = min(slope, -1e-300)
-            newton = epsilon - math.log(room / (delta - self.rest)) * room / slope
+            excess = math.log(room) - math.log(delta - self.rest)
+            newton = epsilon - excess * room / slope
             newton += 2e-13 * high if newton > low else -2e-13 * high
             if trial % 4 == 3 or not low < newton < high:
                 newton = 0.5 * (low + high)
@@ -213,16 +216,17 @@ def compose(parts, layout, removed):
         log_size += part.count * np.log(size + error)
         relative += part.count * error / (size + error)
         phase = phase + part.count * np.angle(transform)
-    size = np.exp(log_size)
+    # Where the bound of the round-off is above 1, so may the size be.
+    size = np.exp(np.minimum(log_size, 1.0))
     k = np.arange(n // 2 + 1)
     # Index 0 of the result is `start`: turn the circle, in whole steps of 2 pi / n.
     turn = 2 * np.pi * ((k * ((start - offset) % n)) % n) / n
-    circle = np.fft.irfft(size * np.exp(1j * (phase + turn)), n)
+    circle = np.fft.irfft(np.minimum(size, 1.0) * np.exp(1j * (phase + turn)), n)
     noise = 2 * float(np.mean(size * np.minimum(relative, 1.0)))
     noise += 4 * _EPS * math.log2(n) * math.sqrt(float(circle @ circle))
     loss = (start + np.arange(n)) * step
-    # The noise is above exp(-700), so what is cut off there is above 1 in any case.
-    scale = np.exp(np.minimum(log_norm - tilt * loss, 700.0))
+    # The noise is above exp(-600), so what is cut off there is above 1 in any case.
+    scale = np.exp(np.minimum(log_norm - tilt * loss, 600.0))
     mass = np.minimum((np.maximum(circle, 0.0) + noise) * scale, 1.0)
     top = float(loss[-1])
     above = math.exp(min(0.0, log_above - layout.shift * top + log_norm - tilt * top))
@@ -250,16 +254,21 @@ def loss_epsilon(events, delta):
         An upper bound.
     """
     parts, log_delta = parts_of(events), math.log(check_delta(delta))
-    worst = 0.0
-    for removed in (True, False) if parts else ():
-        n_releases = sum(part.count for part in parts)
+    if not parts:
+        return 0.0
+    if min(part.noise for part in parts) < SILENT:
+        return math.inf
+    found, n_releases = [], sum(part.count for part in parts)
+    for removed in (True, False):
         reach = _reach(log_delta + math.log(TAIL / n_releases))
         profile = Profile(parts, removed, reach)
         tilt = profile.tilt_of_delta(log_delta)
         layout = profile.layout(tilt, log_delta)
-        worst = max(worst, compose(parts, layout, removed).epsilon(delta))
-    # Infinite where too much is lost to the largest grid: epsilon is in the millions.
-    return worst if worst < math.inf else renyi_epsilon(events, delta)
+        found.append(compose(parts, layout, removed).epsilon(delta))
+    if all(epsilon < math.inf for epsilon in found):
+        return max(found)
+    # Too much is lost to the largest grid: epsilon is in the millions.
+    return renyi_epsilon(events, delta)
 
 
 def loss_delta(events, epsilon):
@@ -278,13 +287,20 @@ def loss_delta(events, epsilon):
         In [0, 1], an upper bound.
     """
     parts, epsilon = parts_of(events), check_epsilon(epsilon)
-    if epsilon == math.inf:
+    if epsilon == math.inf or not parts:
         return 0.0
-    worst = 0.0
-    for removed in (True, False) if parts else ():
-        profile = Profile(parts, removed, REACH)
-        tilt = profile.tilt_of_epsilon(epsilon)
-        log_delta = min(0.0, profile.log_delta(tilt, profile.cumulants(tilt)))
+    if min(part.noise for part in parts) < SILENT:
+        return 1.0
+    found, n_releases = [], sum(part.count for part in parts)
+    for removed in (True, False):
+        # First with all that doubles can hold, then with what this delta asks for: the
+        # grid of one release must not be wider than need be.
+        reach = REACH
+        for _ in range(2):
+            profile = Profile(parts, removed, reach)
+            tilt = profile.tilt_of_epsilon(epsilon)
+            log_delta = min(0.0, profile.log_delta(tilt, profile.cumulants(tilt)))
+            reach = min(REACH, _reach(log_delta + math.log(TAIL / n_releases)))
         layout = profile.layout(tilt, log_delta, epsilon)
-        worst = max(worst, compose(parts, layout, removed).delta(epsilon)[0])
-    return min(1.0, worst)
+        found.append(compose(parts, layout, removed).delta(epsilon)[0])
+    return max(found) if all(0 <= delta <= 1 for delta in found) else 1.0

@@ -22,6 +22,9 @@ ERROR = 3e-5
 TAIL = 1e-6
 # Points of one release, and of the window, at most. A coarser grid is still safe.
 MOST = 2**20
+# Noise below which sampling is left out of account, and the smallest sampling rate.
+QUIET = 1e-3
+RARE = 1e-14
 # Nodes that a density is summed on.
 NODES = 600
 # Tilts of Chernoff's bounds beyond the first, in units of one over the spread.
@@ -65,7 +68,13 @@ def parts_of(events):
         Empty if nothing was told.
     """
     squared_mu, sampled = gather(events)
-    parts = [Part(noise, rate, count) for (noise, rate), count in sampled.items()]
+    parts = []
+    for (noise, rate), count in sampled.items():
+        # Less noise and a larger rate are never better, so these bounds are safe.
+        if noise < QUIET:
+            squared_mu += count / noise / noise
+        else:
+            parts.append(Part(min(noise, 1 / RARE), max(rate, RARE), count))
     if squared_mu > 0:
         parts.append(Part(1 / math.sqrt(squared_mu), 1.0, 1))
     return parts
@@ -148,6 +157,7 @@ class Profile:
             top = np.max(log_mass)
             log_mass = log_mass - top - math.log(np.sum(np.exp(log_mass - top)))
             self.pieces.append((part.count, loss if removed else -loss, log_mass))
+        self.widest = max(float(np.ptp(loss)) for _, loss, _ in self.pieces)
 
     def cumulants(self, tilt):
         """Return K, its derivative and its second derivative at a tilt."""
@@ -162,6 +172,10 @@ class Profile:
             total += count * np.array([top + math.log(size), mean, variance])
         return total
 
+    def _spread(self, cumulants):
+        """Return the standard deviation, of at least what rounding leaves of it."""
+        return max(math.sqrt(max(cumulants[2], 0.0)), 1e-12 * self.widest, 1e-140)
+
     def tilt_of_delta(self, log_delta):
         """Return the tilt whose mean is about the epsilon at a delta."""
         return self._tilt_where(lambda *at: self.log_delta(*at) - log_delta)
@@ -175,8 +189,10 @@ class Profile:
         start = self.cumulants(0.0)
         if excess(0.0, start) <= 0:
             return 0.0
+        spread = self._spread(start)
         # Tilts of Gaussian losses are below 40 / spread for every delta in doubles.
-        low, high = 0.0, 64.0 / math.sqrt(start[2])
+        # Beyond a tenth of one over the smallest step the grid would show.
+        low, high = 0.0, min(64.0 / spread, 0.1 * MOST / self.widest)
         for trial in range(16):
             # Tilts vary by orders of magnitude: first in the logarithm.
             middle = high / 4 if low == 0.0 and trial < 9 else 0.5 * (low + high)
@@ -194,8 +210,8 @@ class Profile:
 
     def layout(self, tilt, log_delta, epsilon=None):
         """Return the grid and the window for a tilt."""
-        centre, mean, variance = cumulants = self.cumulants(tilt)
-        spread = math.sqrt(max(variance, 1e-300))
+        centre, mean, _ = cumulants = self.cumulants(tilt)
+        spread = self._spread(cumulants)
         goal = centre - tilt * mean - self.log_delta(tilt, cumulants) - math.log(TAIL)
         bounds = []
         # A tilted loss can be near a constant, with a second mode far below.
@@ -216,7 +232,15 @@ class Profile:
         step = math.sqrt(ERROR * gain / growth)
         # A distribution that is narrower than the grid would lose its shape.
         step = min(step, spread / 256)
-        widest = max(np.ptp(loss) for _, loss, _ in self.pieces)
-        step = max(step, widest / MOST, (high - low) / MOST)
+        step = max(step, self.widest / MOST, (high - low) / MOST)
+        # Chernoff's bound has to hold on the grid: a larger tilt would see its step.
+        if shift * step > 0.5:
+            shift = 0.5 / step
+            further = (self.cumulants(tilt + shift)[0] - centre + goal) / shift
+            high = max(high, further)
+        # The grid moves the mean up by less than that. Where this would not fit the
+        # memory, too much is above the window, and the bound says so.
+        moved = n_releases * min(step, (tilt + 1) * step * step)
+        high += min(moved, MOST * step)
         tail = math.exp(max(log_delta, -600.0)) * TAIL / n_releases
         return Layout(step, tilt, low, high, shift, tail)
