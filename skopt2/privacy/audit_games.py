@@ -231,6 +231,20 @@ def rates_level(curves, counts, sizes, alpha):
     return largest_rejected(rejects)
 
 
+def log_size(values):
+    """Return logarithms of absolute values, finite ones."""
+    return np.log(np.maximum(np.abs(values), 1e-300))
+
+
+# What one looks at in a sample, given another one: a record may change the spread of
+# the noise, and not its place.
+LOOKS = (
+    lambda values, _: values,
+    lambda values, _: log_size(values),
+    lambda values, train: log_size(values - np.median(train, axis=0)),
+)
+
+
 def outputs_of(subject, worlds, n_each, sequence, n_jobs):
     """Return the released vectors of the fits to each of two worlds, or None.
 
@@ -255,12 +269,16 @@ def outputs_of(subject, worlds, n_each, sequence, n_jobs):
 
 
 def contrast(low, high):
-    """Return how far two samples are apart, in standard deviations."""
+    """Return how far two samples are apart, in standard deviations, less its error."""
     half = len(low) // 2
-    direction = direction_between(low[:half], high[:half])
-    low, high = low[half:] @ direction, high[half:] @ direction
-    spread = np.hypot(low.std(), high.std())
-    return float(high.mean() - low.mean()) / max(spread, 1e-300)
+    far = []
+    for look in LOOKS:
+        first, second = look(low, low), look(high, low)
+        direction = direction_between(first[:half], second[:half])
+        first, second = first[half:] @ direction, second[half:] @ direction
+        spread = max(np.hypot(first.std(), second.std()), 1e-300)
+        far.append(float(second.mean() - first.mean()) / spread)
+    return max(far) - 2.0 / np.sqrt(half)
 
 
 def play_worlds(subject, curves, alpha, n_fits, sequence, n_jobs):
@@ -290,13 +308,15 @@ def play_worlds(subject, curves, alpha, n_fits, sequence, n_jobs):
         sample = outputs_of(subject, worlds, n_pilot, seed, n_jobs)
         if sample is None:
             return np.inf, (0, 0), n_made, (TELLTALE,)
-        found.append((contrast(*sample), size, worlds, sample))
-    low, high = found[0][3]
+        found.append((contrast(*sample), sample, worlds))
+    low, high = found[0][1]
     if np.all(low == low[0]) and np.all(high == high[0]):
         fixed = bool(np.any(low[0] != high[0]))
         notes = (FIXED,) if fixed else ()
         return (np.inf if fixed else 0.0), (0, 0), n_made, notes
-    worlds = max(found, key=lambda item: item[:2])[2]
+    # The loud record unless the other one is heard for certain.
+    loud, faint = (item[0] for item in found)
+    worlds = found[int(faint > max(loud, 0.0) + 0.5)][2]
     sample = outputs_of(subject, worlds, 2 * half, noise, n_jobs)
     if sample is None:
         return np.inf, (0, 0), n_made, (TELLTALE,)
@@ -307,21 +327,35 @@ def play_worlds(subject, curves, alpha, n_fits, sequence, n_jobs):
 def judge(curves, low, high, alpha):
     """Return the bound on the level from the outputs of two worlds, and the errors.
 
-    The first half of each chooses direction and threshold, the second half is judged.
+    The first half of each chooses what to look at, a direction and a threshold, the
+    second half is judged.
     """
     half = len(low) // 2
-    direction = direction_between(low[:half], high[:half])
-    low, high = low @ direction, high @ direction
-    sizes = (half, half)
-    candidates = np.quantile(np.r_[low[:half], high[:half]], np.linspace(0, 1, 41))
-    threshold = max(
-        candidates,
-        key=lambda value: rates_level(
-            curves, error_counts(low[:half], high[:half], value), sizes, alpha
-        ),
-    )
-    counts = error_counts(low[half:], high[half:], threshold)
+    train = np.vstack([low[:half], high[:half]])
+    best = None
+    for look in LOOKS:
+        low_seen, high_seen = look(low, train), look(high, train)
+        direction = direction_between(low_seen[:half], high_seen[:half])
+        low_score, high_score = low_seen @ direction, high_seen @ direction
+        first = low_score[:half], high_score[:half]
+        threshold, level = best_threshold(curves, *first, alpha)
+        if best is None or level > best[0]:
+            best = level, threshold, low_score[half:], high_score[half:]
+    _, threshold, low_score, high_score = best
+    counts = error_counts(low_score, high_score, threshold)
+    sizes = low_score.size, high_score.size
     return rates_level(curves, counts, sizes, alpha), sum(counts)
+
+
+def best_threshold(curves, low, high, alpha):
+    """Return the threshold between two samples that proves most, and what it proves."""
+    candidates = np.quantile(np.r_[low, high], np.linspace(0, 1, 41))
+    levels = [
+        rates_level(curves, error_counts(low, high, at), (low.size, high.size), alpha)
+        for at in candidates
+    ]
+    place = int(np.argmax(levels))
+    return candidates[place], levels[place]
 
 
 TELLTALE = (

@@ -103,6 +103,18 @@ def test_relations_are_what_they_say(relation):
     assert result.epsilon_lower > (6.0 if relation == "replace_one" else 1.5)
 
 
+def test_worlds_see_records_that_change_the_spread_alone():
+    # Objective perturbation with too little curvature does: diffprivlib #10.
+    def fit(X, y, seed):
+        rng = np.random.default_rng(seed)
+        there = np.abs(X[-1]).max() > 1e-3
+        return rng.normal(scale=0.1 if there else 1.0, size=1)
+
+    result = audit(fit, claimed=(1.0, 1e-5), method="worlds", random_state=0)
+    assert not result.passed, result
+    assert result.epsilon_lower > 1.5
+
+
 def test_release_without_noise_has_no_bound():
     def plain_sum(X, y, seed):
         return X.T @ y + np.arange(X.shape[1])
