@@ -255,8 +255,9 @@ def level_of_caller():
         For ``warnings.warn``, seen from the calling function.
     """
     level, frame = 1, sys._getframe(1)
+    # NumPy is between where np.errstate decorates a method.
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
-        ("skopt2.", "sklearn.callback.")
+        ("skopt2.", "sklearn.callback.", "numpy.")
     ):
         level, frame = level + 1, frame.f_back
     return level
