@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from sklearn.pipeline import make_pipeline
 
 from skopt2.privacy import (
     DPLogisticClassifier,
     DPMLPClassifier,
+    DPScaler,
+    PrivacyAccountant,
     audit,
     private_linear_model,
 )
@@ -160,3 +163,22 @@ def test_settings_are_stated_and_can_be_changed():
 def test_a_norm_of_a_hundred_is_as_private():
     # diffprivlib's noise forgot a factor of the norm: 2.42 for a claim of 1.
     assert audit(logistic(feature_norm=100.0), random_state=0).passed
+
+
+def test_a_budget_is_not_touched():
+    accountant = PrivacyAccountant(epsilon=1.5, delta=1e-5)
+    model = logistic(accountant=accountant)
+    audit(model, random_state=0, n_canaries=64, n_fits=16)
+    assert accountant.total()[0] == 0.0
+    assert model.accountant is accountant
+
+
+def test_private_parts_of_a_pipeline_are_claimed_together():
+    pipeline = make_pipeline(
+        DPScaler(epsilon=1.0, delta=1e-5), logistic(classes=["no", "yes"])
+    )
+    result = audit(pipeline, random_state=0, n_canaries=64, n_fits=16)
+    assert result.passed
+    # Less than the sum, more than each.
+    assert 1.2 < result.epsilon_claimed < 2.0
+    assert result.curve == "gaussian"
