@@ -61,7 +61,6 @@ plt.show()
 # From epsilon 0.1 to 1 accuracy is bought quickly, beyond 4 hardly at all. Single fits
 # are as good as their mean from there on, too; at 0.1 the noise decides. The network
 # has seven times as many parameters, each of them noisy, and is as good all the same.
-# It would gain from more rows.
 #
 # Rows are worth what epsilon is worth
 # ------------------------------------
