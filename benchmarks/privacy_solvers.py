@@ -110,9 +110,7 @@ def fit(X, y, variant, epsilon, seed):
     several = n_classes > 2
     loss = Multinomial() if several else Logistic()
     targets = np.eye(n_classes)[y] if several else 2.0 * y - 1
-    rows = Rows(
-        lambda: iter([(X, targets, None)]), *X.shape, intercept_scaling=BIAS
-    )
+    rows = Rows(lambda: iter([(X, targets, None)]), *X.shape, intercept_scaling=BIAS)
     height = math.hypot(1.0, BIAS)
     largest = height * (math.sqrt(2.0) if several else 1.0)
     smoothness = height**2 * loss.lipschitz

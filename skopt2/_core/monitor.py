@@ -129,6 +129,14 @@ class Monitor:
             "converged_": certificate.holds,
             "history_": history.as_dict(),
             "device_": self.data.target.label,
+            **self._kept(solver, state),
+        }
+
+    def _kept(self, solver, state):
+        """Return what a checkpoint needs, of solvers that can be resumed."""
+        if not hasattr(solver, "pack"):
+            return {}
+        return {
             "_solver_state": _snapshot(solver.pack(state)),
             "_fingerprint": self.fingerprint(),
         }

@@ -6,11 +6,13 @@ objective, no time, no count, no seed.
 """
 
 import math
+from numbers import Integral
 
 import numpy as np
 
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.iterate import iterate
+from skopt2._core.random import seed_sequence
 from skopt2._core.result import Certificate, StopReason
 from skopt2._core.transfer import convert
 from skopt2.privacy.leak import warn_leak
@@ -59,6 +61,8 @@ class PrivateModel(IterativeEstimator):
         """
         if epsilon is None:
             epsilon = epsilon_of(events, delta)
+        if self.random_state is None or isinstance(self.random_state, Integral):
+            seed_sequence(self.random_state)  # raises before anything is spent
         if self.accountant is not None:
             self.accountant.spend(events, label=type(self).__name__)
         seeded = self.random_state is not None
@@ -169,13 +173,6 @@ class PrivateModel(IterativeEstimator):
                 "epsilon": np.array([record.epsilon]),
             },
             device_=data.target.label,
-        )
-
-    def _fingerprint_of(self, data):
-        raise ValueError(
-            "A private fit keeps no checkpoint: it would hold a fingerprint of the "
-            "data. Remove the Checkpoint callback; a fit that was interrupted has "
-            "spent its budget, start another."
         )
 
 
