@@ -65,6 +65,7 @@ def random_case(rng, dtype):
     settings = {
         "feature_norm": 10.0 ** rng.uniform(-2, 3),
         "fit_intercept": bool(rng.random() < 0.7),
+        "intercept_scaling": 10.0 ** rng.uniform(-2, 1),
         "clipping": str(rng.choice(["flat", "automatic"])),
         "n_outputs": k,
     }
@@ -157,9 +158,11 @@ def test_norms_are_those_of_the_gradients():
     for loss, k in ((Logistic(), None), (Multinomial(), 3), (HuberizedHinge(), None)):
         X, y = rng.normal(size=(1, 4)), np.atleast_1d(random_target(rng, loss, k))
         y = y[None] if k else y
-        query = query_of(X, y, loss, 1e3, n_outputs=k, feature_norm=2.0)
+        query = query_of(
+            X, y, loss, 1e3, n_outputs=k, feature_norm=2.0, intercept_scaling=0.3
+        )
         W = rng.normal(size=query.shape)
-        row = np.append(X[0] * min(1, 2 / np.linalg.norm(X)), 1.0)
+        row = np.append(X[0] * min(1, 2 / np.linalg.norm(X)), 0.3)
 
         def value(V, loss=loss, y=y, row=row):
             eta = row @ V
