@@ -19,6 +19,7 @@ _SUBPACKAGES = frozenset(
         "linear_model",
         "losses",
         "penalties",
+        "portfolio",
         "privacy",
         "transport",
     }

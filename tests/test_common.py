@@ -14,6 +14,7 @@ from skopt2 import (
     gaussian_process,
     kernel_machine,
     linear_model,
+    portfolio,
     privacy,
     transport,
 )
@@ -41,6 +42,7 @@ from skopt2.linear_model import (
 )
 from skopt2.losses import Huber
 from skopt2.penalties import MCP, Box, ElasticNet, LogSum
+from skopt2.portfolio import RiskParity
 from skopt2.privacy import (
     DPLinearRegressor,
     DPLogisticClassifier,
@@ -169,6 +171,11 @@ CONFIGURATIONS = [
     KernelThinning(),
     KernelThinning("laplacian", variant="plus", n_swaps=2, device="cpu"),
     KernelThinning(Matern(2.5, 2.0), 1, variant="power", n_swaps=0),
+    RiskParity(),
+    # Not the empirical covariance: with the checks' 15 rows of 30 assets there are
+    # weights without risk, and so no risk to share.
+    RiskParity(solver="newton", warm_start=True),
+    RiskParity(covariance="oas", solver="ccd", assume_centered=True, device="cpu"),
     SparseCholeskyGPClassifier(
         ConstantKernel(1.0, (0.1, 10.0)) * RBF(1.0, (0.5, 5.0)), n_neighbors=5
     ),
@@ -253,6 +260,7 @@ def test_every_public_estimator_is_checked():
             gaussian_process,
             kernel_machine,
             linear_model,
+            portfolio,
             privacy,
             transport,
         )

@@ -21,6 +21,7 @@ LAYERS = {
     "transport": 3,
     "kernel_machine": 3,
     "gaussian_process": 3,
+    "portfolio": 3,
     "privacy": 3,
     "inspection": 4,
     "callbacks": 4,

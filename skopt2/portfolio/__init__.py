@@ -1,0 +1,5 @@
+"""Portfolios of assets, fitted to their returns."""
+
+from skopt2.portfolio.risk_parity import RiskParity
+
+__all__ = ["RiskParity"]

@@ -1,0 +1,150 @@
+"""What a risk parity portfolio is given: parameters, budget, and covariance matrix."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import clone
+
+from skopt2._core import cuda
+from skopt2._core.array import asarray_like, to_numpy
+from skopt2.portfolio.covariance import given_covariance, sample_covariance
+from skopt2.solvers.risk_parity.choice import SOLVERS
+
+ESTIMATES = ("ledoit_wolf", "oas", "empirical")
+NO_RISK = (
+    "A portfolio without short positions has no risk at all under covariance="
+    "{covariance!r}, so there are no shares to give out: there are too few periods for "
+    "so many assets, or assets that undo each other. Set covariance='ledoit_wolf', "
+    "pass more rows, or drop assets."
+)
+
+
+def check_parameters(model):
+    """Raise ValueError unless the parameters of a RiskParity are in range."""
+    estimates = (*ESTIMATES, "precomputed")
+    if isinstance(model.covariance, str):
+        known = model.covariance in estimates
+    else:
+        known = hasattr(model.covariance, "fit")
+    if not known:
+        raise ValueError(
+            "covariance must be 'ledoit_wolf', 'oas', 'empirical', 'precomputed' or an "
+            f"estimator with covariance_; got {model.covariance!r}."
+        )
+    if model.solver not in SOLVERS:
+        raise ValueError(
+            f"solver must be 'auto', 'ccd' or 'newton'; got {model.solver!r}."
+        )
+    if not isinstance(model.tol, Real) or not model.tol >= 0:
+        raise ValueError(f"tol must be a nonnegative number; got {model.tol!r}.")
+    if not isinstance(model.max_iter, Integral) or model.max_iter < 1:
+        raise ValueError(
+            f"max_iter must be a positive integer; got {model.max_iter!r}."
+        )
+    limit = model.time_limit
+    if limit is not None and (not isinstance(limit, Real) or not limit > 0):
+        raise ValueError(
+            f"time_limit must be None or a positive number of seconds; got {limit!r}."
+        )
+
+
+def check_budget(budget, n):
+    """Return a budget of sum 1 on the host.
+
+    Parameters
+    ----------
+    budget : array-like of shape (n,) or None
+        None for equal shares.
+    n : int
+        Number of assets.
+
+    Returns
+    -------
+    b : ndarray of shape (n,)
+        In float64.
+
+    Raises
+    ------
+    ValueError
+        If the budget has another shape, or a share that is not positive.
+    """
+    if budget is None:
+        return np.full(n, 1.0 / n)
+    try:
+        b = np.asarray(_on_host(budget), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"budget must hold numbers: {error}.") from error
+    if b.shape != (n,):
+        raise ValueError(
+            f"budget has shape {b.shape}, expected ({n},): a share for each asset."
+        )
+    wrong = np.flatnonzero(~(np.isfinite(b) & (b > 0)))
+    if wrong.size:
+        raise ValueError(
+            f"budget must be positive and finite; its value for asset {wrong[0]} is "
+            f"{b[wrong[0]]}. Drop the column of an asset without a share."
+        )
+    b = b / b.max()
+    return b / b.sum()
+
+
+def estimate(model, data, sample_weight):
+    """Return the covariance matrix of a fit.
+
+    Parameters
+    ----------
+    model : RiskParity
+        Its parameters say how.
+    data : FitInput
+        The returns, or the matrix.
+    sample_weight : array-like of shape (n_samples,) or None
+        As given to the fit: the estimates that count rows need their sum.
+
+    Returns
+    -------
+    covariance : Covariance
+        Beside the data.
+    fitted : estimator or None
+        What estimated it.
+
+    Raises
+    ------
+    ValueError
+        If there is no covariance matrix of positive variances.
+    """
+    names, X = getattr(model, "feature_names_in_", None), data.X
+    named = isinstance(model.covariance, str)
+    if named and model.covariance == "precomputed":
+        if sample_weight is not None:
+            raise ValueError(
+                "sample_weight weighs periods, and covariance='precomputed' has none: "
+                "leave it out."
+            )
+        return given_covariance(X, "X with covariance='precomputed'", names), None
+    n = int(X.shape[0])
+    if n < 2 and not (named and model.assume_centered):
+        raise ValueError(
+            f"A covariance needs two periods at least; got n_samples={n}. Pass more "
+            "rows."
+        )
+    given = None if sample_weight is None else np.asarray(_on_host(sample_weight))
+    if named:
+        found = sample_covariance(
+            X,
+            data.sample_weight,
+            model.covariance,
+            centered=bool(model.assume_centered),
+            n_rows=n if given is None else float(np.broadcast_to(given, n).sum()),
+            names=names,
+        )
+        return found, None
+    fitted = clone(model.covariance)
+    fitted.fit(to_numpy(X), **({} if given is None else {"sample_weight": given}))
+    S = asarray_like(fitted.covariance_, X)
+    found = given_covariance(S, f"covariance_ of {type(fitted).__name__}", names)
+    return found, fitted
+
+
+def _on_host(values):
+    """Return what a user gave, from a device to host memory."""
+    return values if cuda.target_of(values).kind == "numpy" else to_numpy(values)

@@ -1,0 +1,1 @@
+"""Solvers for portfolios whose assets contribute given shares of the risk."""
