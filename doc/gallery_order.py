@@ -30,6 +30,7 @@ ORDER = (
     "plot_privacy_curve.py",
     "plot_private_regression.py",
     "plot_audit.py",
+    "plot_risk_parity.py",
 )
 
 

@@ -39,8 +39,8 @@ from skopt2._core.array import (
     to_numpy,
 )
 
-# A deviation below this many units of rounding of the column itself is none.
-CONSTANT = 8.0
+# A range below this many units of rounding of the column itself is none.
+CONSTANT = 4.0
 # Asymmetry, and negative eigenvalue of the correlation matrix, taken for rounding.
 ASYMMETRY = 1e-8
 
@@ -105,9 +105,10 @@ def sample_covariance(X, weight, kind, *, centered, n_rows, names=None):
     if not centered:
         X = X - (xp.mean(X, axis=0) if weight is None else weight @ X)
     scale = xp.max(xp.abs(X), axis=0)
-    size = xp.astype(xp.max(xp.abs(raw), axis=0), wide)
-    eps = float(xp.finfo(raw.dtype).eps)
-    check_volatility(xp.where(scale > CONSTANT * eps * size, scale, 0.0), names)
+    # Not the deviation from a mean, which rounding moves away from equal returns.
+    spread = scale if centered else xp.max(raw, axis=0) - xp.min(raw, axis=0)
+    size = xp.max(xp.abs(raw), axis=0) * float(xp.finfo(raw.dtype).eps)
+    check_volatility(xp.where(spread > CONSTANT * size, scale, 0.0), names)
     Z = X / scale
     share = 1.0 / n if weight is None else weight[:, None]
     found = correlation(Z.T @ (share * Z))

@@ -50,8 +50,8 @@ class RiskParity(IterativeEstimator):
         in :mod:`sklearn.covariance`; with "precomputed", ``X`` of ``fit`` is the
         matrix.
     solver : {"auto", "ccd", "newton"}, default="auto"
-        ``"ccd"`` is cyclic coordinate descent, ``"newton"`` damped Newton. ``"auto"``
-        is Newton, after ten sweeps of the first for 600 assets and more on the host.
+        ``"ccd"`` is cyclic coordinate descent, ``"newton"`` damped Newton, for 200
+        assets and more by conjugate gradients; ``"auto"`` is Newton.
     tol : float, default=1e-8
         Tolerance of the relative error of the risk contributions.
     max_iter : int, default=1000
@@ -211,7 +211,7 @@ class RiskParity(IterativeEstimator):
         with data.target.activate():
             S, model = estimate(self, data, sample_weight)
             b = asarray_like(check_budget(self.budget, int(S.C.shape[0])), S.C)
-            solver = get_solver(self.solver, S.C, b, data.target.kind == "numpy")
+            solver = get_solver(self.solver, S.C, b)
             # Made once, and not at each callback.
             fixed = {
                 "covariance_": namespace(S.C).astype(S.matrix, data.X.dtype),
