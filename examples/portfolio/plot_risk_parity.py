@@ -41,7 +41,7 @@ returns = pd.DataFrame(gain + np.hstack([stocks, bonds, commodities]), columns=n
 # Weights and shares
 # ------------------
 # Fitted to the days before the crisis. The bars on the right are the shares of the
-# variance: equal weights leave nine tenths of the risk to the stocks.
+# variance: equal weights leave nearly nine tenths of it to the stocks.
 before = returns.iloc[: crisis.start]
 parity = RiskParity().fit(before)
 print(parity.certificate_, f"after {parity.n_iter_} steps")
@@ -105,9 +105,9 @@ for (name, r), colour in zip(wealth.items(), [*colours, "#1b7837"], strict=True)
 for part, label in ((slice(6), "stocks"), (slice(6, 10), "bonds"), (slice(10, 12), "")):
     label = label or "commodities"
     axes[1].plot(start, held[:, part].sum(axis=1), label=label, drawstyle="steps-post")
-for ax in axes:
+for ax, place in zip(axes, ("upper left", "center left"), strict=True):
     ax.axvspan(crisis.start, crisis.stop, color="#eeeeee")
-    ax.legend(loc="upper left")
+    ax.legend(loc=place)
 axes[0].set(ylabel="logarithm of wealth", title="At one volatility before the crisis")
 axes[1].set(xlabel="day", ylabel="weight, refitted")
 

@@ -50,7 +50,7 @@ class RiskParity(IterativeEstimator):
         in :mod:`sklearn.covariance`; with "precomputed", ``X`` of ``fit`` is the
         matrix.
     solver : {"auto", "ccd", "newton"}, default="auto"
-        ``"ccd"`` is cyclic coordinate descent, ``"newton"`` damped Newton, for 200
+        ``"ccd"`` is cyclic coordinate descent, ``"newton"`` damped Newton, for 300
         assets and more by conjugate gradients; ``"auto"`` is Newton.
     tol : float, default=1e-8
         Tolerance of the relative error of the risk contributions.

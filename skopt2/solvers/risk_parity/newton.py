@@ -43,7 +43,7 @@ from skopt2.solvers.risk_parity.problem import RiskProblem, RiskState
 
 # Assets from which conjugate gradients are tried, and the products after which they are
 # given up, as a part of the number of assets: n^3 / 3 operations against 2 n^2.
-LARGE, PATIENCE = 200, 0.25
+LARGE, PATIENCE = 300, 0.25
 # Relative residual of the system, at most, and in units of the certificate.
 FORCING = 0.1
 # Largest relative change of a position at which the full step is taken.
@@ -79,7 +79,7 @@ class RiskNewton(RiskProblem):
     C, b : array
         As in :class:`skopt2.solvers.risk_parity.problem.RiskProblem`.
     factorise : bool, default=None
-        Whether to factorise the matrix in each step; None for fewer than 200 assets.
+        Whether to factorise the matrix in each step; None for fewer than 300 assets.
     """
 
     name = "newton"
