@@ -4,6 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
 
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like, to_numpy
@@ -139,9 +140,22 @@ def estimate(model, data, sample_weight):
         )
         return found, None
     fitted = clone(model.covariance)
-    fitted.fit(to_numpy(X), **({} if given is None else {"sample_weight": given}))
+    kind, options = type(fitted).__name__, {}
+    if given is not None:
+        if not has_fit_parameter(fitted, "sample_weight"):
+            raise ValueError(
+                f"covariance={kind}() takes no sample_weight. Leave it out, or set "
+                "covariance='ledoit_wolf', which takes it."
+            )
+        options["sample_weight"] = given
+    fitted.fit(to_numpy(X), **options)
+    if not hasattr(fitted, "covariance_"):
+        raise ValueError(
+            f"covariance={kind}() has no attribute covariance_ after fit. Pass an "
+            "estimator of covariance, such as those of sklearn.covariance."
+        )
     S = asarray_like(fitted.covariance_, X)
-    found = given_covariance(S, f"covariance_ of {type(fitted).__name__}", names)
+    found = given_covariance(S, f"covariance_ of {kind}", names)
     return found, fitted
 
 

@@ -239,7 +239,10 @@ class RiskParity(IterativeEstimator):
                 name=CERTIFICATE,
                 resume=self._take_resume(data),
             )
-            if result.solution.riskless and result.reason != StopReason.CONVERGED:
+            # Stalled without one right digit: the risk is rounding there too.
+            if result.reason == StopReason.STALLED and (
+                result.solution.riskless or not result.certificate.value < 1.0
+            ):
                 raise ValueError(NO_RISK.format(covariance=self.covariance))
             return self._finish(result, data, describe, monitor)
 

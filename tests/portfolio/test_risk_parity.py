@@ -5,9 +5,10 @@ import io
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.covariance import OAS, EmpiricalCovariance, LedoitWolf
+from sklearn.covariance import OAS, EmpiricalCovariance, LedoitWolf, ShrunkCovariance
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
+from sklearn.preprocessing import StandardScaler
 
 from skopt2 import to_device
 from skopt2.callbacks import Checkpoint, TextLog
@@ -106,6 +107,19 @@ def test_an_estimator_gives_the_covariance(X):
     assert not hasattr(model.covariance, "covariance_")
 
 
+def test_estimators_that_do_not_serve(X):
+    with pytest.raises(ValueError, match="LedoitWolf.. takes no sample_weight"):
+        RiskParity(covariance=LedoitWolf()).fit(X, sample_weight=np.arange(120))
+    with pytest.raises(ValueError, match="StandardScaler.. has no attribute covari"):
+        RiskParity(covariance=StandardScaler()).fit(X, sample_weight=np.arange(120))
+
+
+def test_a_search_reaches_the_estimator(X):
+    model = RiskParity(covariance=ShrunkCovariance())
+    search = GridSearchCV(model, {"covariance__shrinkage": [0.0, 0.9]}, cv=2).fit(X)
+    assert search.best_params_ == {"covariance__shrinkage": 0.0}
+
+
 def test_a_matrix_can_be_given(X):
     S = np.cov(X.T, ddof=0)
     model = RiskParity(covariance="precomputed").fit(S)
@@ -139,6 +153,14 @@ def test_many_assets_and_few_periods(rng):
     np.testing.assert_allclose(
         contributions(np.cov(X[:, :80].T), model.weights_), 1 / 80, rtol=1e-7
     )
+
+
+def test_risk_of_the_size_of_rounding_is_none(rng):
+    # A few 1e-13 of the variance of an asset, which is above the bound of the solver.
+    A = rng.standard_normal((36, 2))
+    model = RiskParity(np.r_[1e-7, np.ones(35)], covariance="precomputed")
+    with pytest.raises(ValueError, match="no risk at all"):
+        model.fit(A @ A.T + 1e-13 * np.eye(36))
 
 
 def test_opposite_assets_have_no_risk_together(X):

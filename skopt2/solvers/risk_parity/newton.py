@@ -144,6 +144,8 @@ class RiskNewton(RiskProblem):
         # A residual as small as the error itself keeps the end quadratic.
         forcing = min(FORCING, max_abs(r / root))
         v, p, goal = xp.zeros_like(r), r, square * forcing**2
+        if not square > 0.0:
+            return v
         for _ in range(int(PATIENCE * self.n)):
             q = p + y * (C @ (y * p))
             length = square / dot64(p, q)

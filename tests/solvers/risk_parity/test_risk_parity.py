@@ -78,8 +78,35 @@ def test_two_assets(name, rho):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_published_portfolio(name):
+    # X. Bai, K. Scheinberg and R. Tutuncu, Quantitative Finance 16, 2016, section 6.1,
+    # and its solution in table 2 of the paper of Choi and Chen, in six sweeps there.
+    S = np.array(
+        [
+            [94.868, 33.750, 12.325, -1.178, 8.778],
+            [33.750, 445.642, 98.955, -7.901, 84.954],
+            [12.325, 98.955, 117.265, 0.503, 45.184],
+            [-1.178, -7.901, 0.503, 5.460, 1.057],
+            [8.778, 84.954, 45.184, 1.057, 34.126],
+        ]
+    )
+    volatility = np.sqrt(np.diag(S))
+    # The paper stops at an absolute error of 1e-6, with shares of 0.2.
+    result = solve(
+        name, S / np.outer(volatility, volatility), np.full(5, 0.2), tol=5e-6
+    )
+    w = result.solution.x / volatility
+    np.testing.assert_allclose(
+        w / w.sum(), [0.125, 0.047, 0.083, 0.613, 0.132], atol=5e-4
+    )
+    assert result.n_iter == {"ccd": 6, "newton": 2}[name]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_one_asset(name):
     assert solve(name, np.eye(1), np.ones(1)).solution.x == 1.0
+    solver = RiskNewton(np.eye(1), np.ones(1), factorise=False)
+    assert solver.step(solver.init()).x == 1.0
 
 
 @pytest.mark.parametrize("name", NAMES)
