@@ -121,20 +121,28 @@ def test_every_step_descends(rng, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_gap_bounds_the_errors(rng, name):
-    C, b = correlations(rng, 20, 13), shares(rng, 20)
+    C, b = correlations(rng, 20, 40), shares(rng, 20)
     best = solve(name, C, b, tol=1e-13, max_iter=20000)
     solver = get_solver(name, C, b)
-    state = solver.init()
+    state, n_finite = solver.init(), 0
     for _ in range(5):
         measure = solver.certificate(state)
         assert measure.objective - best.objective <= measure.gap + 1e-14
         ratio = state.x / best.solution.x
         assert b @ phi(ratio) <= measure.gap + 1e-14
         share = state.x * (C @ state.x)
-        np.testing.assert_allclose(
-            measure.value, np.abs(share / (share.sum() * b) - 1).max(), rtol=1e-9
-        )
+        value = np.abs(share / (share.sum() * b) - 1).max()
+        np.testing.assert_allclose(measure.value, value, rtol=1e-9, atol=1e-14)
+        # Primal less dual value, the dual at the same point.
+        Cx = C @ state.x
+        assert np.isfinite(measure.gap) == (Cx > 0).all()
+        if np.isfinite(measure.gap):
+            dual = b @ np.log(Cx / b) - 0.5 * state.x @ Cx + 1.0
+            found = measure.objective - dual
+            np.testing.assert_allclose(measure.gap, found, rtol=1e-9, atol=1e-13)
+            n_finite += 1
         state = solver.step(state)
+    assert n_finite >= 2
 
 
 def test_the_gap_is_infinite_where_a_share_is_negative():
