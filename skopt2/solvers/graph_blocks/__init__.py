@@ -1,0 +1,1 @@
+"""Quadratic problems on graphs by block coordinate descent on forests."""
