@@ -21,6 +21,7 @@ _SUBPACKAGES = frozenset(
         "penalties",
         "portfolio",
         "privacy",
+        "semi_supervised",
         "transport",
     }
 )

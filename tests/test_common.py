@@ -16,6 +16,7 @@ from skopt2 import (
     linear_model,
     portfolio,
     privacy,
+    semi_supervised,
     transport,
 )
 from skopt2.gaussian_process import (
@@ -51,6 +52,7 @@ from skopt2.privacy import (
     DPScaler,
     DPSVMClassifier,
 )
+from skopt2.semi_supervised import GraphLabelPropagation
 from skopt2.transport import (
     MongeGapMap,
     ReferenceTransport,
@@ -160,6 +162,10 @@ CONFIGURATIONS = [
         cv=2,
         error_score="raise",
     ),
+    GraphLabelPropagation(),
+    GraphLabelPropagation("rbf", gamma=1.0),
+    GraphLabelPropagation(solver="cholesky"),
+    GraphLabelPropagation(bounds=(0.05, 0.95), selection="gsd"),
     KernelNewtonClassifier(),
     KernelNewtonClassifier(
         "laplacian", "squared_hinge", fit_intercept=False, n_passes=2, max_dictionary=9
@@ -262,6 +268,7 @@ def test_every_public_estimator_is_checked():
             linear_model,
             portfolio,
             privacy,
+            semi_supervised,
             transport,
         )
         for name in package.__all__

@@ -23,6 +23,7 @@ LAYERS = {
     "gaussian_process": 3,
     "portfolio": 3,
     "privacy": 3,
+    "semi_supervised": 3,
     "inspection": 4,
     "callbacks": 4,
     # Generators use no other part, and no other part uses them.
