@@ -22,6 +22,7 @@ ORDER = (
     "plot_large_n.py",
     "plot_centers.py",
     "plot_online.py",
+    "plot_label_propagation.py",
     "plot_gp_series.py",
     "plot_gp_scaling.py",
     "plot_coreset.py",
