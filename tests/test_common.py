@@ -165,7 +165,8 @@ CONFIGURATIONS = [
     GraphLabelPropagation(),
     GraphLabelPropagation("rbf", gamma=1.0),
     GraphLabelPropagation(solver="cholesky"),
-    GraphLabelPropagation(bounds=(0.05, 0.95), selection="gsd"),
+    GraphLabelPropagation(bounds=(0.05, 0.95)),
+    GraphLabelPropagation(bounds=(0.2, 0.8), solver="descent", selection="gsd"),
     KernelNewtonClassifier(),
     KernelNewtonClassifier(
         "laplacian", "squared_hinge", fit_intercept=False, n_passes=2, max_dictionary=9

@@ -41,11 +41,12 @@ class GraphLabelPropagation(ClassifierMixin, IterativeEstimator):
     bounds : tuple of two floats, default=None
         Least and largest value of an unlabelled sample. (0.1, 0.9), for example, lets
         no single label count as more than nine in ten for its neighbours.
-    solver : {"auto", "conjugate", "descent", "cholesky"}, default="auto"
+    solver : {"auto", "conjugate", "newton", "descent", "cholesky"}, default="auto"
         "descent" minimises exactly over one forest of nodes after another; "conjugate",
-        without bounds only, speeds that up by conjugate gradients; "cholesky" takes all
-        nodes at once and n_samples**2 numbers of memory. "auto" is "conjugate" for
-        sparse graphs, "descent" with bounds, and "cholesky" for dense graphs.
+        without bounds, speeds that up by conjugate gradients; "newton", with bounds,
+        does so for the values that no bound holds; "cholesky" takes all nodes at once
+        and n_samples**2 numbers of memory. "auto" is "conjugate" or "newton" for sparse
+        graphs and "cholesky" for dense ones.
     selection : {"cyclic", "random", "gs", "gsd", "gsq", "variable"}, default="cyclic"
         Next forest of "descent": in turn; in random order; the one with the largest
         gradient; that divided by the diagonal; the one that brings most; or a new
@@ -53,7 +54,7 @@ class GraphLabelPropagation(ClassifierMixin, IterativeEstimator):
     tol : float, default=1e-6
         Largest duality gap relative to the energy of the best constant values.
     max_iter : int, default=1000
-        Most passes over the graph.
+        Most passes over the graph, or steps.
     random_state : None, int, RandomState or Generator, default=None
         Draws the order of the random selection.
 
@@ -76,7 +77,7 @@ class GraphLabelPropagation(ClassifierMixin, IterativeEstimator):
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where ``X`` had string names.
     n_iter_ : int
-        Passes, or steps of conjugate gradients.
+        Passes, or steps of "conjugate" or "newton".
     converged_ : bool
         Whether the certificate reached ``tol``.
     stop_reason_ : str

@@ -18,6 +18,7 @@ from skopt2.solvers.graph_blocks.descent import GraphDescent
 from skopt2.solvers.graph_blocks.forest import ForestBlock
 from skopt2.solvers.graph_blocks.partition import forests
 from skopt2.solvers.graph_blocks.problem import graph_problem
+from skopt2.solvers.graph_blocks.projected_newton import GraphNewton
 
 # A graph with more of its elements than this is factored as a dense matrix.
 DENSE = 0.2
@@ -134,10 +135,11 @@ class Nodes:
         number = forests(problem.A)
         parts = range(int(number.max(initial=-1)) + 1)
         blocks = [ForestBlock(problem.A, np.flatnonzero(number == i)) for i in parts]
-        if model.solver == "descent" or self.bounds is not None:
+        if model.solver == "descent":
             rng = spawn(model.random_state, 1)[0]
             return GraphDescent(problem, blocks, model.selection, rng)
-        return GraphConjugate(problem, blocks)
+        kind = GraphConjugate if self.bounds is None else GraphNewton
+        return kind(problem, blocks)
 
     def start(self):
         """Return the values to start from: the shares of the labels."""

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 from skopt2.solvers.graph_blocks.descent import SELECTIONS
 
 KERNELS = ("knn", "rbf", "precomputed")
-SOLVERS = ("auto", "conjugate", "descent", "cholesky")
+SOLVERS = ("auto", "conjugate", "newton", "descent", "cholesky")
 
 
 def check_parameters(model):
@@ -36,9 +36,14 @@ def check_parameters(model):
         _check_bounds(model.bounds)
         if model.solver == "conjugate":
             raise ValueError(
-                "solver='conjugate' has no bounds. Use solver='descent' or 'auto', or "
+                "solver='conjugate' has no bounds. Use solver='newton' or 'auto', or "
                 "bounds=None."
             )
+    elif model.solver == "newton":
+        raise ValueError(
+            "solver='newton' is for bounds, and bounds is None. Use solver='conjugate' "
+            "or 'auto'."
+        )
 
 
 def _check_real(name, value, zero):

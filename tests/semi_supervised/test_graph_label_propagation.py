@@ -77,7 +77,7 @@ def test_dense_graph_agrees_with_scikit_learn():
     )
 
 
-@pytest.mark.parametrize("solver", ["descent", "cholesky"])
+@pytest.mark.parametrize("solver", ["newton", "descent", "cholesky"])
 def test_bounds_hold_and_let_no_label_shout(solver):
     X, _, y = moons()
     model = GraphLabelPropagation(bounds=(0.2, 0.8), solver=solver, tol=1e-9)
@@ -232,6 +232,7 @@ BAD = [
     ({"bounds": (0.5,)}, "bounds must be None or two numbers"),
     ({"bounds": (0.5, 0.5)}, "0 <= low < high <= 1"),
     ({"bounds": (0.1, 0.9), "solver": "conjugate"}, "has no bounds"),
+    ({"solver": "newton"}, "bounds is None"),
 ]
 
 

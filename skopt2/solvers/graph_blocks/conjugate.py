@@ -60,9 +60,9 @@ class GraphConjugate(GraphDescent):
         if state.P is None:
             state.P = Z
         else:
-            state.P = Z + _ratio(rz, state.rz) * state.P
+            state.P = Z + ratio(rz, state.rz) * state.P
         product = self.problem.A @ state.P
-        length = _ratio(rz, np.sum(state.P * product, axis=0))
+        length = ratio(rz, np.sum(state.P * product, axis=0))
         state.F += length * state.P
         state.R -= length * product
         state.rz = rz
@@ -80,14 +80,7 @@ class GraphConjugate(GraphDescent):
         -------
         Z : ndarray of shape (n, k)
         """
-        R, Z = R.copy(), np.zeros(R.shape)
-        order = [*self.blocks, *self.blocks[-2::-1]]
-        for count, block in enumerate(order, 1):
-            move = block.solve(R[block.nodes])
-            Z[block.nodes] += move
-            if count < len(order):
-                R -= block.columns @ move
-        return Z
+        return sweep(self.blocks, R)
 
     def pack(self, state):
         """Return the state for a checkpoint."""
@@ -102,7 +95,40 @@ class GraphConjugate(GraphDescent):
         return state
 
 
-def _ratio(x, y):
+def sweep(blocks, R, free=None, factors=None):
+    """Return the values after a pass over blocks and back, from zero.
+
+    Parameters
+    ----------
+    blocks : list of ForestBlock
+        They cover all nodes once.
+    R : ndarray of shape (n, k)
+        Residual at zero.
+    free : ndarray of bool of shape (n, k), default=None
+        Values that take part; None for all.
+    factors : list of tuple, default=None
+        Factor of each block for them.
+
+    Returns
+    -------
+    Z : ndarray of shape (n, k)
+        0 where values are not free.
+    """
+    R, Z = R.copy(), np.zeros(R.shape)
+    order = [*range(len(blocks)), *range(len(blocks) - 2, -1, -1)]
+    for count, i in enumerate(order, 1):
+        nodes = blocks[i].nodes
+        if free is None:
+            move = blocks[i].solve(R[nodes])
+        else:
+            move = blocks[i].solve(R[nodes], free[nodes], factors[i])
+        Z[nodes] += move
+        if count < len(order):
+            R -= blocks[i].columns @ move
+    return Z
+
+
+def ratio(x, y):
     """Return x / y, and 0 where y is not positive: a column that is solved."""
     positive = y > 0.0
     return np.where(positive, x / np.where(positive, y, 1.0), 0.0)

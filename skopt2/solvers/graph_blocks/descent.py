@@ -138,7 +138,7 @@ class GraphDescent:
         free = free_part(F, R, problem)
         move = block.solve(R, free)
         if problem.bounded:
-            move, progress = _project(problem, block, F, R, move)
+            move, progress = project(problem, block.inner, F, R, move)
         else:
             progress = 0.5 * float(np.sum(move * R))
         state.F[nodes] = F + move
@@ -172,13 +172,30 @@ class GraphDescent:
         return self.init(packed["F"])
 
 
-def _project(problem, block, F, R, move):
-    """Return the projected move of each column, shortened until the energy falls."""
+def project(problem, inner, F, R, move):
+    """Return the projected move of each column, shortened until the energy falls.
+
+    Parameters
+    ----------
+    problem : GraphProblem
+        With the bounds.
+    inner : csr_array or ndarray of shape (m, m)
+        The part of A of the values.
+    F, R, move : ndarray of shape (m, k)
+        Values, their residual, and a direction in which the energy falls.
+
+    Returns
+    -------
+    move : ndarray of shape (m, k)
+        Leads to values within the bounds.
+    progress : float
+        Decrease of the energy.
+    """
     length = np.ones(F.shape[1])
     slope = np.sum(R * move, axis=0)
     for _ in range(HALVINGS):
         trial = np.clip(F + length * move, problem.low, problem.high) - F
-        fall = np.sum(trial * (R - 0.5 * (block.inner @ trial)), axis=0)
+        fall = np.sum(trial * (R - 0.5 * (inner @ trial)), axis=0)
         enough = fall >= SUFFICIENT * length * slope
         if enough.all():
             break

@@ -107,7 +107,7 @@ class ForestBlock:
             multipliers.append(multiplier)
         return pivot, multipliers
 
-    def solve(self, rhs, free=None):
+    def solve(self, rhs, free=None, factor=None):
         """Return the solution for the free nodes, 0 for the others.
 
         Parameters
@@ -116,13 +116,17 @@ class ForestBlock:
             In the order of ``nodes``.
         free : ndarray of bool of shape (m, k), default=None
             None for all.
+        factor : tuple, default=None
+            What :meth:`factor` returned for ``free``; None to compute it.
 
         Returns
         -------
         x : ndarray of shape (m, k)
             In the order of ``nodes``.
         """
-        pivot, multipliers = self._factor if free is None else self.factor(free)
+        if factor is None:
+            factor = self._factor if free is None else self.factor(free)
+        pivot, multipliers = factor
         x = rhs.copy() if free is None else np.where(free, rhs, 0.0)
         for level, multiplier in zip(self.levels, multipliers, strict=True):
             level.gather(x, multiplier * x[level.child])

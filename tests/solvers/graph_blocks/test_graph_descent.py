@@ -1,5 +1,7 @@
 """Descent on graphs: minimisers, bounds, certificates and progress."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -13,6 +15,7 @@ from skopt2.solvers.graph_blocks.descent import SELECTIONS, GraphDescent
 from skopt2.solvers.graph_blocks.forest import ForestBlock
 from skopt2.solvers.graph_blocks.partition import forests, lattice_trees
 from skopt2.solvers.graph_blocks.problem import graph_problem
+from skopt2.solvers.graph_blocks.projected_newton import GraphNewton
 from tests.solvers.graph_blocks.graphs import lattice, random_graph
 
 
@@ -111,6 +114,21 @@ def test_bounds_agree_with_an_active_set_method(selection, bounds):
     assert 0 < held.sum() < held.size
     assert np.all(result.solution >= bounds[0])
     assert np.all(result.solution <= bounds[1])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_newton_steps_end_faster_than_any_geometric_rate(seed):
+    _, _, _, problem = make_problem((0.2, 0.7), n=200, seed=seed)
+    problem = replace(problem, B=np.hstack([problem.B, 0.9 * problem.B]))
+    blocks = forest_blocks(problem)
+    fast = solve(GraphNewton(problem, blocks), problem.B.shape)
+    slow = solve(GraphDescent(problem, blocks), problem.B.shape, 1e-10)
+    np.testing.assert_allclose(fast.solution, slow.solution, atol=1e-7)
+    gaps = fast.history.as_dict()["certificate"]
+    assert fast.reason == "converged"
+    assert fast.n_iter <= 12
+    assert gaps[-1] / gaps[-2] < 1e-2
+    assert np.all(np.diff(fast.history.as_dict()["objective"]) <= 1e-12)
 
 
 def test_dense_block_with_bounds_is_newton_on_the_free_values():
