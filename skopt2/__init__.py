@@ -12,6 +12,7 @@ _SUBPACKAGES = frozenset(
     {
         "callbacks",
         "datasets",
+        "decomposition",
         "gaussian_process",
         "inspection",
         "kernel_machine",

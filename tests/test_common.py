@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skopt2 import (
+    decomposition,
     gaussian_process,
     kernel_machine,
     linear_model,
@@ -19,6 +20,7 @@ from skopt2 import (
     semi_supervised,
     transport,
 )
+from skopt2.decomposition import WassersteinDictionary
 from skopt2.gaussian_process import (
     ConstrainedGPSearchCV,
     CoresetGPRegressor,
@@ -246,6 +248,10 @@ CONFIGURATIONS = [
     SinkhornTransport(1.0, reg_marginal=2.0, tol=1e-11),
     SinkhornTransport(metric="cosine", normalize_cost="max", solver="newton"),
     WassersteinBarycenter(),
+    WassersteinDictionary(3, random_state=0),
+    WassersteinDictionary(
+        2, 0.2, cp=True, codes="nonnegative", init="random", n_init=2, device="cpu"
+    ),
     WassersteinBarycenter(0.1, debiased=False, normalize_cost="max", device="cpu"),
     WassersteinKMeans(3),
     WassersteinKMeans(2, n_init=2, init="random", device="cpu"),
@@ -264,6 +270,7 @@ def test_every_public_estimator_is_checked():
     public = {
         value
         for package in (
+            decomposition,
             gaussian_process,
             kernel_machine,
             linear_model,

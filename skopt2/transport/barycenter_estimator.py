@@ -4,6 +4,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from skopt2._core.array import asarray_like, max_abs
 from skopt2._core.estimator import IterativeEstimator, fit_method
+from skopt2._core.histograms import normalise
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.transport.histogram_geometry import (
     MAX_ITER,
@@ -11,7 +12,6 @@ from skopt2.transport.histogram_geometry import (
     distances_of,
 )
 from skopt2.transport.histogram_sample import HistogramSample
-from skopt2.transport.histograms import normalise
 from skopt2.transport.sinkhorn import CERTIFICATE, check_options
 
 

@@ -8,10 +8,10 @@ from joblib import Parallel, delayed
 
 from skopt2._core.array import all_finite, asarray_like, move
 from skopt2._core.checks import check_real
+from skopt2._core.histograms import normalise
 from skopt2._core.iterate import iterate
 from skopt2._core.random import spawn
 from skopt2.solvers.transport.lloyd import Lloyd
-from skopt2.transport.histograms import normalise
 from skopt2.transport.sinkhorn import check_options
 
 CERTIFICATE = "relative decrease of the inertia"

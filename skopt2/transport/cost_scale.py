@@ -15,48 +15,12 @@ from skopt2._core.array import (
     to_numpy,
     weighted_quantile,
 )
+from skopt2._core.histograms import check_normalisation
 from skopt2.solvers.transport.cost import ground_cost
 from skopt2.solvers.transport.geometry import DEVICE_BLOCK, HOST_BLOCK
 
-NORMALISATIONS = (None, "mean", "max", "median")
 # Points of each cloud whose costs enter a median.
 MEDIAN = 2000
-
-
-def check_normalisation(value):
-    """Raise ValueError unless the unit of the regularisation has a known name."""
-    if value not in NORMALISATIONS:
-        raise ValueError(
-            f"normalize_cost must be one of {NORMALISATIONS}; got {value!r}."
-        )
-
-
-def cost_scale(C, normalize_cost):
-    """Return the unit of the regularisation: mean, maximum or median of the costs.
-
-    Parameters
-    ----------
-    C : array of shape (n, m)
-        Costs.
-    normalize_cost : {None, "mean", "max", "median"}
-        Which, the lower one of two medians; None for 1.
-
-    Returns
-    -------
-    scale : float
-        1.0 where it would be zero.
-    """
-    check_normalisation(normalize_cost)
-    if normalize_cost is None:
-        return 1.0
-    xp = namespace(C)
-    if normalize_cost == "mean":
-        scale = sum64(C) / math.prod(C.shape)
-    elif normalize_cost == "max":
-        scale = float(xp.max(C))
-    else:
-        scale = weighted_quantile(xp.reshape(C, (-1,)), 0.5)
-    return scale if scale > 0.0 else 1.0
 
 
 def check_magnitude(X, Y, a, b, metric):

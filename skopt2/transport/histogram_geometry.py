@@ -25,12 +25,17 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like, move, namespace, put, take
+from skopt2._core.histograms import (
+    check_normalisation,
+    cost_scale,
+    grid_axes,
+    ground_cost,
+    normalise,
+)
 from skopt2._core.transfer import convert
 from skopt2.solvers.transport.batch import BatchProblem, solve_batch
 from skopt2.solvers.transport.log_kernel import DenseLogKernel, GridLogKernel
-from skopt2.transport.cost_scale import check_normalisation, cost_scale
 from skopt2.transport.fixed_support import check_symmetric, solve_fixed
-from skopt2.transport.histograms import grid_axes, ground_cost, normalise
 from skopt2.transport.problem import check_positive
 
 # Largest number of iterations of one problem inside another loop.

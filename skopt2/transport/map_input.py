@@ -9,10 +9,10 @@ from sklearn.utils.validation import check_array, validate_data
 from skopt2._core import cuda
 from skopt2._core.array import all_finite, as_float, asarray_like, move, namespace
 from skopt2._core.checks import check_matrix
+from skopt2._core.histograms import check_normalisation
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_weights
 from skopt2.solvers.transport.cost import ground_cost
-from skopt2.transport.cost_scale import check_normalisation
 from skopt2.transport.map_fit import Settings
 from skopt2.transport.problem import check_positive
 from skopt2.transport.sinkhorn import check_options

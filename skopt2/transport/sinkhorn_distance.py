@@ -10,15 +10,16 @@ from sklearn.exceptions import ConvergenceWarning
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like, move, namespace, to_numpy
 from skopt2._core.estimator import IterativeEstimator, fit_method
-from skopt2._core.transfer import convert
-from skopt2._core.validation import check_fit_input, check_predict_input
-from skopt2.solvers.transport.batch import CERTIFICATE, BatchProblem, solve_batch
-from skopt2.transport.cost_scale import check_normalisation, cost_scale
-from skopt2.transport.histograms import (
+from skopt2._core.histograms import (
+    check_normalisation,
+    cost_scale,
     grid_axes,
     ground_cost,
     normalise,
 )
+from skopt2._core.transfer import convert
+from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2.solvers.transport.batch import CERTIFICATE, BatchProblem, solve_batch
 from skopt2.transport.pairs import Pairs, solve_pairs
 from skopt2.transport.problem import check_positive
 from skopt2.transport.sinkhorn import MAX_ITER, check_options

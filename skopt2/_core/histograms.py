@@ -12,11 +12,15 @@ from skopt2._core.array import (
     asarray_like,
     move,
     namespace,
+    sum64,
+    weighted_quantile,
 )
 from skopt2._core.checks import check_real
 
 # Bins above which products with a kernel are faster axis by axis.
 LARGE = 200
+# Figures of the costs that can be the unit of the regularisation.
+NORMALISATIONS = (None, "mean", "max", "median")
 
 
 def normalise(X, name):
@@ -89,7 +93,7 @@ def ground_cost(cost, X, target):
     """
     n = int(X.shape[1])
     if cost is None or isinstance(cost, (str, tuple)):
-        return asarray_like(_grid(_grid_shape(cost, n)), X)
+        return asarray_like(grid_cost(grid_shape(cost, n)), X)
     if not hasattr(cost, "dtype"):
         cost = np.asarray(cost)
     check_real(cost, "cost")
@@ -114,8 +118,16 @@ def ground_cost(cost, X, target):
     return C
 
 
-def _grid_shape(cost, n):
-    """Return the lengths of the grid on which the bins lie."""
+def grid_shape(cost, n):
+    """Return the lengths of the grid on which the bins lie.
+
+    Parameters
+    ----------
+    cost : None, "grid" or tuple of int
+        As in :func:`ground_cost`.
+    n : int
+        Number of bins.
+    """
     if cost is None:
         return (n,)
     if isinstance(cost, tuple):
@@ -158,11 +170,53 @@ def grid_axes(cost, X):
     """
     if not (cost is None or isinstance(cost, (str, tuple))) or X.shape[1] < LARGE:
         return None
-    shape = _grid_shape(cost, int(X.shape[1]))
-    return [asarray_like(_grid((k,)), X) for k in shape] if len(shape) > 1 else None
+    shape = grid_shape(cost, int(X.shape[1]))
+    return [asarray_like(grid_cost((k,)), X) for k in shape] if len(shape) > 1 else None
 
 
-def _grid(shape):
-    """Return squared distances between the points of a grid in row-major order."""
+def grid_cost(shape):
+    """Return squared distances between the points of a grid in row-major order.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Numbers of points along the axes.
+    """
     axes = np.meshgrid(*(np.arange(float(k)) for k in shape), indexing="ij")
     return sum((x.ravel()[:, None] - x.ravel()) ** 2 for x in axes)
+
+
+def check_normalisation(value):
+    """Raise ValueError unless the unit of the regularisation has a known name."""
+    if value not in NORMALISATIONS:
+        raise ValueError(
+            f"normalize_cost must be one of {NORMALISATIONS}; got {value!r}."
+        )
+
+
+def cost_scale(C, normalize_cost):
+    """Return the unit of the regularisation: mean, maximum or median of the costs.
+
+    Parameters
+    ----------
+    C : array of shape (n, m)
+        Costs.
+    normalize_cost : {None, "mean", "max", "median"}
+        Which, the lower one of two medians; None for 1.
+
+    Returns
+    -------
+    scale : float
+        1.0 where it would be zero.
+    """
+    check_normalisation(normalize_cost)
+    if normalize_cost is None:
+        return 1.0
+    xp = namespace(C)
+    if normalize_cost == "mean":
+        scale = sum64(C) / math.prod(C.shape)
+    elif normalize_cost == "max":
+        scale = float(xp.max(C))
+    else:
+        scale = weighted_quantile(xp.reshape(C, (-1,)), 0.5)
+    return scale if scale > 0.0 else 1.0

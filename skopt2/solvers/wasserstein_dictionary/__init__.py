@@ -1,0 +1,1 @@
+"""Dictionaries of histograms under entropic transport."""
