@@ -248,9 +248,16 @@ CONFIGURATIONS = [
     SinkhornTransport(1.0, reg_marginal=2.0, tol=1e-11),
     SinkhornTransport(metric="cosine", normalize_cost="max", solver="newton"),
     WassersteinBarycenter(),
-    WassersteinDictionary(3, random_state=0),
+    WassersteinDictionary(3, 0.5, max_iter=30, random_state=0),
     WassersteinDictionary(
-        2, 0.2, cp=True, codes="nonnegative", init="random", n_init=2, device="cpu"
+        2,
+        0.5,
+        cp=True,
+        codes="nonnegative",
+        init="random",
+        n_init=2,
+        max_iter=30,
+        device="cpu",
     ),
     WassersteinBarycenter(0.1, debiased=False, normalize_cost="max", device="cpu"),
     WassersteinKMeans(3),

@@ -77,6 +77,8 @@ def starting_state(estimator, solver, target):
         shapes = [tuple(F.shape) for F in estimator.factors_]
         if shapes == [(k, n) for n in solver.mixture.lengths]:
             last = [asarray_like(move(F, target), X) for F in estimator.factors_]
+            if estimator._codes.shape[0] == X.shape[0]:
+                T = asarray_like(move(estimator._codes, target), X)
             return solver.start(T, last)
     if not isinstance(estimator.init, str):
         D = _given(estimator, X, k, target)

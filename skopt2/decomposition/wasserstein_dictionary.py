@@ -75,7 +75,8 @@ class WassersteinDictionary(
     time_limit : float, default=None
         Seconds after which the fit stops at the end of a sweep.
     warm_start : bool, default=False
-        Whether to start from the components of the last fit.
+        Whether to start from the components of the last fit, and from its codes where
+        there are as many rows.
     random_state : int, RandomState instance or None, default=None
         Draws the starts.
     device : {None, "cpu", "cuda", "cuda:<number>", "auto"}, default=None
@@ -248,6 +249,7 @@ class WassersteinDictionary(
                     "reg_": metric.eps,
                     "n_components_": int(state.T.shape[1]),
                     "_metric": metric,
+                    "_codes": state.T,
                 }
 
             monitor = self._start(
@@ -313,6 +315,7 @@ class WassersteinDictionary(
         Returns
         -------
         mixtures : ndarray of shape (n_samples, n_features)
+            Sums of the components, weighted by the codes.
 
         Raises
         ------

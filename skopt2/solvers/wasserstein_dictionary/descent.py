@@ -49,10 +49,14 @@ import numpy as np
 
 from skopt2._core.array import asarray_like, dot64, namespace, sum64
 from skopt2._core.result import Measure
+from skopt2.solvers.transport.anderson import Anderson
 from skopt2.solvers.wasserstein_dictionary.loss import distance, proximal
 
 # Dual steps for a block and for the potentials of a measure, at most.
-BLOCK_STEPS, POLISH_STEPS = 300, 100
+BLOCK_STEPS, POLISH_STEPS = 100, 60
+# Memory of the acceleration of dual steps, and the growth of the mismatch, over the
+# smallest, at which it is given up.
+MEMORY, SETBACK = 6, 3.0
 # Error of the potentials of a measure, as a share of the certificate before.
 POLISH = 1e-2
 # Times that a sweep is taken again, and what that does to the tolerance of blocks.
@@ -154,13 +158,13 @@ class DictionaryDescent:
         """Return the measured state after one sweep."""
         T, factors, g = state.T, list(state.factors), state.g
         D = self.mixture.atoms(factors)
-        T, g = self._block(T, g, lambda g: g @ D.T, lambda T: T @ D, inexact, state.gap)
+        T, g = self._block(T, g, lambda g: g @ D.T, lambda T: T @ D, inexact)
         for mode in range(len(factors)):
-            factors[mode], g = self._factor(T, factors, g, mode, inexact, state.gap)
+            factors[mode], g = self._factor(T, factors, g, mode, inexact)
         new = DictionaryState(T, factors, g, gap=state.gap, inexact=inexact)
         return self._measured(new)
 
-    def _factor(self, T, factors, g, mode, inexact, gap):
+    def _factor(self, T, factors, g, mode, inexact):
         """Return the new factors of one mode, and potentials."""
         xp, mixture = namespace(T), self.mixture
         share = xp.mean(T, axis=0)[:, None]
@@ -172,19 +176,58 @@ class DictionaryDescent:
         def mix(F):
             return T @ mixture.atoms([*factors[:mode], F, *factors[mode + 1 :]])
 
-        return self._block(factors[mode], g, slope, mix, inexact, gap)
+        return self._block(factors[mode], g, slope, mix, inexact)
 
-    def _block(self, theta, g, slope, mix, inexact, gap):
+    def _block(self, theta, g, slope, mix, inexact):
         """Return the proximal step of a block by dual steps, and potentials."""
         old, before = theta, mix(theta)
-        for _ in range(BLOCK_STEPS):
+
+        def image(g):
             theta = self._bounded(proximal(old, slope(g), self.rho))
             q = mix(theta)
-            g, mismatch = self.loss.ascend(g, q, self.damping)
-            moved = sum64(distance(q, before))
-            if sum64(mismatch) <= max(inexact * moved, self.floor * q.shape[0]):
-                break
-        return theta, g
+            new, mismatch = self.loss.ascend(g, q, self.damping)
+            aim = inexact * sum64(distance(q, before))
+            return theta, q, new, sum64(mismatch), aim
+
+        return self._settle(image, g, BLOCK_STEPS)
+
+    def _settle(self, image, g, limit):
+        """Repeat dual steps, accelerated, until their mismatch is small enough.
+
+        Parameters
+        ----------
+        image : callable
+            Returns at potentials g: block, mixtures, next potentials, the mismatch of
+            g and its tolerance.
+        g : array of shape (N, n)
+            Where to start.
+        limit : int
+            Largest number of steps.
+
+        Returns
+        -------
+        theta : array
+            Block.
+        g : array of shape (N, n)
+            Potentials.
+        """
+        anderson, least, kept = Anderson(MEMORY), math.inf, None
+        lowest = self.floor * int(g.shape[0])
+        for _ in range(limit):
+            theta, q, new, mismatch, aim = image(g)
+            if mismatch <= max(aim, lowest):
+                return theta, new
+            if mismatch <= SETBACK * least:
+                g = anderson.next(g, new, namespace(q).sqrt(q))
+            else:
+                # An accelerated step went astray: back to the best, without memory.
+                anderson.clear()
+                g = kept[1]
+                least = math.inf
+                continue
+            if mismatch < least:
+                least, kept = mismatch, (theta, new)
+        return kept if kept is not None else (theta, new)
 
     def _bounded(self, theta):
         """Return rows with masses that a later step can still raise."""
@@ -196,10 +239,12 @@ class DictionaryDescent:
         D = self.mixture.atoms(state.factors)
         q, g = state.T @ D, state.g
         aim = max(POLISH * min(state.gap, 1.0), self.floor) * int(q.shape[0])
-        for _ in range(POLISH_STEPS):
-            g, mismatch = self.loss.ascend(g, q)
-            if sum64(mismatch) <= aim:
-                break
+
+        def image(g):
+            new, mismatch = self.loss.ascend(g, q)
+            return None, q, new, sum64(mismatch), aim
+
+        _, g = self._settle(image, g, POLISH_STEPS)
         gaps = self.gaps(state.T, state.factors, g)
         value = self.loss.value(g, q)
         return replace(state, g=g, objective=value, gap=sum(gaps) / self.scale)
