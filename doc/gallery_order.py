@@ -18,6 +18,7 @@ ORDER = (
     "plot_digit_barycenters.py",
     "plot_digit_retrieval.py",
     "plot_gromov.py",
+    "plot_wasserstein_dictionary.py",
     "plot_kernel_digits.py",
     "plot_large_n.py",
     "plot_centers.py",
