@@ -112,7 +112,8 @@ class WassersteinDictionary(
     certificate_ : Certificate
         Stationarity gap :math:`\sup \langle -\nabla f(\theta), \theta' - \theta
         \rangle` over all feasible :math:`\theta'`, in units of ``cost_scale_``: no less
-        than what the best change of one block alone would gain.
+        than what the best change of one block alone would gain. Never below the mean
+        error of the marginals of the plans, on which the gradient rests.
     objective_ : float
         ``reconstruction_err_``.
     dual_gap_ : float

@@ -28,9 +28,10 @@ as exactly as it moves: until |q - q*|_1 <= inexact * |q - q old|_1. A sweep tha
 increase f is taken again with blocks solved more exactly.
 
 Certificate: sup <-grad f, theta' - theta> over theta' in the feasible set, summed over
-the blocks, in units of ``scale``. It is what the paper's measure of stationarity bounds
-inside the unit ball, in closed form on simplices, and no less than what minimising
-over one block could still gain.
+the blocks, in units of ``scale``: a closed form on simplices. It is no less than the
+same supremum inside the unit ball, which is how stationarity is measured for BCD-PR,
+and no less than what minimising over one block could still gain. The slopes are those
+of potentials with |q - q*|_1 > 0, so the certificate is never below the mean of that.
 
 Symbols: N rows, n bins, k atoms, T (N, k), F_m (k, n_m), g (N, n), q (N, n), eps and
 rho > 0.
@@ -247,7 +248,9 @@ class DictionaryDescent:
         _, g = self._settle(image, g, POLISH_STEPS)
         gaps = self.gaps(state.T, state.factors, g)
         value = self.loss.value(g, q)
-        return replace(state, g=g, objective=value, gap=sum(gaps) / self.scale)
+        _, mismatch = self.loss.ascend(g, q)
+        gap = max(sum(gaps) / self.scale, sum64(mismatch) / int(q.shape[0]))
+        return replace(state, g=g, objective=value, gap=gap)
 
     def gaps(self, T, factors, g):
         """Return sup <-grad f, theta' - theta> of every block, codes first.

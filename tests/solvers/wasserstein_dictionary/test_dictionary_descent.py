@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
@@ -187,6 +187,18 @@ def test_objective_falls_and_the_gap_at_the_rate_of_the_paper(lengths, rng):
     constant = (best**2 * k)[:30].max()
     assert (best[30:] ** 2 * k[30:] <= constant).all()
     assert best[-1] < best[29] * np.sqrt(30 / 150)
+
+
+def test_packed_state_goes_on_alike(problem, rng):
+    C, eps, X, _ = problem
+    solver = DictionaryDescent(loss_of(C, eps, X), Mixture((7,)), eps, 1.0)
+    start = solver.start(rng.dirichlet(np.ones(2), 5), [rng.dirichlet(np.ones(7), 2)])
+    state = solver.step(start)
+    again = solver.step(solver.unpack(solver.pack(state)))
+    wanted = solver.step(state)
+    assert_array_equal(again.T, wanted.T)
+    assert_array_equal(again.factors[0], wanted.factors[0])
+    assert again.objective == wanted.objective < state.objective
 
 
 def test_certificate_bounds_what_a_block_can_gain(problem, rng):
