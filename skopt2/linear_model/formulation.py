@@ -161,8 +161,15 @@ class Formulation:
         loss.check_target(target)
         penalty = get_penalty(estimator.penalty)
         penalty.check_parameters(n_features=X.shape[1])
+        penalty = penalty.for_features(X.shape[1])
         self._reweight = getattr(penalty, "reweight", None)
         self._n_reweightings = getattr(penalty, "n_reweightings", 0)
+        if estimator.positive and not penalty.separable:
+            raise ValueError(
+                f"positive=True is for separable penalties, and penalty="
+                f"{penalty.name!r} ties coefficients. Use positive=False, or another "
+                "penalty."
+            )
         if estimator.positive:
             penalty = Positive(penalty)
         self.penalty = penalty
@@ -201,7 +208,8 @@ class Formulation:
         force = self.penalty.pull(gradient)
         # The pull of a constant column is rounding error, which needs no level.
         eps = float(problem.xp.finfo(problem.y.dtype).eps)
-        force = np.where(force > 100.0 * eps * gradient_scale(problem), force, 0.0)
+        noise = 100.0 * eps * gradient_scale(problem)
+        force = np.where(np.abs(force) > noise, force, 0.0)
         steps = None
         if self.penalty.stationarity == "fixed_point":
             bound = problem.loss.lipschitz or 1.0

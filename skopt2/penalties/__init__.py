@@ -1,4 +1,4 @@
-"""Separable penalties: value, prox, subdifferential distance, alpha_max.
+"""Penalties: value, prox, subdifferential distance, alpha_max.
 
 Every penalty is one file and a ``BaseEstimator``, so that ``penalty__gamma`` can be
 searched and cloned.
@@ -17,6 +17,7 @@ from skopt2.penalties.lq import Lq
 from skopt2.penalties.mcp import MCP
 from skopt2.penalties.positive import Positive
 from skopt2.penalties.scad import SCAD
+from skopt2.penalties.slope import Slope
 from skopt2.penalties.weighted_l1 import WeightedL1
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Lq",
     "Penalty",
     "Positive",
+    "Slope",
     "WeightedL1",
     "get_penalty",
 ]
@@ -46,6 +48,7 @@ _PENALTIES = {
     "log_sum": LogSum,
     "l0": L0,
     "box": Box,
+    "slope": Slope,
 }
 
 
@@ -56,8 +59,8 @@ def get_penalty(penalty):
     ----------
     penalty : str or Penalty
         ``"l1"``, ``"elasticnet"``, ``"adaptive_l1"``, ``"mcp"``, ``"scad"``,
-        ``"l_half"``, ``"l_two_thirds"``, ``"log_sum"``, ``"l0"``, ``"box"``, or an
-        object, which is returned as it is.
+        ``"l_half"``, ``"l_two_thirds"``, ``"log_sum"``, ``"l0"``, ``"box"``,
+        ``"slope"``, or an object, which is returned as it is.
 
     Returns
     -------

@@ -24,6 +24,7 @@ class Penalty(BaseEstimator):
     name = ""
     convex = True
     stationarity = "subdifferential"
+    separable = True
 
     def check_parameters(self, n_features=None):
         """Raise ValueError if a parameter is out of range.
@@ -43,6 +44,21 @@ class Penalty(BaseEstimator):
     def has_gap(self):
         """True if scaling a dual point can make it feasible: a duality gap exists."""
         return self.convex
+
+    def for_features(self, n_features):
+        """Return the penalty with parameters worked out for so many features.
+
+        Parameters
+        ----------
+        n_features : int
+            Columns of X.
+
+        Returns
+        -------
+        penalty : Penalty
+            The object itself unless a parameter depends on the number of features.
+        """
+        return self
 
     def restrict(self, index):
         """Return the penalty of a subset of the features.

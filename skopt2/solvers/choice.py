@@ -29,6 +29,8 @@ def choose_solver(loss, penalty):
     """
     if loss.smoothable:
         return "smoothing"
+    if not penalty.separable:
+        return "proxgrad"
     if penalty.name == "l0":
         return "splicing"
     if penalty.stationarity == "fixed_point" or penalty.name in BOXES:
@@ -65,12 +67,20 @@ def make_solver(problem, name, tol):
         )
     _refuse(name, problem.loss, problem.penalty)
     module, kind = SOLVERS[name]
+    if not problem.penalty.separable:
+        module, kind = "piece_gradient", "PieceGradient"
     loaded = importlib.import_module(f"skopt2.solvers.{module}")
     return getattr(loaded, kind)(problem, tol)
 
 
 def _refuse(name, loss, penalty):
     """Raise if a solver that was asked for by name cannot do what is asked."""
+    if not penalty.separable and name != "proxgrad":
+        raise ValueError(
+            f"solver={name!r} is for separable penalties, and penalty={penalty.name!r} "
+            "ties coefficients: use solver='auto' and a loss with a gradient, such as "
+            "loss='huber' in the place of 'quantile'."
+        )
     if name == "newton":
         if loss.smoothable:
             raise ValueError(

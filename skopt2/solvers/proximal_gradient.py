@@ -105,7 +105,7 @@ class ProximalGradient(FirstOrder):
                 patience -= 1
             found = None
             if patience <= 0:
-                found = newton_step(model, best, lam, value + slack)
+                found = self._newton(model, best, lam, value + slack)
                 if found is None and inside:
                     inside = False
                     tight = 1e-4 * self.tol * objective_scale(self.problem)
@@ -133,6 +133,10 @@ class ProximalGradient(FirstOrder):
             if idle > 3:
                 break
         return best
+
+    def _newton(self, model, point, lam, ceiling):
+        """Return the point after a Newton step, None if its objective is too high."""
+        return newton_step(model, point, lam, ceiling)
 
     def _advance(self, model, run, lam, plain):
         """Take one period of iterations; returns them and the gradient mapping."""

@@ -23,6 +23,9 @@ CASES = [
     ("multinomial", "l1"),
     ("squared_hinge", "elasticnet"),
     ("huberized_hinge", "l1"),
+    ("squared", "slope"),
+    ("logistic", "slope"),
+    ("multinomial", "slope"),
 ]
 
 

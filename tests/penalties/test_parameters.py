@@ -31,6 +31,7 @@ NAMES = [
     "log_sum",
     "l0",
     "box",
+    "slope",
 ]
 
 
@@ -47,7 +48,7 @@ def test_names_give_objects(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_only_the_convex_have_a_conjugate(name):
     penalty = get_penalty(name)
-    convex = name in {"l1", "elasticnet", "adaptive_l1", "box"}
+    convex = name in {"l1", "elasticnet", "adaptive_l1", "box", "slope"}
     assert penalty.convex is convex
     assert hasattr(penalty, "conjugate") is convex
     fixed_point = name in {"l_half", "l_two_thirds", "l0"}
