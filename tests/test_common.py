@@ -209,6 +209,7 @@ CONFIGURATIONS = [
     SparseRegressor(penalty="l_half", alpha=0.05, tol=1e-10),
     SparseRegressor(penalty="l0", alpha=0.05),
     SparseRegressor(penalty=Box(-1.0, 2.0), tol=1e-10),
+    SparseRegressor(penalty="fused_lasso", alpha=0.1, tol=1e-10),
     SparseRegressor(penalty="slope", alpha=0.1, tol=1e-10),
     SparseRegressor(solver="proxgrad", alpha=0.1, tol=1e-12),
     SparseRegressor(penalty="mcp", solver="ag", alpha=0.1, tol=1e-12),
@@ -221,6 +222,7 @@ CONFIGURATIONS = [
     # Not MCP: under a flat penalty the logistic loss of separable classes, which are
     # those of the checks of weights, has no minimiser.
     SparseClassifier(penalty=LogSum(epsilon=1.0), alpha=0.03, tol=1e-10),
+    SparseClassifier(penalty="fused_lasso", alpha=0.02, tol=1e-10),
     SparseClassifier(penalty="slope", alpha=0.02, tol=1e-10),
     SparseClassifier("huberized_hinge", "scad", alpha=0.02, tol=1e-10),
     SparseClassifier("squared_hinge", penalty=ElasticNet(0.8), tol=1e-10),

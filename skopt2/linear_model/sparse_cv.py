@@ -16,7 +16,8 @@ class SparseRegressorCV(PathSelection, SparseRegressor):
     loss : {"squared", "huber", "quantile", "poisson"} or Loss, default="squared"
         As in :class:`SparseRegressor`.
     penalty : {"l1", "elasticnet", "adaptive_l1", "mcp", "scad", "l_half", \
-            "l_two_thirds", "log_sum", "l0", "box", "slope"} or Penalty, default="l1"
+            "l_two_thirds", "log_sum", "l0", "box", "slope", \
+            "fused_lasso"} or Penalty, default="l1"
         As in :class:`SparseRegressor`.
     alphas : int or array-like of shape (n_alphas,), default=100
         Number of levels on a geometric grid, or the levels. The grid starts at the
@@ -198,7 +199,8 @@ class SparseClassifierCV(PathSelection, SparseClassifier):
             default="logistic"
         As in :class:`SparseClassifier`.
     penalty : {"l1", "elasticnet", "adaptive_l1", "mcp", "scad", "l_half", \
-            "l_two_thirds", "log_sum", "l0", "box", "slope"} or Penalty, default="l1"
+            "l_two_thirds", "log_sum", "l0", "box", "slope", \
+            "fused_lasso"} or Penalty, default="l1"
         As in :class:`SparseClassifier`.
     alphas : int or array-like of shape (n_alphas,), default=100
         Number of levels on a geometric grid, or the levels. The grid starts at the

@@ -26,9 +26,9 @@ class SparseRegressor(RegressorMixin, SparseLinearModel):
     penalty : str or Penalty, default="l1"
         Penalty of a coefficient: ``"l1"``, ``"elasticnet"``, ``"adaptive_l1"``,
         ``"mcp"``, ``"scad"``, ``"l_half"``, ``"l_two_thirds"``, ``"log_sum"``,
-        ``"l0"``, ``"box"``, ``"slope"``, or an object from :mod:`skopt2.penalties`,
-        which sets its parameters; a search reaches them as ``penalty__gamma`` and the
-        like.
+        ``"l0"``, ``"box"``, ``"slope"``, ``"fused_lasso"``, or an object from
+        :mod:`skopt2.penalties`, which sets its parameters; a search reaches them as
+        ``penalty__gamma`` and the like.
     alpha : float, default=1.0
         Level of the penalty, nonnegative.
     penalty_factor : array-like of shape (n_features,), default=None

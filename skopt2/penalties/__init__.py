@@ -10,6 +10,7 @@ from skopt2.penalties.adaptive_l1 import AdaptiveL1
 from skopt2.penalties.base import Penalty
 from skopt2.penalties.box import Box
 from skopt2.penalties.elastic_net import ElasticNet
+from skopt2.penalties.fused_lasso import FusedLasso
 from skopt2.penalties.l0 import L0
 from skopt2.penalties.l1 import L1
 from skopt2.penalties.log_sum import LogSum
@@ -28,6 +29,7 @@ __all__ = [
     "AdaptiveL1",
     "Box",
     "ElasticNet",
+    "FusedLasso",
     "LogSum",
     "Lq",
     "Penalty",
@@ -49,6 +51,7 @@ _PENALTIES = {
     "l0": L0,
     "box": Box,
     "slope": Slope,
+    "fused_lasso": FusedLasso,
 }
 
 
@@ -60,7 +63,7 @@ def get_penalty(penalty):
     penalty : str or Penalty
         ``"l1"``, ``"elasticnet"``, ``"adaptive_l1"``, ``"mcp"``, ``"scad"``,
         ``"l_half"``, ``"l_two_thirds"``, ``"log_sum"``, ``"l0"``, ``"box"``,
-        ``"slope"``, or an object, which is returned as it is.
+        ``"slope"``, ``"fused_lasso"``, or an object, which is returned as it is.
 
     Returns
     -------

@@ -24,6 +24,8 @@ CASES = [
     ("squared_hinge", "elasticnet"),
     ("huberized_hinge", "l1"),
     ("squared", "slope"),
+    ("squared", "fused_lasso"),
+    ("logistic", "fused_lasso"),
     ("logistic", "slope"),
     ("multinomial", "slope"),
 ]

@@ -32,6 +32,7 @@ NAMES = [
     "l0",
     "box",
     "slope",
+    "fused_lasso",
 ]
 
 
@@ -48,7 +49,8 @@ def test_names_give_objects(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_only_the_convex_have_a_conjugate(name):
     penalty = get_penalty(name)
-    convex = name in {"l1", "elasticnet", "adaptive_l1", "box", "slope"}
+    concave = {"mcp", "scad", "l_half", "l_two_thirds", "log_sum", "l0"}
+    convex = name not in concave
     assert penalty.convex is convex
     assert hasattr(penalty, "conjugate") is convex
     fixed_point = name in {"l_half", "l_two_thirds", "l0"}
