@@ -42,6 +42,7 @@ from skopt2.linear_model import (
     SparseClassifierCV,
     SparseRegressor,
     SparseRegressorCV,
+    TrendFilter,
 )
 from skopt2.losses import Huber
 from skopt2.penalties import MCP, Box, ElasticNet, LogSum
@@ -240,6 +241,7 @@ CONFIGURATIONS = [
     EigenProClassifier(tol=1e-10),
     EigenProClassifier("matern", solver="cg", tol=1e-12, max_iter=1000),
     EigenProClassifier(centers=20, alpha=0.1),
+    TrendFilter(),
     MongeGapMap(),
     ReferenceTransport(),
     ReferenceTransport(map="entropic", n_reference=10, device="cpu"),

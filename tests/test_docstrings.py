@@ -152,6 +152,8 @@ def test_fitted_attributes_are_documented(path, cls):
     model = cls(**{name: SEARCHED[name] for name in needed})
     if get_tags(model).input_tags.positive_only:
         X = np.abs(X)
+    if not get_tags(model).input_tags.two_d_array:
+        X = X[:, 0]
     model.fit(X, (y > 0).astype(int) if is_classifier(model) else y)
     documented = {item.name for item in ClassDoc(cls)["Attributes"]}
     fitted = {

@@ -4,6 +4,7 @@ from skopt2.linear_model.sparse_classifier import SparseClassifier
 from skopt2.linear_model.sparse_cv import SparseClassifierCV, SparseRegressorCV
 from skopt2.linear_model.sparse_path import PathResult, sparse_path
 from skopt2.linear_model.sparse_regressor import SparseRegressor
+from skopt2.linear_model.trend_filter import TrendFilter
 
 __all__ = [
     "PathResult",
@@ -11,5 +12,6 @@ __all__ = [
     "SparseClassifierCV",
     "SparseRegressor",
     "SparseRegressorCV",
+    "TrendFilter",
     "sparse_path",
 ]
