@@ -62,7 +62,8 @@ class TrendFilter(RegressorMixin, IterativeEstimator):
     alpha_ : float
         Level of the fit.
     alphas_ : ndarray of shape (n_alphas,)
-        Levels that were compared; the level alone if it was given.
+        Levels that were compared; the level alone if it was given, and 1 if the signal
+        is one polynomial.
     scores_ : ndarray of shape (n_alphas,)
         Their criterion, the smaller the better; NaN if the level was given.
     n_features_in_ : int
@@ -162,24 +163,16 @@ class TrendFilter(RegressorMixin, IterativeEstimator):
         Raises
         ------
         ValueError
-            If there is more than one feature, there are too few different places, or a
-            parameter is out of range.
+            If X has more than one feature or too few places, or a parameter is wrong.
         """
         self._check_parameters()
         data = check_fit_input(self, _column(X), y, sample_weight, y_kind="regression")
-        x, target, s = _merged(data)
-        if x.size < self.order + 2:
-            raise ValueError(
-                f"TrendFilter with order={self.order} needs at least {self.order + 2} "
-                f"different places in X, got {x.size} (n_samples={data.X.shape[0]}); "
-                "choose a smaller order."
-            )
+        x, target, s = self._places(data)
         problem = TrendProblem(x, target, s, int(self.order))
         alphas, scores = self._scores(problem)
-        best = int(np.nanargmin(scores)) if alphas.size > 1 else 0
-        alpha = float(alphas[best])
+        alpha = float(alphas[np.nanargmin(scores) if alphas.size > 1 else 0])
         solver = TrendInterior(problem, alpha, self.tol)
-        dtype = np.float32 if "float32" in str(data.X.dtype) else np.float64
+        dtype = to_numpy(data.X).dtype
 
         def describe(solution):
             theta, used = solution
@@ -206,10 +199,21 @@ class TrendFilter(RegressorMixin, IterativeEstimator):
             max_iter=self.max_iter,
             time_limit=self.time_limit,
             monitor=monitor,
-            name=solver.certificate_name,
             resume=self._take_resume(data),
+            name=solver.certificate_name,
         )
         return self._finish(result, data, describe, monitor)
+
+    def _places(self, data):
+        """Return the different places, their mean target and weight, on the host."""
+        x, target, s = _merged(data)
+        if x.size < self.order + 2:
+            raise ValueError(
+                f"TrendFilter with order={self.order} needs at least {self.order + 2} "
+                f"different places in X, got {x.size} (n_samples={data.X.shape[0]}); "
+                "choose a smaller order."
+            )
+        return x, target, s
 
     def _check_parameters(self):
         if isinstance(self.order, bool) or self.order not in (0, 1, 2):
@@ -230,8 +234,9 @@ class TrendFilter(RegressorMixin, IterativeEstimator):
 
     def _scores(self, problem):
         """Return the levels and the criterion of each."""
-        if not isinstance(self.alpha, str):
-            return np.array([float(self.alpha)]), np.array([np.nan])
+        if not isinstance(self.alpha, str) or not problem.explains:
+            alpha = 1.0 if isinstance(self.alpha, str) else float(self.alpha)
+            return np.array([alpha]), np.array([np.nan])
         # At the very level a knot opens or does not, as rounding has it.
         top = max(problem.alpha_max * (1.0 + 1e-8), 1e-300)
         alphas = np.geomspace(top, SPAN * top, int(self.n_alphas))

@@ -144,7 +144,13 @@ class TrendProblem:
     def _null_excess(self):
         """Return the objective of the null model; 1 where it leaves rounding only."""
         excess = 0.5 * float(self.s @ (self.y - self.null_curve) ** 2)
-        return excess if excess > 1e-26 * float(self.s @ self.y**2) else 1.0
+        energy = float(self.s @ self.y**2)
+        self.explains = excess > 1e-26 * energy
+        if self.explains:
+            return excess
+        # A polynomial already: what the knots could explain is rounding errors.
+        self.y, self.null_dual = self.null_curve, 0.0 * self.null_dual
+        return energy if energy > 0.0 else 1.0
 
 
 def _difference_rows(x, order):
@@ -212,6 +218,12 @@ class TrendInterior:
 
     def __init__(self, problem, alpha, tol=1e-6):
         self.problem, self.level = problem, problem.level(alpha)
+        # From the largest level on, all problems have the null model as solution, whose
+        # jumps are rounding errors: no need to multiply them by more.
+        top = float(np.abs(problem.null_dual).max()) * (1.0 + 1e-8)
+        if not problem.explains:
+            top = float(np.abs(problem.y).max()) or 1.0
+        self.level = min(self.level, top)
         self.tol = tol
         # Curves in units of the level, so that the bounds of u are 1.
         self.y = problem.y / self.level

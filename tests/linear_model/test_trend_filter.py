@@ -151,3 +151,15 @@ def test_bad_data(rng):
         TrendFilter().fit(np.ones((5, 2)), np.ones(5))
     with pytest.raises(ValueError, match="at least 3 different places"):
         TrendFilter().fit([0.0, 1.0, 1.0], [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("alpha", ["gcv", 0.1])
+def test_any_scale_and_signals_without_noise(order, scale, alpha):
+    x = np.arange(30.0)
+    for y in (np.zeros(30), np.ones(30), x**order, np.sin(x)):
+        model = TrendFilter(order, alpha).fit(x, scale * y)
+        assert model.converged_
+        if not np.array_equal(y, np.sin(x)):
+            assert_allclose(model.fitted_, scale * y, atol=1e-9 * scale)
