@@ -38,6 +38,8 @@ from skopt2.kernel_machine import (
 )
 from skopt2.kernels import Matern
 from skopt2.linear_model import (
+    GroupClassifier,
+    GroupRegressor,
     SparseClassifier,
     SparseClassifierCV,
     SparseRegressor,
@@ -45,7 +47,14 @@ from skopt2.linear_model import (
     TrendFilter,
 )
 from skopt2.losses import Huber
-from skopt2.penalties import MCP, Box, ElasticNet, LogSum
+from skopt2.penalties import (
+    MCP,
+    Box,
+    ElasticNet,
+    GroupMCP,
+    LogSum,
+    SparseGroupLasso,
+)
 from skopt2.portfolio import RiskParity
 from skopt2.privacy import (
     DPLinearRegressor,
@@ -196,6 +205,23 @@ CONFIGURATIONS = [
     SparseCholeskyGPRegressor(),
     SparseCholeskyGPRegressor(
         RBF(), alpha=0.1, n_neighbors=5, rho=3, optimizer=None, normalize_y=True
+    ),
+    GroupRegressor(),
+    GroupRegressor(penalty=GroupMCP(2.5), groups=2, alpha=0.2, orthonormalize=True),
+    GroupRegressor(
+        penalty="sparse_group_lasso",
+        groups=3,
+        alpha=0.1,
+        warm_start=True,
+        selection="random",
+        random_state=0,
+        tol=1e-12,
+    ),
+    GroupRegressor(penalty="group_scad", alpha=0.1, fit_intercept=False, tol=1e-12),
+    GroupClassifier(tol=1e-12),
+    GroupClassifier(penalty=SparseGroupLasso(0.2), groups=2, alpha=0.02, tol=1e-12),
+    GroupClassifier(
+        groups=2, orthonormalize=True, device="cpu", fit_intercept=False, tol=1e-12
     ),
     SparseRegressor(),
     SparseRegressor("huber", "elasticnet", alpha=0.1),

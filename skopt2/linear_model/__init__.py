@@ -1,5 +1,7 @@
 """Linear models with convex and nonconvex penalties."""
 
+from skopt2.linear_model.group_classifier import GroupClassifier
+from skopt2.linear_model.group_regressor import GroupRegressor
 from skopt2.linear_model.sparse_classifier import SparseClassifier
 from skopt2.linear_model.sparse_cv import SparseClassifierCV, SparseRegressorCV
 from skopt2.linear_model.sparse_path import PathResult, sparse_path
@@ -7,6 +9,8 @@ from skopt2.linear_model.sparse_regressor import SparseRegressor
 from skopt2.linear_model.trend_filter import TrendFilter
 
 __all__ = [
+    "GroupClassifier",
+    "GroupRegressor",
     "PathResult",
     "SparseClassifier",
     "SparseClassifierCV",

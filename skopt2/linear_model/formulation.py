@@ -7,10 +7,11 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace, to_numpy
+from skopt2._core.array import to_numpy
 from skopt2._core.cuda import target_of
 from skopt2._core.iterate import iterate
 from skopt2._core.result import StopReason
+from skopt2.linear_model.encoding import encode_target, several_classes
 from skopt2.losses import get_loss
 from skopt2.penalties import get_penalty
 from skopt2.penalties.positive import Positive
@@ -145,11 +146,29 @@ class Formulation:
             check_flag(name, getattr(estimator, name, False))
         X = data.X
         self.tol, self.max_iter = float(estimator.tol), int(estimator.max_iter)
-        self.time_limit, self.solver_name = estimator.time_limit, estimator.solver
+        self.time_limit = estimator.time_limit
+        self.solver_name = getattr(estimator, "solver", "auto")
         n_classes = None if data.classes is None else len(data.classes)
+        self._set_loss(estimator, n_classes)
+        target = encode_target(self.loss, data.y, n_classes, X)
+        self.loss.check_target(target)
+        self._set_penalty(estimator, data)
+        self.problem = LinearProblem(
+            X,
+            target,
+            self.loss,
+            self.penalty,
+            levels(1.0, self.factor),
+            data.sample_weight,
+            estimator.fit_intercept,
+        )
+        self._finish()
+
+    def _set_loss(self, estimator, n_classes):
+        """Set the loss of the task."""
         loss = get_loss(estimator.loss)
         if loss.task == "binary" and n_classes is not None and n_classes > 2:
-            loss = _several_classes(loss)
+            loss = several_classes(loss)
         wanted = ("regression",) if n_classes is None else ("binary", "multiclass")
         if loss.task not in wanted:
             raise ValueError(
@@ -157,11 +176,13 @@ class Formulation:
                 f"{type(estimator).__name__} does not do."
             )
         self.loss = loss
-        target = _encode(loss, data.y, n_classes, X)
-        loss.check_target(target)
+
+    def _set_penalty(self, estimator, data):
+        """Set the penalty and the factors of its levels."""
+        n_features = data.X.shape[1]
         penalty = get_penalty(estimator.penalty)
-        penalty.check_parameters(n_features=X.shape[1])
-        penalty = penalty.for_features(X.shape[1])
+        penalty.check_parameters(n_features=n_features)
+        penalty = penalty.for_features(n_features)
         self._reweight = getattr(penalty, "reweight", None)
         self._n_reweightings = getattr(penalty, "n_reweightings", 0)
         if estimator.positive and not penalty.separable:
@@ -173,16 +194,10 @@ class Formulation:
         if estimator.positive:
             penalty = Positive(penalty)
         self.penalty = penalty
-        self.factor = check_factor(estimator.penalty_factor, X.shape[1])
-        self.problem = LinearProblem(
-            X,
-            target,
-            loss,
-            penalty,
-            levels(1.0, self.factor),
-            data.sample_weight,
-            estimator.fit_intercept,
-        )
+        self.factor = check_factor(estimator.penalty_factor, n_features)
+
+    def _finish(self):
+        """Complete the problem where that needs its data: not here."""
 
     def set_alpha(self, alpha):
         """Put the problem at a value of alpha.
@@ -223,7 +238,7 @@ class Formulation:
         problem = self.problem
         before = problem.lam
         problem.set_level(np.where(self.factor == 0, 0.0, np.inf))
-        solver = make_solver(problem, "auto", 1e-8)
+        solver = self._unpenalised_solver(1e-8)
         state = solver.init(None)
         for _ in range(20):
             state = solver.step(state)
@@ -238,7 +253,13 @@ class Formulation:
     def solver(self):
         """Return the solver that the estimator asks for."""
         self._start_clock(None)
-        return make_solver(self.problem, self.solver_name, self.tol)
+        return self._solver(self.tol)
+
+    def _solver(self, tol):
+        return make_solver(self.problem, self.solver_name, tol)
+
+    def _unpenalised_solver(self, tol):
+        return make_solver(self.problem, "auto", tol)
 
     def feasible(self, start):
         """Return the point nearest to a warm start that the problem allows.
@@ -372,27 +393,3 @@ class _Stages:
         if levels is not None:
             self._problem.set_level(np.asarray(levels, dtype=np.float64))
         return self._solver.unpack(packed)
-
-
-def _several_classes(loss):
-    """Return the loss of the same model for more than two classes."""
-    if loss.name == "logistic":
-        return get_loss("multinomial")
-    raise ValueError(
-        "Only binary classification is supported. The type of the target is "
-        f"multiclass, and loss={loss.name!r} separates two classes. Use "
-        "loss='logistic', which becomes multinomial, or wrap the classifier in "
-        "sklearn.multiclass.OneVsRestClassifier."
-    )
-
-
-def _encode(loss, y, n_classes, X):
-    """Return the target as the loss wants it, in the dtype of X."""
-    if n_classes is None:
-        return y
-    values = X if not hasattr(X, "nnz") else X.data
-    xp = namespace(values)
-    if loss.task == "binary":
-        return xp.astype(2 * y - 1, values.dtype)
-    codes = asarray_like(np.arange(n_classes), values, dtype=y.dtype)
-    return xp.astype(y[:, None] == codes[None, :], values.dtype)

@@ -17,6 +17,7 @@ class SparseLinearModel(IterativeEstimator):
     """Base of the sparse regressor and the sparse classifier."""
 
     _y_kind = "regression"
+    _get_penalty = staticmethod(get_penalty)
 
     def set_params(self, **params):
         """Set parameters, and those of loss and penalty objects by ``penalty__gamma``.
@@ -37,7 +38,7 @@ class SparseLinearModel(IterativeEstimator):
             If there is no such parameter, or the loss or the penalty is given by name
             and so has none.
         """
-        known = {"loss": get_loss, "penalty": get_penalty}
+        known = {"loss": get_loss, "penalty": self._get_penalty}
         for key in params:
             name, nested, _ = key.partition("__")
             if not nested or name not in known:
@@ -54,11 +55,14 @@ class SparseLinearModel(IterativeEstimator):
     def _check_input(self, X, y, sample_weight):
         return check_fit_input(self, X, y, sample_weight, y_kind=self._y_kind)
 
+    def _formulate(self, data):
+        return Formulation(self, data)
+
     def _fit(self, X, y, sample_weight):
         """Check the input, minimise, and store: the body of every ``fit``."""
         data = self._check_input(X, y, sample_weight)
         with data.target.activate():
-            formulation = Formulation(self, data)
+            formulation = self._formulate(data)
             formulation.set_alpha(self.alpha)
             solver = formulation.solver()
 

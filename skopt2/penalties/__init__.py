@@ -1,4 +1,4 @@
-"""Penalties: value, prox, subdifferential distance, alpha_max.
+"""Penalties of coefficients and of groups: value, prox, alpha_max.
 
 Every penalty is one file and a ``BaseEstimator``, so that ``penalty__gamma`` can be
 searched and cloned.
@@ -11,6 +11,8 @@ from skopt2.penalties.base import Penalty
 from skopt2.penalties.box import Box
 from skopt2.penalties.elastic_net import ElasticNet
 from skopt2.penalties.fused_lasso import FusedLasso
+from skopt2.penalties.group import GroupLasso, GroupMCP, GroupPenalty, GroupSCAD
+from skopt2.penalties.group_names import get_group_penalty
 from skopt2.penalties.l0 import L0
 from skopt2.penalties.l1 import L1
 from skopt2.penalties.log_sum import LogSum
@@ -19,6 +21,7 @@ from skopt2.penalties.mcp import MCP
 from skopt2.penalties.positive import Positive
 from skopt2.penalties.scad import SCAD
 from skopt2.penalties.slope import Slope
+from skopt2.penalties.sparse_group import SparseGroupLasso
 from skopt2.penalties.weighted_l1 import WeightedL1
 
 __all__ = [
@@ -30,12 +33,18 @@ __all__ = [
     "Box",
     "ElasticNet",
     "FusedLasso",
+    "GroupLasso",
+    "GroupMCP",
+    "GroupPenalty",
+    "GroupSCAD",
     "LogSum",
     "Lq",
     "Penalty",
     "Positive",
     "Slope",
+    "SparseGroupLasso",
     "WeightedL1",
+    "get_group_penalty",
     "get_penalty",
 ]
 

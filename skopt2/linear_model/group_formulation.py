@@ -1,0 +1,131 @@
+"""From parameters and data to the problem of groups that block descent solves."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from skopt2._core.array import HOST, move
+from skopt2.linear_model.formulation import Formulation, check_flag
+from skopt2.linear_model.grouping import check_group_weights, check_groups
+from skopt2.penalties.group_names import get_group_penalty
+from skopt2.solvers.block_coordinate_descent.coordinates import Coordinates
+from skopt2.solvers.block_coordinate_descent.descent import BlockDescent
+from skopt2.solvers.block_coordinate_descent.grouped import (
+    GroupedPenalty,
+    group_scale,
+)
+from skopt2.solvers.block_coordinate_descent.selection import make_selection
+
+LOSSES = ("squared", "logistic")
+
+
+def host_data(estimator, data):
+    """Return the data of a fit in host memory, where the blocks are updated.
+
+    Raises
+    ------
+    ValueError
+        If the estimator asks for a GPU.
+    """
+    if data.target.kind == "numpy":
+        return data
+    if str(estimator.device).startswith("cuda"):
+        raise ValueError(
+            f"device={estimator.device!r} is not available for "
+            f"{type(estimator).__name__}: block coordinate descent computes on the "
+            "CPU. Leave device=None; arrays of a GPU are copied for the fit, and the "
+            "fitted attributes go back to it."
+        )
+    return replace(
+        data,
+        X=move(data.X, HOST),
+        y=move(data.y, HOST),
+        sample_weight=move(data.sample_weight, HOST),
+        target=HOST,
+    )
+
+
+class GroupFormulation(Formulation):
+    """One group problem up to the value of alpha.
+
+    Parameters
+    ----------
+    estimator : GroupLinearModel
+        Its parameters.
+    data : FitInput
+        Checked data in host memory.
+    """
+
+    def _set_loss(self, estimator, n_classes):
+        if n_classes is not None and n_classes > 2:
+            raise ValueError(
+                "Only binary classification is supported. The type of the target is "
+                f"multiclass, with {n_classes} classes. Wrap the classifier in "
+                "sklearn.multiclass.OneVsRestClassifier."
+            )
+        super()._set_loss(estimator, n_classes)
+        if self.loss.name not in LOSSES:
+            raise ValueError(
+                f"loss={estimator.loss!r} is not available for group models: use "
+                "'squared' for regression and 'logistic' for two classes."
+            )
+
+    def _set_penalty(self, estimator, data):
+        check_flag("orthonormalize", estimator.orthonormalize)
+        penalty = get_group_penalty(estimator.penalty)
+        if estimator.orthonormalize and not penalty.rotatable:
+            raise ValueError(
+                f"orthonormalize=True mixes the features of a group, and penalty="
+                f"{penalty.name!r} selects among them. Use orthonormalize=False."
+            )
+        self.group_penalty = penalty
+        self._n_reweightings, self._reweight = 0, None
+        self.selection = make_selection(estimator.selection, estimator.random_state)
+        self.groups, self.group_labels = check_groups(
+            estimator.groups,
+            data.X.shape[1],
+            getattr(estimator, "feature_names_in_", None),
+        )
+        self.factor = check_group_weights(estimator.group_weights, self.groups)
+        self._orthonormalize = bool(estimator.orthonormalize)
+        self.penalty = None
+
+    def _finish(self):
+        """Give the problem its penalty, which needs the columns in memory."""
+        problem = self.problem
+        coordinates = Coordinates(problem.design, self.groups, self._orthonormalize)
+        self.penalty = GroupedPenalty(self.group_penalty, coordinates)
+        problem.penalty = self.penalty
+
+    def alpha_max(self):
+        """Return the smallest alpha with no penalised group in the model."""
+        problem, coordinates = self.problem, self.penalty.coordinates
+        gradient = problem.null_gradient
+        if (self.factor == 0).any():
+            gradient = self._unpenalised_gradient()
+        gradient = coordinates.gradient(gradient)
+        # The pull of a constant column is rounding error, which needs no level.
+        eps = float(np.finfo(problem.y.dtype).eps)
+        norms = self.penalty.partition.norms(gradient)
+        weights = np.where(
+            norms > 100.0 * eps * group_scale(problem), self.factor, np.inf
+        )
+        return self.group_penalty.alpha_max(gradient, self.penalty.partition, weights)
+
+    def _solver(self, tol):
+        return BlockDescent(self.problem, tol, self.selection)
+
+    _unpenalised_solver = _solver
+
+    def feasible(self, start):
+        """Return a warm start without the groups that are now excluded.
+
+        Parameters
+        ----------
+        start : Solution or None
+            A previous fit may have had other weights.
+        """
+        if start is None or start.ids.size == 0:
+            return start
+        kept = np.isfinite(self.factor[self.groups.index[start.ids]])
+        return replace(start, ids=start.ids[kept], w=start.w[kept])

@@ -1,0 +1,25 @@
+"""What the group estimators share."""
+
+from skopt2._core.array import to_numpy
+from skopt2.linear_model.group_formulation import GroupFormulation, host_data
+from skopt2.linear_model.sparse_model import SparseLinearModel
+from skopt2.penalties import get_group_penalty
+
+
+class GroupLinearModel(SparseLinearModel):
+    """Base of the group regressor and the group classifier."""
+
+    _get_penalty = staticmethod(get_group_penalty)
+
+    def _check_input(self, X, y, sample_weight):
+        return host_data(self, super()._check_input(X, y, sample_weight))
+
+    def _formulate(self, data):
+        formulation = GroupFormulation(self, data)
+        self.groups_ = formulation.groups.index
+        return formulation
+
+    def _describe(self, solution, data):
+        """Return the attributes of a solution, and the groups beside them."""
+        attributes = super()._describe(solution, data)
+        return {**attributes, "groups_": to_numpy(self.groups_)}

@@ -1,0 +1,194 @@
+"""Regression with groups of features."""
+
+from sklearn.base import RegressorMixin
+
+from skopt2._core.estimator import fit_method
+from skopt2.linear_model.group_model import GroupLinearModel
+from skopt2.losses import get_loss
+
+
+class GroupRegressor(RegressorMixin, GroupLinearModel):
+    r"""Linear regression with a penalty of groups of coefficients, convex or not.
+
+    Minimises, with weights :math:`s_i` that sum to 1 (:math:`s_i = 1/n` without
+    ``sample_weight``),
+
+    .. math:: \sum_i s_i\, \ell(y_i, x_i^\top w + b)
+              + \sum_g \mathrm{pen}(\lVert w_g \rVert; \alpha\, \mathrm{weight}_g).
+
+    Groups of one give the problem of :class:`SparseRegressor`.
+
+    Parameters
+    ----------
+    loss : {"squared"} or Loss, default="squared"
+        Loss of a sample.
+    penalty : str or GroupPenalty, default="group_lasso"
+        Penalty of a group: ``"group_lasso"``, ``"group_mcp"``, ``"group_scad"``,
+        ``"sparse_group_lasso"``, or an object from :mod:`skopt2.penalties`, which sets
+        its parameters; a search reaches them as ``penalty__gamma`` and the like.
+    groups : None, int, array-like of shape (n_features,), list of lists or dict, \
+            default=None
+        Which features belong together: a number for consecutive groups of that size;
+        one label per feature; or lists of column names or indices, with names as keys
+        if you like, where a column in no list is a group of its own. None for groups
+        of one. Groups do not overlap.
+    alpha : float, default=1.0
+        Level of the penalty, nonnegative.
+    group_weights : array-like of shape (n_groups,), default=None
+        Multiplies ``alpha`` group by group: 0 leaves a group unpenalised, inf excludes
+        it. None for the square roots of the sizes. Groups are numbered by their first
+        feature, or as listed, single columns last.
+    orthonormalize : bool, default=False
+        Penalise what a group predicts, the standard deviation of ``X_g @ coef_g``, in
+        the place of its coefficients: the result does not depend on the units or the
+        basis within a group. The coefficients are those of least norm where a group is
+        rank-deficient.
+    fit_intercept : bool, default=True
+        Whether to fit an unpenalised intercept.
+    selection : {"cyclic", "random"}, default="cyclic"
+        In which order a sweep visits the groups.
+    tol : float, default=1e-6
+        Tolerance of ``certificate_``, relative to the scale of the problem.
+    max_iter : int, default=1000
+        Largest number of solver iterations, each with its own working set.
+    time_limit : float, default=None
+        Seconds after which the fit stops at the next certificate check.
+    warm_start : bool, default=False
+        Start from the previous fit.
+    random_state : int, RandomState instance or None, default=None
+        Seed of ``selection="random"``.
+    device : {None, "cpu", "auto"}, default=None
+        Blocks are updated on the CPU. Arrays of a GPU are copied for the fit; the
+        fitted attributes go back to it.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,)
+        Coefficients.
+    intercept_ : float
+        Intercept; 0.0 without one.
+    groups_ : ndarray of int of shape (n_features,)
+        Number of the group of each feature.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features, where ``X`` had string names.
+    n_iter_ : int
+        Solver iterations.
+    converged_ : bool
+        Whether the certificate holds.
+    stop_reason_ : str
+        ``"converged"``, ``"max_iter"``, ``"time_limit"``, ``"callback"``,
+        ``"stalled"`` or ``"diverged"``.
+    certificate_ : Certificate
+        Relative duality gap of a convex problem, relative KKT violation of a nonconvex
+        one, with the tolerance.
+    objective_ : float
+        Value of the objective.
+    dual_gap_ : float
+        Absolute duality gap, NaN where the problem has none.
+    history_ : dict of ndarray
+        Columns ``iteration``, ``time`` (seconds), ``objective``, ``certificate`` and
+        those of the solver, one row per check.
+    device_ : str
+        Where the fit was computed.
+
+    See Also
+    --------
+    SparseRegressor : Penalties of single coefficients.
+    GroupClassifier : The same penalties for classification.
+
+    References
+    ----------
+    Yuan and Lin, JRSS B 68, 2006 (group lasso); Breheny and Huang, Statistics and
+    Computing 25, 2015 (group MCP and SCAD, orthonormal groups); Simon et al., Journal
+    of Computational and Graphical Statistics 22, 2013 (sparse-group lasso); Bertrand
+    and Massias, AISTATS 2021 (acceleration).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skopt2.linear_model import GroupRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((100, 12))
+    >>> y = X[:, :3].sum(axis=1) + 0.1 * rng.standard_normal(100)
+    >>> model = GroupRegressor(groups=3, alpha=0.2).fit(X, y)
+    >>> np.unique(model.groups_[model.coef_ != 0]).tolist()
+    [0]
+    >>> bool(model.certificate_.holds)
+    True
+    """
+
+    def __init__(
+        self,
+        loss="squared",
+        penalty="group_lasso",
+        *,
+        groups=None,
+        alpha=1.0,
+        group_weights=None,
+        orthonormalize=False,
+        fit_intercept=True,
+        selection="cyclic",
+        tol=1e-6,
+        max_iter=1000,
+        time_limit=None,
+        warm_start=False,
+        random_state=None,
+        device=None,
+    ):
+        self.loss = loss
+        self.penalty = penalty
+        self.groups = groups
+        self.alpha = alpha
+        self.group_weights = group_weights
+        self.orthonormalize = orthonormalize
+        self.fit_intercept = fit_intercept
+        self.selection = selection
+        self.tol = tol
+        self.max_iter = max_iter
+        self.time_limit = time_limit
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+
+    @fit_method
+    def fit(self, X, y, sample_weight=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Training data: NumPy, pandas, SciPy CSR or CSC, CuPy, or another array-API
+            array. float32 stays float32.
+        y : array-like of shape (n_samples,)
+            Target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Nonnegative weights; their sum does not matter.
+
+        Returns
+        -------
+        self : GroupRegressor
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is out of range.
+        """
+        return self._fit(X, y, sample_weight)
+
+    def predict(self, X):
+        """Predict the target.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Predictions, in the namespace of ``X``.
+        """
+        return get_loss(self.loss).inverse_link(self._linear(X, "predict"))

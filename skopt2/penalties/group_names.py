@@ -1,0 +1,45 @@
+"""Group penalties by name."""
+
+from skopt2.penalties.group import GroupLasso, GroupMCP, GroupPenalty, GroupSCAD
+from skopt2.penalties.sparse_group import SparseGroupLasso
+
+_PENALTIES = {
+    kind.name: kind for kind in (GroupLasso, GroupMCP, GroupSCAD, SparseGroupLasso)
+}
+
+
+def get_group_penalty(penalty):
+    """Return the group penalty object for a name; check the parameters of an object.
+
+    Parameters
+    ----------
+    penalty : str or GroupPenalty
+        ``"group_lasso"``, ``"group_mcp"``, ``"group_scad"``, ``"sparse_group_lasso"``,
+        or an object, which is returned as it is.
+
+    Returns
+    -------
+    penalty : GroupPenalty
+        An object with valid parameters.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown or a parameter is out of range.
+
+    Examples
+    --------
+    >>> from skopt2.penalties import get_group_penalty
+    >>> get_group_penalty("group_mcp")
+    GroupMCP()
+    """
+    if isinstance(penalty, str) and penalty in _PENALTIES:
+        return _PENALTIES[penalty]()
+    if not isinstance(penalty, GroupPenalty):
+        names = ", ".join(repr(name) for name in _PENALTIES)
+        raise ValueError(
+            f"penalty={penalty!r} is no group penalty: use one of {names}, or an "
+            "object such as GroupMCP(gamma=2.0)."
+        )
+    penalty.check_parameters()
+    return penalty

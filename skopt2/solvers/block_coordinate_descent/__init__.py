@@ -1,0 +1,1 @@
+"""Block coordinate descent: partition, selection of blocks, update of a block."""

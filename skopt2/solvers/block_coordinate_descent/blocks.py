@@ -1,0 +1,212 @@
+"""Blocks of columns in memory, ready for products with a residual.
+
+Symbols: B (d, n), the columns of a block as rows, each sample scaled by root_i, with
+root^2 the weights of a quadratic model; r (n,) the residual of the model.
+
+A dense block is contiguous. A sparse one holds the samples in which any of its columns
+is stored. Its centring is implicit: with root^2 = s the residual of a sparse problem is
+r - shift * root, where a change delta of the block adds m'delta to the shift, and
+products with the columns see the shift through their means m, because
+sum_i s_i x_i = m.
+"""
+
+import numpy as np
+
+
+class DenseBlock:
+    """Columns in every sample.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (d, n)
+        Scaled columns, contiguous.
+    """
+
+    __slots__ = ("rows",)
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def gradient(self, r):
+        """Return B r, (d,)."""
+        return self.rows @ r
+
+    def add(self, r, delta):
+        """Add B' delta to the residual, in place."""
+        r += delta @ self.rows
+
+    def gram(self):
+        """Return B B', (d, d)."""
+        return self.rows @ self.rows.T
+
+    def scaled(self, root):
+        """Return the block with its samples scaled by ``root``."""
+        return DenseBlock(self.rows * root)
+
+    def turned(self, T):
+        """Return the block in other coordinates: T'B."""
+        return DenseBlock(T.T.astype(self.rows.dtype) @ self.rows)
+
+
+class SparseBlock:
+    """Columns in the samples that they are stored in.
+
+    Parameters
+    ----------
+    samples : ndarray of int of shape (k,)
+        Increasing.
+    rows : ndarray of shape (d, k)
+        Scaled columns there.
+    means : ndarray of shape (d,) or None
+        What is subtracted from the columns; None without centring.
+    shift : list of one float or None
+        Shared by the blocks of one model.
+    """
+
+    __slots__ = ("means", "rows", "samples", "shift")
+
+    def __init__(self, samples, rows, means=None, shift=None):
+        self.samples, self.rows = samples, rows
+        self.means, self.shift = means, shift
+
+    def gradient(self, r):
+        """Return B r, (d,)."""
+        out = self.rows @ r[self.samples]
+        return out if self.means is None else out - self.shift[0] * self.means
+
+    def add(self, r, delta):
+        """Add B' delta to the residual, in place up to the shift."""
+        r[self.samples] += delta @ self.rows
+        if self.means is not None:
+            self.shift[0] += float(delta @ self.means)
+
+    def gram(self):
+        """Return B B', (d, d)."""
+        out = self.rows @ self.rows.T
+        return out if self.means is None else out - np.outer(self.means, self.means)
+
+    def scaled(self, root):
+        """Return the block with its samples scaled by ``root``, and no centring."""
+        return SparseBlock(self.samples, self.rows * root[self.samples])
+
+    def turned(self, T):
+        """Return the block in other coordinates: T'B."""
+        T = T.T.astype(self.rows.dtype)
+        means = None if self.means is None else T @ self.means
+        return SparseBlock(self.samples, T @ self.rows, means, self.shift)
+
+
+class Blocks:
+    """The blocks of a problem, each gathered when it is first asked for.
+
+    Parameters
+    ----------
+    problem : LinearProblem
+        In host memory.
+    coordinates : Coordinates
+        Groups, and the transform of each.
+    """
+
+    def __init__(self, problem, coordinates):
+        self.problem, self.coordinates = problem, coordinates
+        self.design = problem.design
+        # The quadratic loss has one set of weights: its blocks are scaled once.
+        self.root = None
+        if problem.loss.is_quadratic:
+            self.root = np.ascontiguousarray(np.sqrt(problem.s))
+        # A loss with an intercept among its coordinates absorbs the centring.
+        self.centred = problem.design.means is not None and self.root is not None
+        self.shift = [0.0]
+        self._held, self._framed = {}, {}
+
+    def get(self, group):
+        """Return the block of a group."""
+        block = self._held.get(group)
+        if block is None:
+            gather = self._sparse if self.design.sparse else self._dense
+            block = gather(self.coordinates.groups.members(group))
+            T = self.coordinates.block(group)
+            block = self._held[group] = block if T is None else block.turned(T)
+        return block
+
+    def framed(self, group, principal):
+        """Return a block of the quadratic loss with its curvatures and axes.
+
+        Parameters
+        ----------
+        group : int
+            Its number.
+        principal : bool
+            Whether to turn the block to its principal axes.
+        """
+        found = self._framed.get(group)
+        if found is None:
+            found = self._framed[group] = frame(self.get(group), principal)
+            # The block is held once, in the coordinates that are used.
+            del self._held[group]
+        return found
+
+    def _still(self, ids):
+        return np.flatnonzero(self.design.squared_norms[ids] == 0.0)
+
+    def _dense(self, ids):
+        design = self.design
+        rows = design.X[:, ids].T
+        if design.means is not None:
+            rows = rows - design.means[ids, None].astype(rows.dtype)
+        if self.root is not None:
+            rows = rows * self.root
+        rows = np.ascontiguousarray(rows)
+        rows[self._still(ids)] = 0.0
+        return DenseBlock(rows)
+
+    def _sparse(self, ids):
+        columns = self.design.columns(ids).tocsr()
+        samples = np.flatnonzero(np.diff(columns.indptr))
+        rows = np.ascontiguousarray(columns[samples].toarray().T)
+        means = self.design.means[ids].astype(rows.dtype) if self.centred else None
+        still = self._still(ids)
+        rows[still] = 0.0
+        if means is not None:
+            means[still] = 0.0
+        if self.root is not None:
+            rows = rows * self.root[samples]
+        return SparseBlock(samples, rows, means, self.shift)
+
+
+def frame(block, principal):
+    """Return a block, the eigenvalues of its Gram matrix, and its axes or None.
+
+    Parameters
+    ----------
+    block : DenseBlock or SparseBlock
+        In the coordinates of its group.
+    principal : bool
+        Whether to turn it to its principal axes.
+    """
+    values, axes = principal_axes(block.gram())
+    if not principal or values.size <= 1:
+        return block, values, None
+    return block.turned(axes), values, axes
+
+
+def principal_axes(gram):
+    """Return the eigenvalues of a Gram matrix, rounded up, and its eigenvectors.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (d, d)
+        Positive semidefinite up to rounding.
+
+    Returns
+    -------
+    values : ndarray of shape (d,)
+        Nonnegative, increasing.
+    axes : ndarray of shape (d, d)
+        One axis a column.
+    """
+    eps = float(np.finfo(gram.dtype).eps)
+    if gram.shape[0] <= 1:
+        return np.maximum(gram.diagonal(), 0.0) * (1.0 + 4.0 * eps), np.ones_like(gram)
+    values, axes = np.linalg.eigh(gram)
+    return np.maximum(values, 0.0) * (1.0 + 10.0 * gram.shape[0] * eps), axes

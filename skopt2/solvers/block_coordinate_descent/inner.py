@@ -1,0 +1,200 @@
+"""Descent on a working set: the problem itself, or quadratic models of it.
+
+For the squared loss the model is exact. For other losses it is the second-order one at
+a point, f + v'(eta' - eta) + (eta' - eta)' diag(h) (eta' - eta) / 2 with h = s * l'',
+written as |root * (eta' - eta) + v / root|^2 / 2, root^2 = h; its minimiser gives a
+direction, along which the objective itself must fall.
+Source: J. Lee, Y. Sun and M. Saunders, Proximal Newton-type methods for minimizing
+composite functions, SIAM J. Optimization 24, 2014, algorithm 1.
+"""
+
+import numpy as np
+
+from skopt2.solvers.block_coordinate_descent.blocks import frame
+from skopt2.solvers.block_coordinate_descent.quadratic import QuadraticModel
+from skopt2.solvers.certificate import GAP, objective_scale
+
+# Models a step may take; what their curvature is at least, relative to its bound; how
+# much of the predicted decrease a step must reach.
+MODELS, FLOOR, ARMIJO, HALVINGS = 10, 1e-4, 1e-4, 30
+# Rounding of a predicted decrease, relative to the objective, by bytes of a float.
+ROUNDING = {4: 3e-6, 8: 2e-13}
+
+
+def descend(solver, state, groups, lam, final, precision):
+    """Return v, the intercept and the predictor after descent on some groups.
+
+    Parameters
+    ----------
+    solver : BlockDescent
+        Problem, blocks and tolerance.
+    state : BlockState
+        Where to start.
+    groups : list of int
+        The working set; all other groups are zero.
+    lam : ndarray of shape (G,)
+        Level per group.
+    final : bool
+        Whether it is the target level.
+    precision : float
+        Factor of the tolerance.
+    """
+    goals = _goals(solver, state, lam, final, precision)
+    if solver.problem.loss.is_quadratic:
+        return _exact(solver, state, groups, lam, goals)
+    return _models(solver, state, groups, lam, goals)
+
+
+def _goals(solver, state, lam, final, precision):
+    """Return the goals of the largest change and of the gap as functions of the first.
+
+    The rounding of X'r ends what sweeps can reach.
+    """
+    problem = solver.problem
+    eps = float(np.finfo(problem.y.dtype).eps)
+    rounding = 4.0 * eps * solver.scale
+    if not final:
+        typical = lam[np.isfinite(lam) & (lam > 0.0)]
+        loose = 0.01 * float(np.median(typical)) if typical.size else 0.0
+        return lambda first: max(loose, rounding), None
+    if solver.certificate_name != GAP:
+        tight = 0.3 * solver.tol * precision * solver.scale
+        return lambda first: max(tight, 0.1 * first, rounding), None
+    scale = objective_scale(problem)
+    tight = 0.3 * solver.tol * precision * scale
+
+    def gap_goal(first):
+        return max(tight, 0.1 * min(first, state.measure.gap), 4.0 * eps * scale)
+
+    return lambda first: rounding, gap_goal
+
+
+def _parts(solver, v, groups, dtype):
+    """Return the coefficients of the working set, None for zero."""
+    partition, parts = solver.partition, []
+    for g in groups:
+        part = v[partition.members(g)]
+        parts.append(part.astype(dtype) if part.any() else None)
+    return parts
+
+
+def _joined(solver, parts, groups):
+    """Return all coefficients, float64, from those of the working set."""
+    v = np.zeros(solver.partition.index.size)
+    for g, part in zip(groups, parts, strict=True):
+        if part is not None:
+            v[solver.partition.members(g)] = part
+    return v
+
+
+def _exact(solver, state, groups, lam, goals):
+    problem, root = solver.problem, solver.blocks.root
+    principal = _principal(solver)
+    model = QuadraticModel(
+        problem.penalty.penalty,
+        [solver.blocks.framed(g, principal) for g in groups],
+        lam[groups],
+        _parts(solver, state.v, groups, problem.y.dtype),
+        principal,
+        root * problem.y,
+        root,
+    )
+    model.minimise(solver.selection, *goals, expired=lambda: problem.expired)
+    # Samples of weight 0 count nowhere; any prediction of theirs will do.
+    fitted = model.residual() / np.where(root > 0.0, root, 1.0)
+    eta = problem.y + np.where(root > 0.0, fitted, 0.0)
+    return _joined(solver, model.coefficients(), groups), state.intercept, eta
+
+
+def _principal(solver):
+    """Tell whether blocks are turned to their principal axes."""
+    return solver.problem.penalty.penalty.rotatable
+
+
+def _models(solver, state, groups, lam, goals):
+    problem = solver.problem
+    moved_goal, gap_goal = goals
+    v, b, eta = state.v, state.intercept, state.eta
+    before = problem.loss_value(eta) + problem.penalty.value(v, lam)
+    for _ in range(MODELS):
+        slope = problem.weighted_gradient(eta)
+        model, scaled = _model_at(solver, v, b, eta, groups, lam, slope)
+        first = model.minimise(
+            solver.selection, moved_goal, gap_goal, lambda: problem.expired
+        )
+        new = _end(solver, model, groups, eta, scaled)
+        decrease = float(slope @ (new[2] - eta)) + problem.penalty.value(new[0], lam)
+        decrease -= problem.penalty.value(v, lam)
+        taken = _line_search(problem, (v, b, eta), new, lam, before, decrease)
+        if taken is None:
+            break
+        v, b, eta, before = taken
+        done = first <= moved_goal(first)
+        if gap_goal is not None:
+            done = done or model.first_gap <= gap_goal(0.0)
+        if done or problem.expired:
+            break
+    return v, b, eta
+
+
+def _mean_shift(solver, v):
+    """Return by how much the intercepts of centred and of stored columns differ."""
+    design = solver.problem.design
+    if not design.sparse or design.means is None:
+        return 0.0
+    return float(design.means @ solver.coordinates.to_features(v))
+
+
+def _model_at(solver, v, b, eta, groups, lam, slope):
+    """Return the quadratic model at a point, and slope / root."""
+    problem = solver.problem
+    h = problem.weigh(problem.curvature(eta))
+    root = np.sqrt(np.maximum(h, FLOOR * problem.loss.lipschitz * problem.s))
+    # The target moves by what the model adds: both are 0 where a sample has no weight.
+    scaled = slope / np.where(root > 0.0, root, 1.0)
+    principal = _principal(solver)
+    framed = [frame(solver.blocks.get(g).scaled(root), principal) for g in groups]
+    bias = None
+    if problem.explicit_intercept:
+        bias = b - _mean_shift(solver, v)
+    model = QuadraticModel(
+        problem.penalty.penalty,
+        framed,
+        lam[groups],
+        _parts(solver, v, groups, problem.y.dtype),
+        principal,
+        root * eta - scaled,
+        root,
+        bias,
+        # A small root would magnify the rounding of the target in the predictor.
+        scaled,
+    )
+    return model, scaled
+
+
+def _end(solver, model, groups, eta, scaled):
+    """Return coefficients, intercept and predictor where a model is minimal."""
+    v = _joined(solver, model.coefficients(), groups)
+    b = 0.0 if model.bias is None else model.bias + _mean_shift(solver, v)
+    used = model.root > 0.0
+    move = (model.r - scaled) / np.where(used, model.root, 1.0)
+    return v, b, eta + np.where(used, move, 0.0)
+
+
+def _line_search(problem, old, new, lam, before, decrease):
+    """Return the point of sufficient decrease and its objective; None without one."""
+    # Near the minimum a step gains less than the rounding of the objective.
+    rounding = ROUNDING[problem.y.dtype.itemsize] * abs(before)
+    if decrease > rounding:
+        return None
+    allowed = before + rounding
+    t = 1.0
+    for _ in range(HALVINGS):
+        v, b, eta = (
+            a + t * (z - a) if t < 1.0 else z for a, z in zip(old, new, strict=True)
+        )
+        after = problem.loss_value(eta) + problem.penalty.value(v, lam)
+        if after <= allowed + ARMIJO * t * decrease:
+            return v, b, eta.astype(problem.y.dtype, copy=False), after
+        t *= 0.5
+    return None

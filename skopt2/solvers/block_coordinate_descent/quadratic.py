@@ -1,0 +1,264 @@
+"""Block coordinate descent on a quadratic model.
+
+Problem: min_v |B'v + root * b - target|^2 / 2 + sum_g pen(v_g; lam_g), over the blocks
+of a working set; b is there for losses that carry an intercept.
+Symbols: r = B'v + root * b - target (n,), kept up to date; L_g, the largest eigenvalue
+of B_g B_g'.
+
+Sweeps over all blocks alternate with sweeps over those that are not zero, at the end of
+which the point is extrapolated.
+
+Sources: Breheny and Huang, Statistics and Computing 25, 2015, algorithm 1; Z. Qin, K.
+Scheinberg and D. Goldfarb, Efficient block-coordinate descent algorithms for the group
+lasso, Mathematical Programming Computation 5, 2013, section 3.
+"""
+
+import math
+
+import numpy as np
+
+from skopt2._core.array import dot64
+from skopt2.penalties.partition import Partition
+from skopt2.solvers.block_coordinate_descent.extrapolation import (
+    extrapolation_weights,
+)
+from skopt2.solvers.block_coordinate_descent.update import make_update
+
+# Sweeps over the active blocks between two over all, and most cycles of both.
+ACTIVE_SWEEPS, MAX_CYCLES = 5, 2000
+
+
+class QuadraticModel:
+    """Coefficients and residual of a quadratic model.
+
+    Parameters
+    ----------
+    penalty : GroupPenalty
+        Any.
+    framed : list of tuple
+        The working set: blocks, their eigenvalues, and their principal axes, None where
+        they are not turned.
+    levels : ndarray of shape (k,)
+        Levels of the groups.
+    v : list of (ndarray or None)
+        Coefficients as the groups have them, None for zero.
+    principal : bool
+        Whether the blocks are in their principal axes.
+    target : ndarray of shape (n,)
+        What is approximated.
+    root : ndarray of shape (n,)
+        Square roots of the weights.
+    bias : float, default=None
+        Starting intercept; None without one.
+    residual : ndarray of shape (n,), default=None
+        Residual of the starting point where it is known to more digits than the target
+        has; None to form it.
+    """
+
+    def __init__(
+        self,
+        penalty,
+        framed,
+        levels,
+        v,
+        principal,
+        target,
+        root,
+        bias=None,
+        residual=None,
+    ):
+        self.penalty, self.lam = penalty, levels
+        self.blocks = [block for block, _, _ in framed]
+        self.axes = [axes for _, _, axes in framed]
+        self.updates = [
+            make_update(penalty, values, float(level), principal)
+            for (_, values, _), level in zip(framed, levels, strict=True)
+        ]
+        self.curvatures = [
+            float(values[-1]) if values.size else 0.0 for _, values, _ in framed
+        ]
+        # Arrays are replaced and never changed.
+        self.v = [_turn(axes, part) for axes, part in zip(self.axes, v, strict=True)]
+        self.target, self.root, self.bias = target, root, bias
+        self.first_gap = math.inf
+        sizes = self.sizes = [block.rows.shape[0] for block in self.blocks]
+        self.partition = Partition(
+            np.repeat(np.arange(len(sizes)), sizes), n_groups=len(sizes)
+        )
+        # Only sparse centred blocks use a shift; they all share one.
+        shifts = [getattr(block, "shift", None) for block in self.blocks[:1]]
+        self.shift = shifts[0] if shifts and shifts[0] is not None else [0.0]
+        self.energy = dot64(root, root) if bias is not None else 0.0
+        self.shift[0] = 0.0
+        self.r = self._fresh_residual() if residual is None else residual.copy()
+
+    def _fresh_residual(self):
+        """Return the residual from the coefficients, with no rounding of the past."""
+        r = -self.target
+        if self.bias is not None:
+            r += self.root * r.dtype.type(self.bias)
+        for block, part in zip(self.blocks, self.v, strict=True):
+            if part is not None:
+                block.add(r, part)
+        return r
+
+    def residual(self):
+        """Return the residual with its shift."""
+        return self.r - self.shift[0] * self.root if self.shift[0] else self.r
+
+    def flat(self, which=None):
+        """Return the coefficients of some blocks end to end, zeros written out."""
+        which = range(len(self.v)) if which is None else which
+        parts = [
+            np.zeros(self.sizes[k]) if self.v[k] is None else self.v[k] for k in which
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def coefficients(self):
+        """Return the coefficients as the groups have them, None for zero."""
+        return [
+            part if axes is None or part is None else axes @ part
+            for axes, part in zip(self.axes, self.v, strict=True)
+        ]
+
+    def objective(self):
+        """Return the objective in float64."""
+        r = self.residual()
+        return 0.5 * dot64(r, r) + self.penalty.value(
+            self.flat(), self.partition, self.lam
+        )
+
+    def sweep(self, order):
+        """Update blocks one after the other.
+
+        Parameters
+        ----------
+        order : list of int
+            Positions.
+
+        Returns
+        -------
+        moved : float
+            Largest L_g * |change of v_g|, a bound on the distance from stationarity.
+        """
+        blocks, v, r, updates = self.blocks, self.v, self.r, self.updates
+        largest = 0.0
+        for k in order:
+            update = updates[k]
+            if update is None:
+                continue
+            old, block = v[k], blocks[k]
+            new = update.new(old, block.gradient(r))
+            if new is None:
+                if old is None:
+                    continue
+                delta = -old
+            else:
+                delta = new if old is None else new - old
+            v[k] = new
+            block.add(r, delta)
+            size = float(delta @ delta) * self.curvatures[k] ** 2
+            largest = size if size > largest else largest
+        return max(math.sqrt(largest), self._update_bias())
+
+    def _update_bias(self):
+        """Minimise over the intercept; return how far its gradient was from 0."""
+        if self.bias is None or self.energy == 0.0:
+            return 0.0
+        slope = dot64(self.root, self.r)
+        self.bias -= slope / self.energy
+        self.r -= self.root * self.r.dtype.type(slope / self.energy)
+        return abs(slope)
+
+    def gap(self):
+        """Return the duality gap of a convex model."""
+        r = self.residual()
+        parts = [block.gradient(self.r) for block in self.blocks]
+        gradient = np.concatenate(parts) if parts else np.zeros(0)
+        scale = 1.0
+        if parts:
+            scale = self.penalty.dual_scale(gradient, self.partition, self.lam)
+        energy, value = dot64(r, r), 0.0
+        if parts:
+            value = self.penalty.value(self.flat(), self.partition, self.lam)
+        dual = -0.5 * scale * scale * energy - scale * dot64(self.target, r)
+        return max(0.5 * energy + value - dual, 0.0)
+
+    def minimise(self, selection, moved_goal, gap_goal=None, expired=None):
+        """Sweep until a goal is reached.
+
+        Parameters
+        ----------
+        selection : object
+            Rule with ``order(blocks)``.
+        moved_goal : callable
+            ``moved_goal(first)`` returns the largest change that may remain, from the
+            change of the first sweep.
+        gap_goal : callable, default=None
+            The same for the duality gap, from that after the first sweep; None to look
+            at changes only.
+        expired : callable, default=None
+            True when time is up.
+
+        Returns
+        -------
+        first : float
+            Change of the first sweep.
+        """
+        everything = list(range(len(self.blocks)))
+        goal = limit = first = None
+        for _ in range(MAX_CYCLES):
+            moved = self.sweep(selection.order(everything))
+            if first is None:
+                first, goal = moved, moved_goal(moved)
+            if moved <= goal:
+                break
+            if gap_goal is not None:
+                gap = self.gap()
+                if limit is None:
+                    self.first_gap, limit = gap, gap_goal(gap)
+                if gap <= limit:
+                    break
+            if expired is not None and expired():
+                break
+            self._active_sweeps(selection, goal)
+        return first
+
+    def _active_sweeps(self, selection, goal):
+        """Sweep over the blocks that are not zero, and extrapolate."""
+        active = [k for k, part in enumerate(self.v) if part is not None]
+        if not active:
+            return
+        points, others = [self.flat(active)], []
+        for _ in range(ACTIVE_SWEEPS):
+            moved = self.sweep(selection.order(active))
+            points.append(self.flat(active))
+            others.append((self.r.copy(), self.shift[0], self.bias))
+            if moved <= goal:
+                return
+        weights = extrapolation_weights(np.array(points))
+        if weights is not None:
+            self._try(active, weights, points[1:], others)
+
+    def _try(self, active, weights, points, others):
+        """Move to the extrapolated point if the objective is lower there."""
+        before = self.objective()
+        kept = self.v.copy(), self.r, self.shift[0], self.bias
+        dtype, end = self.r.dtype, 0
+        residuals, shifts, biases = zip(*others, strict=True)
+        flat = (weights @ np.array(points)).astype(dtype, copy=False)
+        for k in active:
+            start, end = end, end + self.sizes[k]
+            part = flat[start:end]
+            self.v[k] = part if part.any() else None
+        self.r = (weights @ np.array(residuals)).astype(dtype, copy=False)
+        self.shift[0] = float(weights @ np.array(shifts))
+        if self.bias is not None:
+            self.bias = float(weights @ np.array(biases))
+        if not self.objective() < before:
+            self.v, self.r, self.shift[0], self.bias = kept
+
+
+def _turn(axes, part):
+    """Return coefficients in the principal axes."""
+    return part if axes is None or part is None else axes.T @ part
