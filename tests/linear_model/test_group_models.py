@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
 
 from skopt2.linear_model import (
     GroupClassifier,
@@ -145,8 +146,8 @@ def test_groups_of_one_are_the_plain_model(penalty, sparse):
     ],
 )
 def test_weights_are_repeated_rows(penalty, orthonormalize):
-    X, y, labels = make_data(60)
-    k = np.random.default_rng(2).integers(0, 3, 60)
+    X, y, labels = make_data(150)
+    k = np.random.default_rng(2).integers(0, 3, 150)
     options = {
         "penalty": penalty,
         "groups": LABELS,
@@ -154,7 +155,7 @@ def test_weights_are_repeated_rows(penalty, orthonormalize):
         "tol": 1e-11,
     }
     for A in (X, sp.csc_array(X)):
-        rows = np.repeat(np.arange(60), k)
+        rows = np.repeat(np.arange(150), k)
         one = GroupRegressor(alpha=0.3, **options).fit(A, y, k)
         two = GroupRegressor(alpha=0.3, **options).fit(A[rows], y[rows])
         assert_allclose(one.coef_, two.coef_, atol=1e-8)
@@ -164,6 +165,18 @@ def test_weights_are_repeated_rows(penalty, orthonormalize):
     one = GroupClassifier(alpha=0.05, **options).fit(X, labels, k)
     two = GroupClassifier(alpha=0.05, **options).fit(X[rows], labels[rows])
     assert_allclose(one.coef_, two.coef_, atol=1e-7)
+
+
+def test_models_descend_where_newton_steps_do_not():
+    # Separable classes under a flat penalty: no minimum, and steps that overshoot.
+    X, _, labels = make_data(60)
+    X, labels = X[:40], labels[:40]
+    model = GroupClassifier(
+        penalty="group_mcp", groups=LABELS, alpha=0.05, tol=1e-11, max_iter=25
+    )
+    with pytest.warns(ConvergenceWarning, match="max_iter"):
+        model.fit(X, labels)
+    assert (np.diff(model.history_["objective"]) < 0).all()
 
 
 @pytest.mark.parametrize("penalty", SCALAR)

@@ -116,9 +116,10 @@ def _models(solver, state, groups, lam, goals):
     moved_goal, gap_goal = goals
     v, b, eta = state.v, state.intercept, state.eta
     before = problem.loss_value(eta) + problem.penalty.value(v, lam)
+    floor = FLOOR
     for _ in range(MODELS):
         slope = problem.weighted_gradient(eta)
-        model, scaled = _model_at(solver, v, b, eta, groups, lam, slope)
+        model, scaled = _model_at(solver, v, b, eta, groups, lam, slope, floor)
         first = model.minimise(
             solver.selection, moved_goal, gap_goal, lambda: problem.expired
         )
@@ -127,7 +128,13 @@ def _models(solver, state, groups, lam, goals):
         decrease -= problem.penalty.value(v, lam)
         taken = _line_search(problem, (v, b, eta), new, lam, before, decrease)
         if taken is None:
-            break
+            if floor == 1.0:
+                break
+            # Along a segment a nonconvex penalty may rise before it falls. A model that
+            # bounds the loss from above needs no search.
+            floor = 1.0
+            continue
+        floor = FLOOR
         v, b, eta, before = taken
         done = first <= moved_goal(first)
         if gap_goal is not None:
@@ -145,11 +152,11 @@ def _mean_shift(solver, v):
     return float(design.means @ solver.coordinates.to_features(v))
 
 
-def _model_at(solver, v, b, eta, groups, lam, slope):
+def _model_at(solver, v, b, eta, groups, lam, slope, floor):
     """Return the quadratic model at a point, and slope / root."""
     problem = solver.problem
     h = problem.weigh(problem.curvature(eta))
-    root = np.sqrt(np.maximum(h, FLOOR * problem.loss.lipschitz * problem.s))
+    root = np.sqrt(np.maximum(h, floor * problem.loss.lipschitz * problem.s))
     # The target moves by what the model adds: both are 0 where a sample has no weight.
     scaled = slope / np.where(root > 0.0, root, 1.0)
     principal = _principal(solver)
