@@ -11,6 +11,10 @@ sum_i s_i x_i = m.
 """
 
 import numpy as np
+from scipy.linalg.blas import dgemv, sgemv
+
+# By bytes of a float.
+_PRODUCTS = {4: sgemv, 8: dgemv}
 
 
 class DenseBlock:
@@ -22,18 +26,23 @@ class DenseBlock:
         Scaled columns, contiguous.
     """
 
-    __slots__ = ("rows",)
+    __slots__ = ("_columns", "_product", "rows")
 
     def __init__(self, rows):
-        self.rows = rows
+        self.rows = np.ascontiguousarray(rows)
+        # One call of BLAS that adds in place: a sweep is bound by calls and memory.
+        self._columns = self.rows.T
+        self._product = _PRODUCTS[rows.dtype.itemsize]
 
     def gradient(self, r):
         """Return B r, (d,)."""
-        return self.rows @ r
+        return self._product(1.0, self._columns, r, trans=1)
 
     def add(self, r, delta):
         """Add B' delta to the residual, in place."""
-        r += delta @ self.rows
+        out = self._product(1.0, self._columns, delta, 1.0, r, overwrite_y=1)
+        if out is not r:
+            r[...] = out
 
     def gram(self):
         """Return B B', (d, d)."""

@@ -18,10 +18,10 @@ import math
 
 import numpy as np
 
-# Newton steps on the norm, and the relative error after which the next one, whose error
-# is about the square of it, is the last. A rougher root would spoil the extrapolation,
-# which takes the sweeps for a smooth map.
-NEWTON_STEPS, ACCURACY = 8, 1e-4
+# Newton steps on the norm, and the error before the last of them, whose own is much
+# smaller. The norm starts from the old one, so that the error vanishes as the sweeps
+# converge, and one step is the rule.
+NEWTON_STEPS, ACCURACY = 8, 0.1
 
 
 class ProximalUpdate:
@@ -71,22 +71,26 @@ class NormUpdate:
         """Return the new coefficients, None for zero."""
         lam, e = self.lam, self.curvatures
         q = -gradient if old is None else e * old - gradient
-        force = math.sqrt(q @ q)
+        force = math.sqrt(q.dot(q))
         if force <= lam:
             return None
         least = (force - lam) / self.largest
-        nu = least if old is None else max(math.sqrt(old @ old), least)
+        nu = least if old is None else max(math.sqrt(old.dot(old)), least)
         for _ in range(NEWTON_STEPS):
             a = e * nu
             a += lam
             u = q / a
-            h = float(u @ u)
+            h = float(u.dot(u))
             excess = math.sqrt(h) - 1.0
             u *= u
-            nu = max(nu + h * excess / float(u @ (e / a)), least)
+            nu = max(nu + h * excess / float((e / a).dot(u)), least)
             if -ACCURACY < excess < ACCURACY:
                 break
-        return q / (e + lam / nu)
+        a = e * nu
+        a += lam
+        q *= nu
+        q /= a
+        return q
 
 
 class FreeUpdate:
