@@ -72,6 +72,25 @@ class GroupPenalty(BaseEstimator):
         """
         return float(self.scalar.prox(np.float64(size), step, np.float64(lam)))
 
+    def slope(self, size, lam):
+        """Derivative of the scalar penalty at one norm, in plain floats.
+
+        Parameters
+        ----------
+        size : float
+            Nonnegative norm; at 0 the derivative is that from the right.
+        lam : float
+            Level of the group, finite.
+
+        Returns
+        -------
+        slope : float
+            Nonnegative; decreasing in ``size`` for a concave penalty.
+        """
+        if size == 0.0:
+            return lam
+        return float(self.scalar.derivative(np.float64(size), np.float64(lam)))
+
     def block_prox(self, z, step, lam):
         """Prox of one group: minimiser of |v - z|^2 / (2 step) + pen(v; lam).
 
@@ -274,6 +293,10 @@ class GroupMCP(GroupPenalty):
         """The minimax concave penalty."""
         return MCP(self.gamma)
 
+    def slope(self, size, lam):
+        """Derivative of the MCP, which falls to 0 at gamma * lam."""
+        return max(lam - size / self.gamma, 0.0)
+
     def shrink(self, size, step, lam):
         """Prox of the MCP: firm thresholding, and hard for long steps."""
         gamma = self.gamma
@@ -314,6 +337,10 @@ class GroupSCAD(GroupPenalty):
     def scalar(self):
         """The smoothly clipped absolute deviation."""
         return SCAD(self.gamma)
+
+    def slope(self, size, lam):
+        """Derivative of SCAD: lam, then falling to 0 at gamma * lam."""
+        return min(lam, max(self.gamma * lam - size, 0.0) / (self.gamma - 1.0))
 
     def shrink(self, size, step, lam):
         """Prox of SCAD: soft, then falling, then no shrinkage."""

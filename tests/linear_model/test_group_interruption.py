@@ -93,3 +93,20 @@ def test_arrays_of_a_device_are_fitted_on_the_host(backend, X, y):
 def test_a_gpu_that_is_asked_for_is_refused(X, y):
     with pytest.raises(ValueError, match="device='cuda' is not available"):
         GroupRegressor(groups=5, device="cuda").fit(X, y)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES[:3])
+def test_columns_of_every_size_in_one_group(X, y, rng, penalty):
+    X = X[:, :30] * 10.0 ** rng.integers(-5, 6, 30)
+    for orthonormalize in (False, True):
+        model = GroupRegressor(
+            penalty=penalty,
+            groups=6,
+            alpha=0.2,
+            orthonormalize=orthonormalize,
+            tol=1e-8,
+            max_iter=30,
+        ).fit(X, y)
+        assert model.converged_
+        scaled = clone(model).set_params(alpha=0.2e-9).fit(X, y * 1e-9)
+        assert_allclose(scaled.coef_ * 1e9, model.coef_, rtol=1e-5)

@@ -163,3 +163,11 @@ def test_norms_neither_underflow_nor_overflow():
 def test_bad_penalties_are_named(penalty, words):
     with pytest.raises(ValueError, match=words):
         get_group_penalty(penalty)
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_slope_is_the_derivative_of_the_norm(name):
+    penalty = NORMS[name]
+    for size in (0.0, 0.3, 1.2, 1.7, 3.0, 5.0):
+        up = written_out(name, size + 1e-6, 1.3) - written_out(name, size, 1.3)
+        assert_allclose(penalty.slope(size, 1.3), up / 1e-6, atol=1e-5)

@@ -16,6 +16,7 @@ from skopt2.solvers.block_coordinate_descent.extrapolation import (
 from skopt2.solvers.block_coordinate_descent.quadratic import QuadraticModel
 from skopt2.solvers.block_coordinate_descent.selection import make_selection
 from skopt2.solvers.block_coordinate_descent.update import (
+    ConcaveUpdate,
     FreeUpdate,
     NormUpdate,
     ProximalUpdate,
@@ -69,6 +70,8 @@ def test_update_of_each_kind_of_block():
     assert isinstance(make_update(GroupLasso(), e, 1.0, False), ProximalUpdate)
     assert isinstance(make_update(GroupLasso(), e[:1], 1.0, True), ProximalUpdate)
     assert isinstance(make_update(GroupLasso(), e, np.inf, True), ProximalUpdate)
+    assert isinstance(make_update(GroupMCP(), e, 1.0, True), ConcaveUpdate)
+    assert isinstance(make_update(GroupMCP(), e[:1], 1.0, True), ProximalUpdate)
     assert isinstance(make_update(GroupMCP(), e, 0.0, True), FreeUpdate)
     assert isinstance(make_update(SparseGroupLasso(), e, 0.0, False), ProximalUpdate)
     assert make_update(GroupLasso(), 0 * e, 1.0, True) is None

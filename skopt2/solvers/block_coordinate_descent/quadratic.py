@@ -25,7 +25,7 @@ from skopt2.solvers.block_coordinate_descent.extrapolation import (
 from skopt2.solvers.block_coordinate_descent.update import make_update
 
 # Sweeps over the active blocks between two over all, and most cycles of both.
-ACTIVE_SWEEPS, MAX_CYCLES = 3, 2000
+ACTIVE_SWEEPS, MAX_CYCLES = 3, 500
 
 
 class QuadraticModel:

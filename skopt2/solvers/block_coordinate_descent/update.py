@@ -10,8 +10,10 @@ of h(nu) = 1, h(nu) = sum_i (q_i / (e_i nu + lam))^2; it is 0 where |q| <= lam.
 h^(-1/2) is increasing and concave, so that Newton on it lands left of the root from
 anywhere and rises to it from there; it is almost linear, and one or two steps will do.
 
-Source: Qin, Scheinberg and Goldfarb, Mathematical Programming Computation 5, 2013,
-section 3.1, eq. 10 to 13.
+Sources: Z. Qin, K. Scheinberg and D. Goldfarb, Efficient block-coordinate descent
+algorithms for the group lasso, Mathematical Programming Computation 5, 2013, section 3;
+H. Zou and R. Li, One-step sparse estimates in nonconcave penalized likelihood models,
+Annals of Statistics 36, 2008, section 2, for the tangents of concave penalties.
 """
 
 import math
@@ -69,7 +71,11 @@ class NormUpdate:
 
     def new(self, old, gradient):
         """Return the new coefficients, None for zero."""
-        lam, e = self.lam, self.curvatures
+        return self.minimum(old, gradient, self.lam)
+
+    def minimum(self, old, gradient, lam):
+        """Return the new coefficients under a given positive level."""
+        e = self.curvatures
         q = -gradient if old is None else e * old - gradient
         force = math.sqrt(q.dot(q))
         if force <= lam:
@@ -91,6 +97,37 @@ class NormUpdate:
         q *= nu
         q /= a
         return q
+
+
+class ConcaveUpdate(NormUpdate):
+    """Minimiser of the bound that the tangent of a concave penalty is.
+
+    The penalty at the new norm is at most its tangent at the old one, a group lasso
+    with the slope there as its level: minimising that cannot raise the objective.
+
+    Parameters
+    ----------
+    penalty : GroupPenalty
+        Concave in the norm.
+    curvatures : ndarray of shape (d,)
+        e, nonnegative, the largest positive.
+    lam : float
+        Level of the group, positive.
+    """
+
+    __slots__ = ("free", "slope")
+
+    def __init__(self, penalty, curvatures, lam):
+        super().__init__(curvatures, lam)
+        self.slope, self.free = penalty.slope, FreeUpdate(curvatures)
+
+    def new(self, old, gradient):
+        """Return the new coefficients, None for zero."""
+        size = 0.0 if old is None else math.sqrt(old.dot(old))
+        slope = self.slope(size, self.lam)
+        if slope > 0.0:
+            return self.minimum(old, gradient, slope)
+        return self.free.new(old, gradient)
 
 
 class FreeUpdate:
@@ -138,6 +175,8 @@ def make_update(penalty, curvatures, lam, principal):
         return FreeUpdate(curvatures)
     # With equal curvatures the proximal step is the minimiser already.
     unequal = float(curvatures.min()) < (1.0 - 1e-9) * largest
-    if principal and unequal and penalty.name == "group_lasso" and math.isfinite(lam):
-        return NormUpdate(curvatures, lam)
+    if principal and unequal and math.isfinite(lam):
+        if penalty.convex:
+            return NormUpdate(curvatures, lam)
+        return ConcaveUpdate(penalty, curvatures, lam)
     return ProximalUpdate(penalty, largest, lam)
