@@ -44,12 +44,11 @@ class WassersteinDictionary(
         Number of atoms.
     reg : float, default=0.05
         Regularisation :math:`\varepsilon`, in the unit that ``normalize_cost`` names.
-    cost : "grid", tuple of int, array of shape (n_features, n_features) or list of \
-            array, default=None
+    cost : "grid", tuple of int, array or list of array, default=None
         Ground cost. None: the bins are points 0, 1, 2, ... of a line; ``"grid"``: the
         pixels of a square image in row-major order; a tuple of lengths: the cells of a
-        grid of that shape; all three with squared distances. An array gives the costs,
-        nonnegative; a list of arrays those along each axis of a grid, whose sum is the
+        grid of that shape; all three with squared distances. An array of shape
+        (n_features, n_features) gives the costs, nonnegative; a list of arrays those along each axis of a grid, whose sum is the
         ground cost.
     normalize_cost : {None, "mean", "max", "median"}, default="mean"
         Unit of ``reg``: this figure of the ground cost, or None for 1.

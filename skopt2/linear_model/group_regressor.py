@@ -26,12 +26,11 @@ class GroupRegressor(RegressorMixin, GroupLinearModel):
         Penalty of a group: ``"group_lasso"``, ``"group_mcp"``, ``"group_scad"``,
         ``"sparse_group_lasso"``, or an object from :mod:`skopt2.penalties`, which sets
         its parameters; a search reaches them as ``penalty__gamma`` and the like.
-    groups : None, int, array-like of shape (n_features,), list of lists or dict, \
-            default=None
+    groups : int, array-like, list of lists or dict, default=None
         Which features belong together: a number for consecutive groups of that size;
-        one label per feature; or lists of column names or indices, with names as keys
-        if you like, where a column in no list is a group of its own. None for groups
-        of one. Groups do not overlap.
+        one label per feature, (n_features,); or lists of column names or indices, with
+        names as keys if you like, where a column in no list is a group of its own. None
+        for groups of one. Groups do not overlap.
     alpha : float, default=1.0
         Level of the penalty, nonnegative.
     group_weights : array-like of shape (n_groups,), default=None

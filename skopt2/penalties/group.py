@@ -92,7 +92,7 @@ class GroupPenalty(BaseEstimator):
         return float(self.scalar.derivative(np.float64(size), np.float64(lam)))
 
     def block_prox(self, z, step, lam):
-        """Prox of one group: minimiser of |v - z|^2 / (2 step) + pen(v; lam).
+        """Prox of one group: minimiser of norm(v - z)^2 / (2 step) + pen(v; lam).
 
         Parameters
         ----------

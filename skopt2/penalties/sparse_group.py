@@ -101,8 +101,8 @@ class SparseGroupLasso(GroupPenalty):
     def critical_level(self, grad, partition, lam):
         """Multiple of its level from which on a group stays at zero.
 
-        It is 1 / t with |soft(t * grad_g, a)| = b. The left side is convex in t, and
-        Newton from the right of the root decreases to it.
+        It is 1 / t with norm(soft(t * grad_g, a)) = b. The left side is convex in t,
+        and Newton from the right of the root decreases to it.
         """
         l1, norm = self._levels(partition, lam)
         force = np.abs(grad)

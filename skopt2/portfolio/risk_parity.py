@@ -42,11 +42,10 @@ class RiskParity(IterativeEstimator):
     budget : array-like of shape (n_assets,), default=None
         Share of each asset in the variance, positive; divided by its sum. None for
         equal shares.
-    covariance : {"ledoit_wolf", "oas", "empirical", "precomputed"} or estimator, \
-            default="ledoit_wolf"
-        Covariance matrix of the returns. "ledoit_wolf" and "oas" shrink the
-        correlations by the rules of these names, and keep the volatilities; "empirical"
-        shrinks nothing. With an estimator it is its ``covariance_`` after ``fit``, as
+    covariance : str or estimator, default="ledoit_wolf"
+        Covariance matrix of the returns: "ledoit_wolf", "oas", "empirical" or
+        "precomputed". The first two shrink the correlations by the rules of these
+        names, and keep the volatilities; "empirical" shrinks nothing. With an estimator it is its ``covariance_`` after ``fit``, as
         in :mod:`sklearn.covariance`; with "precomputed", ``X`` of ``fit`` is the
         matrix.
     solver : {"auto", "ccd", "newton"}, default="auto"
