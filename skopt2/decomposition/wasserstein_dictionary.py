@@ -48,8 +48,8 @@ class WassersteinDictionary(
         Ground cost. None: the bins are points 0, 1, 2, ... of a line; ``"grid"``: the
         pixels of a square image in row-major order; a tuple of lengths: the cells of a
         grid of that shape; all three with squared distances. An array of shape
-        (n_features, n_features) gives the costs, nonnegative; a list of arrays those along each axis of a grid, whose sum is the
-        ground cost.
+        (n_features, n_features) gives the costs, nonnegative; a list of arrays those
+        along each axis of a grid, whose sum is the ground cost.
     normalize_cost : {None, "mean", "max", "median"}, default="mean"
         Unit of ``reg``: this figure of the ground cost, or None for 1.
     cp : bool, default=False

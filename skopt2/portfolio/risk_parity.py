@@ -45,9 +45,9 @@ class RiskParity(IterativeEstimator):
     covariance : str or estimator, default="ledoit_wolf"
         Covariance matrix of the returns: "ledoit_wolf", "oas", "empirical" or
         "precomputed". The first two shrink the correlations by the rules of these
-        names, and keep the volatilities; "empirical" shrinks nothing. With an estimator it is its ``covariance_`` after ``fit``, as
-        in :mod:`sklearn.covariance`; with "precomputed", ``X`` of ``fit`` is the
-        matrix.
+        names, and keep the volatilities; "empirical" shrinks nothing. With an estimator
+        it is its ``covariance_`` after ``fit``, as in :mod:`sklearn.covariance`; with
+        "precomputed", ``X`` of ``fit`` is the matrix.
     solver : {"auto", "ccd", "newton"}, default="auto"
         ``"ccd"`` is cyclic coordinate descent, ``"newton"`` damped Newton, for 300
         assets and more by conjugate gradients; ``"auto"`` is Newton.
