@@ -127,7 +127,10 @@ def test_out_of_fold_predictions(diabetes):
     pipe = make_pipeline(
         StandardScaler(),
         GaussianProcessRegressor(
-            RBF(3.0) + WhiteKernel(0.5), normalize_y=True, optimizer_size=60
+            RBF(3.0) + WhiteKernel(0.5),
+            normalize_y=True,
+            optimizer_size=60,
+            random_state=0,
         ),
     )
     found = cross_val_predict(pipe, X, y, cv=3)
