@@ -377,7 +377,7 @@ class DPLinearRegressor(RegressorMixin, PrivateLinearModel):
             solver = AdaSSP(query, noise, multiplier, self.relation, float(self.alpha))
 
             def describe(theta):
-                return self._attributes(theta, row_map, data.dtype)
+                return self._attributes(theta, query, row_map, data.dtype)
 
             self._iterate(solver, solver.init(), data, describe, record, 1)
         self.privacy_ = dataclasses.replace(record, n_rows=query.n_rows)

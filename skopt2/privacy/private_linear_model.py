@@ -1,4 +1,9 @@
-"""What the private linear models share: from parameters to a descent, and back."""
+"""What private descents share: from parameters to a descent, and back.
+
+One ``fit`` for all of them: parameters and shapes are checked, noise is found, the
+budget is spent, and then values are read. Linear models are the plain case; networks
+replace the query, the start and the attributes.
+"""
 
 import math
 
@@ -59,13 +64,7 @@ class PrivateLinearModel(PrivateModel):
         loss, n_outputs, encode = self._task(data)
         budget = check_privacy_parameters(self, data.n_rows)
         schedule = self._schedule(data, loss, n_outputs, budget)
-        rule = descent_rule(
-            self.solver,
-            schedule,
-            loss,
-            self._height() * _largest_slope(loss, n_outputs),
-            self._height(),
-        )
+        rule = self._rule(schedule, loss, n_outputs)
         center = centering_plan(self.center, budget, self._rate(data), schedule.n_steps)
         rate, epsilon, delta, multiplier = self._calibrated(
             data, schedule, budget, center
@@ -76,35 +75,53 @@ class PrivateLinearModel(PrivateModel):
         record = self._spend(
             events, delta, epsilon=epsilon, multiplier=multiplier, n_rows=data.n_rows
         )
-        plan = self._plan(schedule, rate, multiplier)
+        plan = self._plan(schedule, rate, multiplier, data.n_rows)
         with data.target.activate():
-            noise, sampling_seed, _ = self._streams(data.target)
+            noise, sampling_seed, start_seed = self._streams(data.target)
             rows = self._rows(data, encode, row_map)
             if center is not None:
                 rows = centred(rows, center, noise, self.relation)
-            query = GLMQuery(
-                rows,
-                loss,
-                schedule.clipping_norm,
-                n_outputs=n_outputs,
-                clipping=self.clipping,
-            )
+            query = self._query(rows, loss, n_outputs, schedule.clipping_norm)
             sampling = None
             if rate < 1:
                 sampling = PoissonSampling(sampling_seed, data.n_rows, rate)
-            like = next(rows.blocks()).y
-            start = steps_start(query, like)
-            decayed = _decayed(query, start)
+            values = self._start_values(query, start_seed)
+            start = steps_start(query, next(rows.blocks()).y, values)
+            decayed = self._decayed(query, start)
             solver = self._descent(rule, query, plan, noise, sampling, decayed)
 
             def describe(W):
-                return self._attributes(W, rows.row_map, data.dtype)
+                return self._attributes(W, query, rows.row_map, data.dtype)
 
             return self._iterate(
                 solver, solver.init(start), data, describe, record, schedule.n_steps
             )
 
-    def _plan(self, schedule, rate, multiplier):
+    def _rule(self, schedule, loss, n_outputs):
+        """Return what DiceSGD and DIFF2 need beside a plan; None for the others."""
+        height = self._height()
+        largest = height * _largest_slope(loss, n_outputs)
+        return descent_rule(self.solver, schedule, loss, largest, height)
+
+    def _query(self, rows, loss, n_outputs, clipping_norm):
+        """Return the sum of clipped gradients."""
+        return GLMQuery(
+            rows, loss, clipping_norm, n_outputs=n_outputs, clipping=self.clipping
+        )
+
+    def _start_values(self, query, seed):
+        """Return public starting values; None for zeros."""
+        return None
+
+    def _decayed(self, query, start):
+        """Return 0.0 for the intercept, 1.0 for the coefficients; None without one."""
+        if not query.rows.fit_intercept:
+            return None
+        ones = namespace(start).ones_like(start)
+        ones[-1, ...] = 0.0
+        return ones
+
+    def _plan(self, schedule, rate, multiplier, n_rows):
         """Return how the descent goes."""
         return DescentPlan(
             n_steps=schedule.n_steps,
@@ -259,7 +276,7 @@ class PrivateLinearModel(PrivateModel):
         """Return the solver of the iteration loop."""
         return make_descent(rule, query, plan, noise, sampling, decayed)
 
-    def _attributes(self, W, row_map, dtype):
+    def _attributes(self, W, query, row_map, dtype):
         """Return coefficients and intercepts for rows as they come."""
         W = np.asarray(to_numpy(W), dtype=np.float64)
         if self.fit_intercept:
@@ -288,16 +305,6 @@ def _largest_slope(loss, n_outputs):
     if loss.name == "huber":
         return float(loss.delta) * root
     return math.inf
-
-
-def _decayed(query, start):
-    """Return 0.0 for the intercept and 1.0 for the coefficients; None without one."""
-    if not query.rows.fit_intercept:
-        return None
-    xp = namespace(start)
-    ones = xp.ones_like(start)
-    ones[-1, ...] = 0.0
-    return ones
 
 
 def numpy_dtype(dtype):

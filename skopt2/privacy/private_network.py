@@ -6,23 +6,19 @@ import numpy as np
 
 from skopt2._core.array import asarray_like, device_of, is_sparse, namespace, to_numpy
 from skopt2._core.validation import check_predict_input
-from skopt2.privacy.private_centering import centering_plan, centred
-from skopt2.privacy.private_input import check_private_input, rows_or_zeros
+from skopt2.privacy.private_input import rows_or_zeros
 from skopt2.privacy.private_linear_model import PrivateLinearModel, numpy_dtype
 from skopt2.privacy.private_parameters import (
     check_count,
     check_option,
-    check_privacy_parameters,
     check_real,
 )
-from skopt2.solvers.privacy.descent import PrivateDescent, steps_start
 from skopt2.solvers.privacy.network_query import (
     ACTIVATIONS,
     Network,
     NetworkQuery,
     forward,
 )
-from skopt2.solvers.privacy.noise import PoissonSampling
 from skopt2.solvers.privacy.query import sensitivity
 from skopt2.solvers.privacy.rows import prepare
 from skopt2.solvers.privacy.schedule import Schedule
@@ -43,53 +39,7 @@ class PrivateNetwork(PrivateLinearModel):
     # Every layer has biases of its own; the rows have no intercept column.
     fit_intercept = False
 
-    # A user's np.seterr(under="raise") would make an error of some values.
-    @np.errstate(all="ignore")
-    def _fit(self, X, y):
-        """Check, spend, descend, store: the body of every ``fit``."""
-        self._check_parameters()
-        data = check_private_input(self, X, y, y_kind=self._y_kind)
-        row_map = self._row_map(data)
-        loss, n_outputs, encode = self._task(data)
-        budget = check_privacy_parameters(self, data.n_rows)
-        schedule = self._schedule(data)
-        center = centering_plan(self.center, budget, self._rate(data), schedule.n_steps)
-        rate, epsilon, delta, multiplier = self._calibrated(
-            data, schedule, budget, center
-        )
-        events = self._events(multiplier, rate, schedule.n_steps)
-        if center is not None:
-            events = (*center.events, *events)
-        record = self._spend(
-            events, delta, epsilon=epsilon, multiplier=multiplier, n_rows=data.n_rows
-        )
-        plan = self._paced(self._plan(schedule, rate, multiplier), schedule, data)
-        network = self._network(data.n_features, n_outputs)
-        with data.target.activate():
-            noise, sampling_seed, start_seed = self._streams(data.target)
-            rows = self._rows(data, encode, row_map)
-            if center is not None:
-                rows = centred(rows, center, noise, self.relation)
-            query = NetworkQuery(
-                rows, network, loss, schedule.clipping_norm, clipping=self.clipping
-            )
-            sampling = None
-            if rate < 1:
-                sampling = PoissonSampling(sampling_seed, data.n_rows, rate)
-            generator = np.random.default_rng(start_seed)
-            values = network.initial(generator, self._defaults.gain)
-            start = steps_start(query, next(rows.blocks()).y, values)
-            decayed = asarray_like(network.decayed(), start)
-            solver = PrivateDescent(query, plan, noise, sampling, decayed)
-
-            def describe(W):
-                return self._attributes(W, network, rows.row_map, data.dtype)
-
-            return self._iterate(
-                solver, solver.init(start), data, describe, record, schedule.n_steps
-            )
-
-    def _schedule(self, data):
+    def _schedule(self, data, loss, n_outputs, budget):
         """Return steps and clipping norm; the step size follows the noise."""
         n_steps, bound = self.max_iter, self.max_grad_norm
         if n_steps == "auto":
@@ -98,19 +48,32 @@ class PrivateNetwork(PrivateLinearModel):
             bound = self._defaults.clipping_norm
         return Schedule(int(n_steps), 0.0, float(bound))
 
-    def _paced(self, plan, schedule, data):
+    def _plan(self, schedule, rate, multiplier, n_rows):
         """Return the plan with a step size and a momentum, the user's or the default.
 
         Both follow the noise, which is known by now.
         """
+        plan = super()._plan(schedule, rate, multiplier, n_rows)
         bound = schedule.clipping_norm
-        noise = plan.noise_multiplier * sensitivity(bound, self.relation)
-        step, momentum = self._defaults.pace(
-            data.n_rows, plan, noise, bound, self.momentum
-        )
+        noise = multiplier * sensitivity(bound, self.relation)
+        step, momentum = self._defaults.pace(n_rows, plan, noise, bound, self.momentum)
         if self.learning_rate != "auto":
             step = float(self.learning_rate)
         return replace(plan, learning_rate=step, momentum=float(momentum))
+
+    def _rule(self, schedule, loss, n_outputs):
+        return None
+
+    def _query(self, rows, loss, n_outputs, clipping_norm):
+        network = self._network(rows.n_features, n_outputs)
+        return NetworkQuery(rows, network, loss, clipping_norm, clipping=self.clipping)
+
+    def _start_values(self, query, seed):
+        generator = np.random.default_rng(seed)
+        return query.network.initial(generator, self._defaults.gain)
+
+    def _decayed(self, query, start):
+        return asarray_like(query.network.decayed(), start)
 
     def _check_parameters(self):
         check_option("activation", self.activation, ACTIVATIONS)
@@ -147,9 +110,9 @@ class PrivateNetwork(PrivateLinearModel):
             self._defaults.hidden_scale(max(hidden)),
         )
 
-    def _attributes(self, W, network, row_map, dtype):
+    def _attributes(self, W, query, row_map, dtype):
         """Return weights and biases for rows as they are mapped."""
-        dtype = numpy_dtype(dtype)
+        dtype, network = numpy_dtype(dtype), query.network
         layers = network.layers(np.asarray(to_numpy(W), dtype=np.float64))
         scales = [network.input_scale]
         scales += [network.hidden_scale] * (len(layers) - 1)
