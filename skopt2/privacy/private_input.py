@@ -240,14 +240,18 @@ def _check_part(estimator, X, y, accept_sparse, y_kind, reset):
         X = check_matrix(X, accept_sparse, name, finite=False)
         validate_data(estimator, X, reset=reset, skip_check_array=True)
     else:
-        X = validate_data(
-            estimator,
-            X,
-            reset=reset,
-            accept_sparse=accept_sparse,
-            dtype=[np.float64, np.float32] if source.kind == "numpy" else "numeric",
-            ensure_all_finite=False,
-        )
+        options = {
+            "reset": reset,
+            "accept_sparse": accept_sparse,
+            "dtype": [np.float64, np.float32] if source.kind == "numpy" else "numeric",
+            "ensure_all_finite": False,
+        }
+        try:
+            X = validate_data(estimator, X, **options)
+        except OverflowError:
+            # An integer that no float holds: its row counts as nothing, too.
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+            X = _floats(X)
         X = X if is_sparse(X) else as_float(X)
     if y_kind == "none":
         return X, None, source, target
@@ -269,13 +273,27 @@ def _targets(y, y_kind):
         return column(to_numpy(y))
     if getattr(y.dtype, "kind", "f") in "OSTU":
         try:
-            y = y.astype(np.float64)
+            y = _floats(y)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 "y must be numeric: give numbers, labels are for classifiers."
             ) from error
     y = column(y) if y.ndim != 2 or y.shape[1] == 1 else y
     return as_float(y)
+
+
+def _floats(x):
+    """Return objects as float64, integers that are too large for it as infinity."""
+    values = np.asarray(x, dtype=object)
+    flat = [_float(value) for value in values.ravel().tolist()]
+    return np.array(flat, dtype=np.float64).reshape(values.shape)
+
+
+def _float(value):
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf
 
 
 def rows_or_zeros(X):

@@ -205,6 +205,24 @@ def test_rows_that_cannot_count_count_as_nothing(model):
     assert_allclose(blank[0], blank[1])
 
 
+@pytest.mark.parametrize("frame", [False, True])
+def test_integers_that_no_float_holds_count_as_nothing(frame):
+    pandas = pytest.importorskip("pandas")
+    X, y = rows()
+    huge, blank = X.astype(object), X.copy()
+    huge[7, 1], blank[7] = 10**400, np.nan
+    if frame:
+        names = list("abcd")
+        huge = pandas.DataFrame(huge, columns=names)
+        blank = pandas.DataFrame(blank, columns=names)
+    options = {"classes": [0, 1], "random_state": 0}
+    found = quiet(DPLogisticClassifier(**options), huge, y)
+    expected = quiet(DPLogisticClassifier(**options), blank, y)
+    # A frame is in the other memory order, and sums round otherwise.
+    assert_allclose(found.coef_, expected.coef_, rtol=1e-12)
+    assert hasattr(found, "feature_names_in_") is frame
+
+
 def test_classes():
     X, y = rows()
     with pytest.warns(PrivacyLeakWarning, match="classes=None"):
