@@ -23,6 +23,8 @@ import numpy as np
 from scipy import sparse
 from scipy.special import xlogy
 
+from benchmarks import group_certificates
+
 
 @dataclass(frozen=True)
 class Certified:
@@ -114,6 +116,8 @@ def certify(problem, coefs):
             continue
         if problem.model == "mcp":
             objective, value = _mcp(problem.X, problem.y, w, alpha, problem.gamma)
+        elif problem.model in group_certificates.MODELS:
+            objective, value = group_certificates.measure(problem, w, alpha)
         else:
             measure = {"lasso": _lasso, "logistic": _logistic, "l0": _l0}[problem.model]
             objective, value = measure(problem.X, problem.y, w, alpha)
@@ -122,7 +126,9 @@ def certify(problem, coefs):
     return certified
 
 
-def alpha_max(model, X, y):
-    """Smallest alpha with a null solution (l1 and MCP)."""
+def alpha_max(model, X, y, group_size=1):
+    """Smallest alpha with a null solution (l1, MCP and groups)."""
+    if model in group_certificates.MODELS:
+        return group_certificates.alpha_max(model, X, y, group_size)
     scale = 2.0 if model == "logistic" else 1.0
     return float(np.max(np.abs(X.T @ y))) / (scale * len(y))

@@ -23,7 +23,7 @@ class Case:
         Name used on the command line.
     data : str
         Name of the data set.
-    model : {"lasso", "logistic", "mcp", "l0"}
+    model : {"lasso", "logistic", "mcp", "l0", "group_lasso", "group_logistic"}
         Objective.
     fractions : tuple of float
         alpha / lmax. With ``n_path`` > 0 the only entry is the end of the path.
@@ -35,6 +35,8 @@ class Case:
         Model size for l0 libraries that take a size instead of a penalty.
     optional : bool
         Needs files given by ``--data``.
+    group_size : int
+        Features in each of the consecutive groups.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Case:
     n_path: int = 0
     support: int = 0
     optional: bool = False
+    group_size: int = 1
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class Problem:
         Size of the l0 model.
     n_threads : int
         For libraries that take it as a parameter.
+    group_size : int
+        Features in each of the consecutive groups.
     """
 
     model: str
@@ -79,6 +84,12 @@ class Problem:
     gamma: float = 3.0
     support: int = 0
     n_threads: int = 1
+    group_size: int = 1
+
+    @property
+    def alpha_max(self):
+        """Smallest alpha with a null solution."""
+        return alpha_max(self.model, self.X, self.y, self.group_size)
 
     def first(self, count):
         """Return the same problem for the first alphas only."""
@@ -105,6 +116,18 @@ CASES = (
     Case("logistic-D-100", "D", "logistic", (1e-2,), (1e-4, 1e-6)),
     Case("logistic-S-10", "S", "logistic", (1e-1,), (1e-4, 1e-6)),
     Case("l0-D-50", "D", "l0", (), (np.inf,), support=50),
+    *(
+        Case(f"group-{name}", data, model, (fraction,), (1e-4, 1e-6), group_size=10)
+        for name, data, model, fraction in (
+            ("D-10", "D", "group_lasso", 1e-1),
+            ("D-100", "D", "group_lasso", 1e-2),
+            ("W-20", "W", "group_lasso", 5e-2),
+            ("S-10", "S", "group_lasso", 1e-1),
+            ("T-100", "T", "group_lasso", 1e-2),
+            ("logistic-D-10", "D", "group_logistic", 1e-1),
+        )
+    ),
+    Case("group-path-D", "D", "group_lasso", (1e-1,), (1e-4, 1e-6), 50, group_size=10),
     Case("golub-10", "golub", "logistic", (1e-1,), (1e-4, 1e-6), optional=True),
     Case("golub-100", "golub", "logistic", (1e-2,), (1e-4, 1e-6), optional=True),
     Case("colon-10", "colon", "logistic", (1e-1,), (1e-4, 1e-6), optional=True),
@@ -132,11 +155,11 @@ _L0_FRACTION = 1e-3
 
 def build(case, data, n_threads):
     """Problem of a case on its data."""
-    y = data.labels if case.model == "logistic" else data.y
+    y = data.labels if case.model.endswith("logistic") else data.y
     if case.model == "l0":
         alphas = np.array([_L0_FRACTION * float(y @ y) / (2 * len(y))])
     else:
-        lmax = alpha_max(case.model, data.X, y)
+        lmax = alpha_max(case.model, data.X, y, case.group_size)
         alphas = lmax * np.array(case.fractions)
         if case.n_path:
             alphas = lmax * np.geomspace(1.0, case.fractions[0], case.n_path)
@@ -148,4 +171,5 @@ def build(case, data, n_threads):
         is_path=case.n_path > 0,
         support=case.support,
         n_threads=n_threads,
+        group_size=case.group_size,
     )

@@ -6,6 +6,7 @@ Dense designs are Gaussian with AR(1) columns::
     y = X w + t e,  w_j ~ N(0, 1) on a random support,  |X w| / |t e| = snr
 
 - ``D``: 1000 x 20000, rho 0.6, 200 true nonzeros, snr 3;
+- ``W``: 200 x 20000, rho 0.6, 100 true nonzeros, snr 3;
 - ``S``: 20000 x 100000, sparse, density 1e-3, standard normal entries at uniform
   places, 500 true nonzeros, snr 3;
 - ``T``: 50000 x 1000, rho 0.6, 100 true nonzeros, snr 3.
@@ -111,6 +112,7 @@ def standardize(data):
 
 GENERATED = {
     "D": lambda: make_dense(1000, 20000, 200),
+    "W": lambda: make_dense(200, 20000, 100),
     "S": lambda: make_sparse(20000, 100000, 1e-3, 500),
     "T": lambda: make_dense(50000, 1000, 100),
     "Dstd": lambda: standardize(make_dense(1000, 20000, 200)),

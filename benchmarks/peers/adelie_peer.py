@@ -10,7 +10,6 @@ import adelie
 import numpy as np
 from scipy import sparse
 
-from benchmarks.certificates import alpha_max
 from benchmarks.peers.base import Peer
 
 
@@ -18,13 +17,15 @@ class AdeliePeer(Peer):
     """Adapter of adelie."""
 
     name = "adelie"
-    models = ("lasso", "logistic")
+    models = ("lasso", "logistic", "group_lasso", "group_logistic")
 
     def variants(self, problem):
         if problem.model not in self.models:
             return ()
         if problem.is_path:
             return ("pivot", "strong")
+        if problem.group_size > 1:
+            return ("warm-5", "warm-20", "cold")
         n, p = problem.X.shape
         if problem.model == "lasso" and p < n and not sparse.issparse(problem.X):
             return ("covariance", "warm-5", "warm-20")
@@ -37,8 +38,9 @@ class AdeliePeer(Peer):
         alphas = problem.alphas
         if variant.startswith("warm"):
             # alphas far above lmax are answered at no cost
-            lmax = alpha_max(problem.model, problem.X, problem.y)
-            alphas = np.geomspace(lmax, alphas[0], int(variant.split("-")[1]))
+            alphas = np.geomspace(
+                problem.alpha_max, alphas[0], int(variant.split("-")[1])
+            )
         options = {
             "lmda_path": alphas,
             "tol": tol,
@@ -57,7 +59,10 @@ class AdeliePeer(Peer):
         is_sparse = sparse.issparse(problem.X)
         wrap = adelie.matrix.sparse if is_sparse else adelie.matrix.dense
         design = wrap(problem.X, method="naive", n_threads=problem.n_threads)
-        if problem.model == "logistic":
+        if problem.group_size > 1:
+            groups = np.arange(0, problem.X.shape[1], problem.group_size)
+            options |= {"groups": groups, "penalty": np.ones(len(groups))}
+        if problem.model.endswith("logistic"):
             glm = adelie.glm.binomial((problem.y + 1.0) / 2.0)
             options["irls_tol"] = tol
         else:

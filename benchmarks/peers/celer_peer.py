@@ -1,8 +1,8 @@
-"""celer: Lasso, celer_path, LogisticRegression (prox-Newton and plain)."""
+"""celer: Lasso, GroupLasso, celer_path, LogisticRegression (prox-Newton and plain)."""
 
 import warnings
 
-from celer import Lasso, LogisticRegression, celer_path
+from celer import GroupLasso, Lasso, LogisticRegression, celer_path
 from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks.peers.base import Peer
@@ -12,12 +12,14 @@ class CelerPeer(Peer):
     """Adapter of celer."""
 
     name = "celer"
-    models = ("lasso", "logistic")
+    models = ("lasso", "logistic", "group_lasso")
 
     def variants(self, problem):
         if problem.model == "logistic":
             return ("celer-pn", "celer")
-        return ("prune", "no-prune") if problem.model == "lasso" else ()
+        if problem.model not in self.models:
+            return ()
+        return ("prune", "no-prune")
 
     def solve(self, problem, variant, tol):
         with warnings.catch_warnings():
@@ -36,13 +38,17 @@ class CelerPeer(Peer):
                     prune=prune,
                     tol=tol,
                 )[1].T
-            model = Lasso(
+            kind, options = Lasso, {}
+            if problem.model == "group_lasso":
+                kind, options = GroupLasso, {"groups": problem.group_size}
+            model = kind(
                 alpha=problem.alphas[0],
                 fit_intercept=False,
                 prune=prune,
                 max_iter=100,
                 max_epochs=50_000,
                 tol=tol,
+                **options,
             )
             return model.fit(problem.X, problem.y).coef_[None]
 

@@ -1,4 +1,4 @@
-"""skglm: Lasso, MCPRegression and their paths, SparseLogisticRegression, GramCD.
+"""skglm: Lasso, MCPRegression and their paths, logistic models, groups, GramCD.
 
 skglm stops on an absolute KKT violation, so its tolerances are multiplied by lmax;
 otherwise a ladder of decades would mean something else on every data set.
@@ -8,12 +8,15 @@ import warnings
 
 import numpy as np
 from scipy import sparse
-from skglm import Lasso, MCPRegression, SparseLogisticRegression
+from skglm import GroupLasso, Lasso, MCPRegression, SparseLogisticRegression
+from skglm.datafits.group import LogisticGroup
+from skglm.estimators import GeneralizedLinearEstimator
 from skglm.penalties import L1
-from skglm.solvers import GramCD
+from skglm.penalties.block_separable import WeightedGroupL2
+from skglm.solvers import GramCD, GroupProxNewton
+from skglm.utils.data import grp_converter
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks.certificates import alpha_max
 from benchmarks.peers.base import Peer
 
 
@@ -21,13 +24,15 @@ class SkglmPeer(Peer):
     """Adapter of skglm."""
 
     name = "skglm"
-    models = ("lasso", "logistic", "mcp")
+    models = ("lasso", "logistic", "mcp", "group_lasso", "group_logistic")
 
     def variants(self, problem):
         if problem.model == "mcp":
             return ("subdiff", "fixpoint")
-        if problem.model == "logistic":
+        if problem.model.endswith("logistic"):
             return ("prox-newton",)
+        if problem.model == "group_lasso":
+            return ("subdiff", "fixpoint")
         if problem.model != "lasso":
             return ()
         n, p = problem.X.shape
@@ -36,8 +41,7 @@ class SkglmPeer(Peer):
         return ("subdiff",)
 
     def ladder(self, problem, targets):
-        lmax = alpha_max(problem.model, problem.X, problem.y)
-        return tuple(lmax * 10.0**-k for k in range(2, 13))
+        return tuple(problem.alpha_max * 10.0**-k for k in range(2, 13))
 
     def solve(self, problem, variant, tol):
         with warnings.catch_warnings():
@@ -45,6 +49,10 @@ class SkglmPeer(Peer):
             warnings.simplefilter("ignore", UserWarning)
             if problem.model == "logistic":
                 return self._logistic(problem, tol)
+            if problem.model == "group_logistic":
+                return self._group_logistic(problem, tol)
+            if problem.model == "group_lasso":
+                return self._groups(problem, variant, tol)
             if variant.startswith("gram"):
                 return self._gram(problem, variant == "gram-greedy", tol)
             estimator = MCPRegression if problem.model == "mcp" else Lasso
@@ -85,6 +93,34 @@ class SkglmPeer(Peer):
             tol=tol,
         )
         return model.fit(problem.X, problem.y).coef_
+
+    def _groups(self, problem, variant, tol):
+        model = GroupLasso(
+            problem.group_size,
+            fit_intercept=False,
+            max_iter=200,
+            max_epochs=100_000,
+            tol=tol,
+            ws_strategy=variant,
+            warm_start=problem.is_path,
+        )
+        coefs = []
+        for alpha in problem.alphas:
+            model.alpha = alpha
+            coefs.append(model.fit(problem.X, problem.y).coef_)
+        return np.array(coefs)
+
+    def _group_logistic(self, problem, tol):
+        size, p = problem.group_size, problem.X.shape[1]
+        indices, pointers = grp_converter(size, p)
+        solver = GroupProxNewton(max_iter=200, tol=tol, fit_intercept=False)
+        weights = np.ones(len(pointers) - 1)
+        model = GeneralizedLinearEstimator(
+            LogisticGroup(pointers, indices),
+            WeightedGroupL2(problem.alphas[0], weights, pointers, indices),
+            solver,
+        )
+        return np.atleast_2d(model.fit(problem.X, problem.y).coef_)
 
     def tiny(self, problem):
         model = Lasso(alpha=problem.alphas[0])

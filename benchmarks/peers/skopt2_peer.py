@@ -6,7 +6,13 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks.peers.base import Peer
-from skopt2.linear_model import SparseClassifier, SparseRegressor, sparse_path
+from skopt2.linear_model import (
+    GroupClassifier,
+    GroupRegressor,
+    SparseClassifier,
+    SparseRegressor,
+    sparse_path,
+)
 
 _PENALTY = {"lasso": "l1", "logistic": "l1", "mcp": "mcp", "l0": "l0"}
 
@@ -15,7 +21,7 @@ class Skopt2Peer(Peer):
     """Adapter of skopt2."""
 
     name = "skopt2"
-    models = ("lasso", "logistic", "mcp", "l0")
+    models = ("lasso", "logistic", "mcp", "l0", "group_lasso", "group_logistic")
     refine = False
 
     def ladder(self, problem, targets):
@@ -23,6 +29,8 @@ class Skopt2Peer(Peer):
         return tuple(finite) or (1e-6,)
 
     def solve(self, problem, variant, tol):
+        if problem.group_size > 1:
+            return self._groups(problem, tol)
         loss = "logistic" if problem.model == "logistic" else "squared"
         penalty = _PENALTY[problem.model]
         options = {"loss": loss, "penalty": penalty, "fit_intercept": False}
@@ -41,6 +49,23 @@ class Skopt2Peer(Peer):
             model = estimator(alpha=problem.alphas[0], tol=tol, **options)
             model.fit(problem.X, problem.y)
             return np.atleast_2d(model.coef_)
+
+    def _groups(self, problem, tol):
+        logistic = problem.model == "group_logistic"
+        model = (GroupClassifier if logistic else GroupRegressor)(
+            groups=problem.group_size,
+            group_weights=np.ones(-(-problem.X.shape[1] // problem.group_size)),
+            fit_intercept=False,
+            warm_start=problem.is_path,
+            tol=tol,
+        )
+        coefs = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            for alpha in problem.alphas:
+                model.set_params(alpha=alpha).fit(problem.X, problem.y)
+                coefs.append(np.ravel(model.coef_))
+        return np.array(coefs)
 
     def tiny(self, problem):
         model = SparseRegressor(alpha=problem.alphas[0])
