@@ -218,6 +218,7 @@ CONFIGURATIONS = [
         tol=1e-12,
     ),
     GroupRegressor(penalty="group_scad", alpha=0.1, fit_intercept=False, tol=1e-12),
+    GroupRegressor(groups=2, alpha=0.02, warm_start=True, tol=1e-10),
     GroupClassifier(tol=1e-12),
     GroupClassifier(penalty=SparseGroupLasso(0.2), groups=2, alpha=0.02, tol=1e-12),
     GroupClassifier(

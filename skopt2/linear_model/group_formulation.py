@@ -93,7 +93,10 @@ class GroupFormulation(Formulation):
     def _finish(self):
         """Give the problem its penalty, which needs the columns in memory."""
         problem = self.problem
-        coordinates = Coordinates(problem.design, self.groups, self._orthonormalize)
+        coordinates = Coordinates(
+            problem.design, self.groups, self._orthonormalize, problem.n_outputs
+        )
+        self.group_penalty = self.group_penalty.for_outputs(problem.n_outputs)
         self.penalty = GroupedPenalty(self.group_penalty, coordinates)
         problem.penalty = self.penalty
 

@@ -1,5 +1,8 @@
 """Regression with groups of features."""
 
+from dataclasses import replace
+
+import numpy as np
 from sklearn.base import RegressorMixin
 
 from skopt2._core.estimator import fit_method
@@ -17,6 +20,11 @@ class GroupRegressor(RegressorMixin, GroupLinearModel):
               + \sum_g \mathrm{pen}(\lVert w_g \rVert; \alpha\, \mathrm{weight}_g).
 
     Groups of one give the problem of :class:`SparseRegressor`.
+
+    The target may have several outputs: the loss is then summed over them, and
+    :math:`w_g` are the coefficients of a group for all of them, so that a group enters
+    or leaves the model for every output. Groups of one give the problem of
+    :class:`sklearn.linear_model.MultiTaskLasso`.
 
     Parameters
     ----------
@@ -62,9 +70,9 @@ class GroupRegressor(RegressorMixin, GroupLinearModel):
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_features,)
-        Coefficients.
-    intercept_ : float
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        Coefficients; one row per column of a two-dimensional ``y``.
+    intercept_ : float or ndarray of shape (n_targets,)
         Intercept; 0.0 without one.
     groups_ : ndarray of int of shape (n_features,)
         Number of the group of each feature.
@@ -118,6 +126,8 @@ class GroupRegressor(RegressorMixin, GroupLinearModel):
     True
     """
 
+    _y_kind = "multioutput"
+
     def __init__(
         self,
         loss="squared",
@@ -151,6 +161,11 @@ class GroupRegressor(RegressorMixin, GroupLinearModel):
         self.random_state = random_state
         self.device = device
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     @fit_method
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
@@ -160,7 +175,7 @@ class GroupRegressor(RegressorMixin, GroupLinearModel):
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Training data: NumPy, pandas, SciPy CSR or CSC, CuPy, or another array-API
             array. float32 stays float32.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Target.
         sample_weight : array-like of shape (n_samples,), default=None
             Nonnegative weights; their sum does not matter.
@@ -177,6 +192,35 @@ class GroupRegressor(RegressorMixin, GroupLinearModel):
         """
         return self._fit(X, y, sample_weight)
 
+    def _check_input(self, X, y, sample_weight):
+        data = super()._check_input(X, y, sample_weight)
+        if data.y.ndim == 2 and data.y.shape[1] == 1:
+            # One output, which the attributes and predictions show as a column.
+            data = replace(data, y=data.y[:, 0])
+        return data
+
+    def _describe(self, solution, data):
+        """Return the attributes of a solution, rows of outputs for a matrix y."""
+        attributes = super()._describe(solution, data)
+        if data.y_source.ndim == 2 and attributes["coef_"].ndim == 1:
+            attributes["coef_"] = attributes["coef_"][None, :]
+            attributes["intercept_"] = np.full(
+                1, attributes["intercept_"], dtype=attributes["coef_"].dtype
+            )
+        return attributes
+
+    def _shape_attributes(self, coef, intercept):
+        if coef.ndim == 1:
+            return super()._shape_attributes(coef, intercept)
+        return {"coef_": np.ascontiguousarray(coef.T), "intercept_": intercept}
+
+    def _unshape(self, coef, intercept):
+        if coef.ndim == 1:
+            return coef, float(intercept)
+        if coef.shape[0] == 1:
+            return coef[0], float(intercept[0])
+        return coef.T, intercept.astype(np.float64)
+
     def predict(self, X):
         """Predict the target.
 
@@ -187,7 +231,7 @@ class GroupRegressor(RegressorMixin, GroupLinearModel):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,)
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
             Predictions, in the namespace of ``X``.
         """
         return get_loss(self.loss).inverse_link(self._linear(X, "predict"))

@@ -79,9 +79,10 @@ class SparseLinearModel(IterativeEstimator):
                 certificate=solver.certificate_name,
                 max_checks=formulation.max_iter,
             )
+            warm = self._warm_solution(data, formulation.problem.n_outputs)
             result, _ = formulation.minimise(
                 solver,
-                solver.init(formulation.feasible(self._warm_solution(data))),
+                solver.init(formulation.feasible(warm)),
                 monitor=monitor,
                 resume=self._take_resume(data),
             )
@@ -100,15 +101,13 @@ class SparseLinearModel(IterativeEstimator):
     def _shape_attributes(self, coef, intercept):
         return {"coef_": coef, "intercept_": float(intercept)}
 
-    def _warm_solution(self, data):
+    def _warm_solution(self, data, outputs):
         """Return the previous fit as a start, None without one that has the shape."""
         if not self.warm_start or not hasattr(self, "coef_"):
             return None
         coef, intercept = self._unshape(to_numpy(self.coef_), to_numpy(self.intercept_))
-        outputs = 1 if data.classes is None else len(data.classes)
-        expected = (data.X.shape[1],)
-        if self._y_kind == "classification" and outputs > 2:
-            expected = (data.X.shape[1], outputs)
+        n_features = data.X.shape[1]
+        expected = (n_features,) if outputs == 1 else (n_features, outputs)
         if coef.shape != expected:
             return None
         used = coef != 0 if coef.ndim == 1 else (coef != 0).any(axis=1)

@@ -32,6 +32,8 @@ class GroupPenalty(BaseEstimator):
 
     A group penalty only knows a shape. Groups and levels arrive with each call, so one
     object serves any data and a whole path.
+
+    With several outputs a group is all coefficients of its features, end to end.
     """
 
     name = ""
@@ -52,6 +54,21 @@ class GroupPenalty(BaseEstimator):
     def check_parameters(self):
         """Raise ValueError if a parameter is out of range."""
         self.scalar.check_parameters()
+
+    def for_outputs(self, n_outputs):
+        """Return the penalty for groups of rows of coefficients.
+
+        Parameters
+        ----------
+        n_outputs : int
+            Coefficients of a feature: a group of d features has d * n_outputs.
+
+        Returns
+        -------
+        penalty : GroupPenalty
+            The same one unless it counts features.
+        """
+        return self
 
     def shrink(self, size, step, lam):
         """Prox of the scalar penalty at one norm, in plain floats.

@@ -1,6 +1,6 @@
 """The sparse-group lasso: groups leave the model, and so do features inside a group.
 
-Penalty of a group of d coordinates, tau = l1_ratio:
+Penalty of a group of d features, tau = l1_ratio:
 lam * ((1 - tau) * |w_g| + tau * |w_g|_1 / sqrt(d)), which at the default weights
 lam = alpha * sqrt(d) is alpha * ((1 - tau) * sqrt(d) * |w_g| + tau * |w_g|_1).
 
@@ -10,6 +10,7 @@ threshold and then a group one, after their eq. 9. A group stays at zero while
 |soft(grad_g, a)| <= b with a = lam * tau / sqrt(d) and b = lam * (1 - tau).
 """
 
+import copy
 import math
 from numbers import Real
 
@@ -46,6 +47,8 @@ class SparseGroupLasso(GroupPenalty):
 
     name = "sparse_group_lasso"
     rotatable = False
+    # Coefficients of a feature.
+    _n_outputs = 1
 
     def __init__(self, l1_ratio=0.5):
         self.l1_ratio = l1_ratio
@@ -63,13 +66,19 @@ class SparseGroupLasso(GroupPenalty):
                 f"l1_ratio={ratio!r}: 0 is the group lasso, 1 the lasso."
             )
 
+    def for_outputs(self, n_outputs):
+        """Return the penalty for groups of rows: one coefficient per output."""
+        penalty = copy.copy(self)
+        penalty._n_outputs = n_outputs
+        return penalty
+
     def _levels(self, partition, lam):
         """Return the levels of the l1 norm and of the norm, (G,) each."""
         tau = float(self.l1_ratio)
         # A share of 0 of an excluded group would be NaN: leave both levels infinite.
         excluded = np.isinf(lam)
         finite = np.where(excluded, 0.0, lam)
-        root = np.sqrt(np.maximum(partition.sizes, 1))
+        root = np.sqrt(np.maximum(partition.sizes, 1) / self._n_outputs)
         l1 = np.where(excluded, np.inf, tau * finite / root)
         return l1, np.where(excluded, np.inf, (1.0 - tau) * finite)
 
@@ -78,7 +87,8 @@ class SparseGroupLasso(GroupPenalty):
         if math.isinf(lam):
             return None
         tau = float(self.l1_ratio)
-        soft = soft_threshold(z, step * lam * tau / math.sqrt(z.shape[0]))
+        root = math.sqrt(z.shape[0] / self._n_outputs)
+        soft = soft_threshold(z, step * lam * tau / root)
         size = math.sqrt(soft @ soft)
         new = size - step * lam * (1.0 - tau)
         return soft * (new / size) if new > 0.0 else None

@@ -55,12 +55,7 @@ class LinearProblem:
         self.n_outputs = 1 if y.ndim == 1 else y.shape[1]
         self.y_mean = 0.0
         if fit_intercept and loss.is_quadratic:
-            self.y_mean = dot64(s, y)
-            y = y - self.y_mean
-            # The target is constant up to rounding, which is nothing to be explained.
-            noise = 8.0 * float(xp.finfo(y.dtype).eps) * abs(self.y_mean)
-            if self.y_mean and max_abs(y) <= noise:
-                y = xp.zeros_like(y)
+            self.y_mean, y = _centred(y, s)
         self.y = y
         self._s_column = s if y.ndim == 1 else s[:, None]
         # When inner loops are to return what they have, on the clock of perf_counter.
@@ -115,6 +110,8 @@ class LinearProblem:
 
     def energy(self, v):
         """Return sum_i s_i v_i^2 in float64."""
+        if v.ndim == 2:
+            return dot64(self.s, self.xp.sum(v * v, axis=1))
         if self.xp is np and self.s.strides == (0,):
             return float(v @ v) * float(self.s[0])
         return dot64(self.s, v * v)
@@ -190,3 +187,18 @@ class LinearProblem:
         if ids is None:
             return self.penalty.value(w, self.lam_full)
         return self.penalty.restrict(ids).value(w, self.lam_full[ids])
+
+
+def _centred(y, s):
+    """Return the weighted means of a target, float or (K,), and what is left of it."""
+    if y.ndim == 2:
+        parts = [_centred(y[:, k], s) for k in range(y.shape[1])]
+        means, rest = zip(*parts, strict=True)
+        return np.array(means), namespace(y).stack(rest, axis=1)
+    xp, mean = namespace(y), dot64(s, y)
+    y = y - mean
+    # The target is constant up to rounding, which is nothing to be explained.
+    noise = 8.0 * float(xp.finfo(y.dtype).eps) * abs(mean)
+    if mean and max_abs(y) <= noise:
+        y = xp.zeros_like(y)
+    return mean, y

@@ -8,13 +8,17 @@ is stored. Its centring is implicit: with root^2 = s the residual of a sparse pr
 r - shift * root, where a change delta of the block adds m'delta to the shift, and
 products with the columns see the shift through their means m, because
 sum_i s_i x_i = m.
+
+With K outputs the residual is (n, K), the shift (K,), and the coefficients of a block,
+(d, K), are passed end to end, row by row.
 """
 
 import numpy as np
-from scipy.linalg.blas import dgemv, sgemv
+from scipy.linalg.blas import dgemm, dgemv, sgemm, sgemv
 
 # By bytes of a float.
 _PRODUCTS = {4: sgemv, 8: dgemv}
+_MATRIX_PRODUCTS = {4: sgemm, 8: dgemm}
 
 
 class DenseBlock:
@@ -27,6 +31,7 @@ class DenseBlock:
     """
 
     __slots__ = ("_columns", "_product", "rows")
+    outputs = 1
 
     def __init__(self, rows):
         self.rows = np.ascontiguousarray(rows)
@@ -57,6 +62,50 @@ class DenseBlock:
         return DenseBlock(T.T.astype(self.rows.dtype) @ self.rows)
 
 
+class DenseMatrixBlock:
+    """Columns in every sample, for several outputs.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (d, n)
+        Scaled columns, contiguous.
+    outputs : int
+        K.
+    """
+
+    __slots__ = ("_columns", "_product", "_shape", "outputs", "rows")
+
+    def __init__(self, rows, outputs):
+        self.rows, self.outputs = np.ascontiguousarray(rows), outputs
+        self._columns, self._shape = self.rows.T, (rows.shape[0], outputs)
+        self._product = _MATRIX_PRODUCTS[rows.dtype.itemsize]
+
+    def gradient(self, r):
+        """Return B r, (d K,)."""
+        return np.dot(self.rows, r).ravel()
+
+    def add(self, r, delta):
+        """Add B' delta to the residual, in place."""
+        turned = delta.reshape(self._shape).T
+        out = self._product(
+            1.0, turned, self._columns, 1.0, r.T, trans_b=1, overwrite_c=1
+        )
+        if not np.may_share_memory(out, r):
+            r[...] = out.T
+
+    def gram(self):
+        """Return B B', (d, d)."""
+        return self.rows @ self.rows.T
+
+    def scaled(self, root):
+        """Return the block with its samples scaled by ``root``."""
+        return DenseMatrixBlock(self.rows * root, self.outputs)
+
+    def turned(self, T):
+        """Return the block in other coordinates: T'B."""
+        return DenseMatrixBlock(T.T.astype(self.rows.dtype) @ self.rows, self.outputs)
+
+
 class SparseBlock:
     """Columns in the samples that they are stored in.
 
@@ -73,6 +122,7 @@ class SparseBlock:
     """
 
     __slots__ = ("means", "rows", "samples", "shift")
+    outputs = 1
 
     def __init__(self, samples, rows, means=None, shift=None):
         self.samples, self.rows = samples, rows
@@ -96,13 +146,58 @@ class SparseBlock:
 
     def scaled(self, root):
         """Return the block with its samples scaled by ``root``, and no centring."""
-        return SparseBlock(self.samples, self.rows * root[self.samples])
+        return self._like(self.rows * root[self.samples])
 
     def turned(self, T):
         """Return the block in other coordinates: T'B."""
         T = T.T.astype(self.rows.dtype)
         means = None if self.means is None else T @ self.means
-        return SparseBlock(self.samples, T @ self.rows, means, self.shift)
+        return self._like(T @ self.rows, means, self.shift)
+
+    def _like(self, rows, means=None, shift=None):
+        return SparseBlock(self.samples, rows, means, shift)
+
+
+class SparseMatrixBlock(SparseBlock):
+    """Columns in the samples that they are stored in, for several outputs.
+
+    Parameters
+    ----------
+    samples : ndarray of int of shape (k,)
+        Increasing.
+    rows : ndarray of shape (d, k)
+        Scaled columns there.
+    outputs : int
+        K.
+    means : ndarray of shape (d,) or None
+        What is subtracted from the columns; None without centring.
+    shift : list of one ndarray of shape (K,) or None
+        Shared by the blocks of one model.
+    """
+
+    __slots__ = ("outputs",)
+
+    def __init__(self, samples, rows, outputs, means=None, shift=None):
+        super().__init__(samples, rows, means, shift)
+        self.outputs = outputs
+
+    def gradient(self, r):
+        """Return B r, (d K,)."""
+        out = self.rows @ r[self.samples]
+        if self.means is not None:
+            out -= np.outer(self.means, self.shift[0])
+        return out.ravel()
+
+    def add(self, r, delta):
+        """Add B' delta to the residual, in place up to the shift."""
+        delta = delta.reshape(-1, self.outputs)
+        r[self.samples] += self.rows.T @ delta
+        if self.means is not None:
+            # Replaced and not changed: the point before keeps its own.
+            self.shift[0] = self.shift[0] + self.means @ delta
+
+    def _like(self, rows, means=None, shift=None):
+        return SparseMatrixBlock(self.samples, rows, self.outputs, means, shift)
 
 
 class Blocks:
@@ -125,7 +220,8 @@ class Blocks:
             self.root = np.ascontiguousarray(np.sqrt(problem.s))
         # A loss with an intercept among its coordinates absorbs the centring.
         self.centred = problem.design.means is not None and self.root is not None
-        self.shift = [0.0]
+        self.outputs = coordinates.outputs
+        self.shift = [0.0 if self.outputs == 1 else np.zeros(self.outputs)]
         self._held, self._framed = {}, {}
 
     def get(self, group):
@@ -167,6 +263,8 @@ class Blocks:
             rows = rows * self.root
         rows = np.ascontiguousarray(rows)
         rows[self._still(ids)] = 0.0
+        if self.outputs > 1:
+            return DenseMatrixBlock(rows, self.outputs)
         return DenseBlock(rows)
 
     def _sparse(self, ids):
@@ -180,23 +278,26 @@ class Blocks:
             means[still] = 0.0
         if self.root is not None:
             rows = rows * self.root[samples]
+        if self.outputs > 1:
+            return SparseMatrixBlock(samples, rows, self.outputs, means, self.shift)
         return SparseBlock(samples, rows, means, self.shift)
 
 
 def frame(block, principal):
-    """Return a block, the eigenvalues of its Gram matrix, and its axes or None.
+    """Return a block, the curvatures of its coefficients, and its axes or None.
 
     Parameters
     ----------
-    block : DenseBlock or SparseBlock
+    block : object
         In the coordinates of its group.
     principal : bool
         Whether to turn it to its principal axes.
     """
     values, axes = principal_axes(block.gram())
-    if not principal or values.size <= 1:
-        return block, values, None
-    return block.turned(axes), values, axes
+    turns = principal and values.size > 1
+    if block.outputs > 1:
+        values = np.repeat(values, block.outputs)
+    return (block.turned(axes), values, axes) if turns else (block, values, None)
 
 
 def principal_axes(gram):

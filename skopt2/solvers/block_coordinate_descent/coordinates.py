@@ -8,7 +8,7 @@ loss in a block is the identity. Directions with no variance (repeated and const
 columns) have no coordinate, which gives the coefficients of least norm.
 
 Symbols: X (n, p); s (n,) with sum 1; v (r,), r <= p; T (p, r), and T^+ (r, p) with
-T^+ T = 1.
+T^+ T = 1. With K outputs w is (p, K), and v (r K,): all outputs of a row end to end.
 
 Source: N. Simon and R. Tibshirani, Standardization and the group lasso penalty,
 Statistica Sinica 22, 2012, section 2; Breheny and Huang, Statistics and Computing 25,
@@ -33,10 +33,12 @@ class Coordinates:
         Of the features.
     orthonormalize : bool
         Whether groups become orthonormal.
+    outputs : int, default=1
+        K.
     """
 
-    def __init__(self, design, groups, orthonormalize):
-        self.groups = groups
+    def __init__(self, design, groups, orthonormalize, outputs=1):
+        self.groups, self.outputs = groups, outputs
         self.transform = self.inverse = None
         self.partition = groups
         # What a constant column leaves behind is rounding error.
@@ -44,6 +46,9 @@ class Coordinates:
         self._dead = self._dead if self._dead.any() else None
         if orthonormalize:
             self._orthonormalize(design)
+        if outputs > 1:
+            owners = np.repeat(self.partition.index, outputs)
+            self.partition = Partition(owners, n_groups=groups.n_groups)
 
     def _orthonormalize(self, design):
         parts, backs, owners = [], [], []
@@ -76,20 +81,25 @@ class Coordinates:
 
         Parameters
         ----------
-        c : ndarray of shape (p,)
+        c : ndarray of shape (p,) or (p, K)
             Gradient with respect to the coefficients of the features.
         """
         if self._dead is not None:
-            c = np.where(self._dead, 0.0, c)
-        return c if self.transform is None else self.transform.T @ c
+            dead = self._dead if c.ndim == 1 else self._dead[:, None]
+            c = np.where(dead, 0.0, c)
+        c = c if self.transform is None else self.transform.T @ c
+        return c if c.ndim == 1 else c.ravel()
 
     def to_features(self, v):
-        """Return w = T v."""
+        """Return w = T v, (p,) or (p, K)."""
+        if self.outputs > 1:
+            v = v.reshape(-1, self.outputs)
         return v if self.transform is None else self.transform @ v
 
     def from_features(self, w):
         """Return the v of least change with T v = w where there is one."""
-        return w if self.transform is None else self.inverse @ w
+        w = w if self.transform is None else self.inverse @ w
+        return w if w.ndim == 1 else w.ravel()
 
 
 def group_columns(design, ids):

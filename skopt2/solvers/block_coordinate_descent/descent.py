@@ -1,7 +1,8 @@
 """Block coordinate descent with working sets of groups.
 
 Problem: min_(w, b) sum_i s_i l(y_i, x_i'w + b) + sum_g pen(v_g; lam_g), w = T v.
-Symbols: c = T'X'(s * l'(y, eta)) (r,), the gradient; W the working set of groups.
+Symbols: c = T'X'(s * l'(y, eta)) (r,), the gradient; W the working set of groups. With
+K outputs a group holds its rows of the coefficients, and r counts all of them.
 
 One step of this solver:
 
@@ -29,7 +30,7 @@ from skopt2.solvers.block_coordinate_descent.grouped import group_scale, measure
 from skopt2.solvers.block_coordinate_descent.inner import descend
 from skopt2.solvers.certificate import GAP, certificate_name, objective_scale
 from skopt2.solvers.levels import level_ratio
-from skopt2.solvers.state import Solution
+from skopt2.solvers.state import Solution, in_use
 
 # Fewest groups that enter at once, and how much stronger the last level on the way is.
 FEWEST, LEVEL_RATIO = 10, 0.6
@@ -43,9 +44,9 @@ class BlockState:
     ----------
     v : ndarray of shape (r,)
         Coefficients in the coordinates of the groups, float64.
-    intercept : float
+    intercept : float or ndarray of shape (K,)
         Of the centred problem.
-    eta : ndarray of shape (n,)
+    eta : ndarray of shape (n,) or (n, K)
         Linear predictor.
     c : ndarray of shape (r,)
         Gradient in the coordinates of the groups.
@@ -103,7 +104,7 @@ class BlockDescent:
         if start is None or start.ids.size == 0:
             v = np.zeros(self.partition.index.size)
             return self._state(v, problem.null_intercept, problem.null_predictor)
-        w = np.zeros(problem.design.p)
+        w = np.zeros((problem.design.p, *start.w.shape[1:]))
         w[start.ids] = start.w
         intercept = problem.centred_intercept(start.ids, start.w, start.intercept)
         v = np.asarray(self.coordinates.from_features(w))
@@ -114,7 +115,7 @@ class BlockDescent:
     def _features(self, v):
         """Return the features in use and their coefficients."""
         w = self.coordinates.to_features(v)
-        ids = np.flatnonzero(w)
+        ids = np.flatnonzero(in_use(w))
         return ids, w[ids]
 
     def _state(self, v, intercept, eta, **progress):

@@ -34,9 +34,9 @@ class GroupedPenalty:
         return self.penalty.value(v, self.partition, lam)
 
     def dual_scale(self, u, lam):
-        """Return the factor that makes a dual point, (p,), feasible."""
+        """Return the factor that makes a dual point, (p,) or (p, K), feasible."""
         u = self.coordinates.gradient(u)
-        return self.penalty.dual_scale(u, self.partition, lam)
+        return self.penalty.dual_scale(u, self.partition, lam.ravel())
 
     def conjugate(self, u, lam):
         """Return the conjugate at a feasible point: 0."""
@@ -60,7 +60,7 @@ def group_scale(problem):
     if coordinates.orthonormal:
         bound = np.full(partition.n_groups, slope)
     else:
-        bound = slope * np.sqrt(partition.sums(problem.design.squared_sizes))
+        bound = slope * np.sqrt(coordinates.groups.sums(problem.design.squared_sizes))
     eps = 1e-4 if problem.y.dtype == np.float32 else 2e-13
     allowed = np.isfinite(problem.lam)
     sound = allowed & (norms > eps * bound)
@@ -78,9 +78,9 @@ def measure_of(problem, v, eta, c):
         With a :class:`GroupedPenalty`.
     v : ndarray of shape (r,)
         Coefficients in the coordinates of the groups.
-    eta : ndarray of shape (n,)
+    eta : ndarray of shape (n,) or (n, K)
         Linear predictor.
-    c : ndarray of shape (p,)
+    c : ndarray of shape (p,) or (p, K)
         Gradient with respect to the features.
 
     Returns
@@ -104,5 +104,6 @@ def measure_of(problem, v, eta, c):
     )
     worst = float(distance.max()) if distance.size else 0.0
     if problem.explicit_intercept:
-        worst = max(worst, abs(float(problem.weighted_gradient(eta).sum())))
+        pull = problem.weighted_gradient(eta).sum(axis=0)
+        worst = max(worst, float(np.linalg.norm(pull)))
     return objective, worst, math.nan

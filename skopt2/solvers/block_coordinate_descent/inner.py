@@ -89,6 +89,7 @@ def _joined(solver, parts, groups):
 
 def _exact(solver, state, groups, lam, goals):
     problem, root = solver.problem, solver.blocks.root
+    rows = root if problem.y.ndim == 1 else root[:, None]
     principal = _principal(solver)
     model = QuadraticModel(
         problem.penalty.penalty,
@@ -96,13 +97,13 @@ def _exact(solver, state, groups, lam, goals):
         lam[groups],
         _parts(solver, state.v, groups, problem.y.dtype),
         principal,
-        root * problem.y,
+        rows * problem.y,
         root,
     )
     model.minimise(solver.selection, *goals, expired=lambda: problem.expired)
     # Samples of weight 0 count nowhere; any prediction of theirs will do.
-    fitted = model.residual() / np.where(root > 0.0, root, 1.0)
-    eta = problem.y + np.where(root > 0.0, fitted, 0.0)
+    fitted = model.residual() / np.where(rows > 0.0, rows, 1.0)
+    eta = problem.y + np.where(rows > 0.0, fitted, 0.0)
     return _joined(solver, model.coefficients(), groups), state.intercept, eta
 
 

@@ -2,8 +2,8 @@
 
 Problem: min_v |B'v + root * b - target|^2 / 2 + sum_g pen(v_g; lam_g), over the blocks
 of a working set; b is there for losses that carry an intercept.
-Symbols: r = B'v + root * b - target (n,), kept up to date; L_g, the largest eigenvalue
-of B_g B_g'.
+Symbols: r = B'v + root * b - target, (n,) or (n, K), kept up to date; L_g, the largest
+eigenvalue of B_g B_g'. With K outputs the v_g are (d, K), held end to end row by row.
 
 Sweeps over all blocks alternate with sweeps over those that are not zero, at the end of
 which the point is extrapolated.
@@ -44,13 +44,13 @@ class QuadraticModel:
         Coefficients as the groups have them, None for zero.
     principal : bool
         Whether the blocks are in their principal axes.
-    target : ndarray of shape (n,)
+    target : ndarray of shape (n,) or (n, K)
         What is approximated.
     root : ndarray of shape (n,)
         Square roots of the weights.
     bias : float, default=None
         Starting intercept; None without one.
-    residual : ndarray of shape (n,), default=None
+    residual : ndarray of the shape of target, default=None
         Residual of the starting point where it is known to more digits than the target
         has; None to form it.
     """
@@ -81,7 +81,9 @@ class QuadraticModel:
         self.v = [_turn(axes, part) for axes, part in zip(self.axes, v, strict=True)]
         self.target, self.root, self.bias = target, root, bias
         self.first_gap = math.inf
-        sizes = self.sizes = [block.rows.shape[0] for block in self.blocks]
+        sizes = self.sizes = [
+            block.rows.shape[0] * block.outputs for block in self.blocks
+        ]
         self.partition = Partition(
             np.repeat(np.arange(len(sizes)), sizes), n_groups=len(sizes)
         )
@@ -89,7 +91,7 @@ class QuadraticModel:
         shifts = [getattr(block, "shift", None) for block in self.blocks[:1]]
         self.shift = shifts[0] if shifts and shifts[0] is not None else [0.0]
         self.energy = dot64(root, root) if bias is not None else 0.0
-        self.shift[0] = 0.0
+        self.shift[0] = 0.0 if target.ndim == 1 else np.zeros(target.shape[1])
         self.r = self._fresh_residual() if residual is None else residual.copy()
 
     def _fresh_residual(self):
@@ -104,7 +106,11 @@ class QuadraticModel:
 
     def residual(self):
         """Return the residual with its shift."""
-        return self.r - self.shift[0] * self.root if self.shift[0] else self.r
+        shift = self.shift[0]
+        if not np.any(shift):
+            return self.r
+        move = np.multiply.outer(self.root, shift)
+        return self.r - move.astype(self.r.dtype, copy=False)
 
     def flat(self, which=None):
         """Return the coefficients of some blocks end to end, zeros written out."""
@@ -117,7 +123,7 @@ class QuadraticModel:
     def coefficients(self):
         """Return the coefficients as the groups have them, None for zero."""
         return [
-            part if axes is None or part is None else axes @ part
+            part if axes is None else _turn(axes.T, part)
             for axes, part in zip(self.axes, self.v, strict=True)
         ]
 
@@ -251,8 +257,8 @@ class QuadraticModel:
             start, end = end, end + self.sizes[k]
             part = flat[start:end]
             self.v[k] = part if part.any() else None
-        self.r = (weights @ np.array(residuals)).astype(dtype, copy=False)
-        self.shift[0] = float(weights @ np.array(shifts))
+        self.r = _mixed(weights, residuals).astype(dtype, copy=False)
+        self.shift[0] = _mixed(weights, shifts)
         if self.bias is not None:
             self.bias = float(weights @ np.array(biases))
         if not self.objective() < before:
@@ -260,5 +266,13 @@ class QuadraticModel:
 
 
 def _turn(axes, part):
-    """Return coefficients in the principal axes."""
-    return part if axes is None or part is None else axes.T @ part
+    """Return the coefficients of a block in its principal axes."""
+    if axes is None or part is None:
+        return part
+    return (axes.T @ part.reshape(axes.shape[0], -1)).ravel()
+
+
+def _mixed(weights, values):
+    """Return a weighted sum of numbers or arrays of one shape."""
+    total = np.tensordot(weights, np.array(values), axes=1)
+    return total if total.ndim else float(total)
