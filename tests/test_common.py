@@ -39,7 +39,9 @@ from skopt2.kernel_machine import (
 from skopt2.kernels import Matern
 from skopt2.linear_model import (
     GroupClassifier,
+    GroupClassifierCV,
     GroupRegressor,
+    GroupRegressorCV,
     SparseClassifier,
     SparseClassifierCV,
     SparseRegressor,
@@ -223,6 +225,14 @@ CONFIGURATIONS = [
     GroupClassifier(penalty=SparseGroupLasso(0.2), groups=2, alpha=0.02, tol=1e-12),
     GroupClassifier(
         groups=2, orthonormalize=True, device="cpu", fit_intercept=False, tol=1e-12
+    ),
+    GroupRegressorCV(groups=2, alphas=4, eps=0.01, cv=3, tol=1e-10),
+    GroupRegressorCV(
+        penalty="group_scad", groups=2, alphas=4, criterion="bic", tol=1e-10
+    ),
+    GroupClassifierCV(groups=2, alphas=4, eps=0.01, cv=3, tol=1e-10),
+    GroupClassifierCV(
+        penalty="sparse_group_lasso", alphas=4, criterion="ebic", tol=1e-10
     ),
     SparseRegressor(),
     SparseRegressor("huber", "elasticnet", alpha=0.1),

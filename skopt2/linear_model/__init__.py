@@ -1,6 +1,8 @@
 """Linear models with convex and nonconvex penalties."""
 
 from skopt2.linear_model.group_classifier import GroupClassifier
+from skopt2.linear_model.group_cv import GroupClassifierCV, GroupRegressorCV
+from skopt2.linear_model.group_path import group_path
 from skopt2.linear_model.group_regressor import GroupRegressor
 from skopt2.linear_model.sparse_classifier import SparseClassifier
 from skopt2.linear_model.sparse_cv import SparseClassifierCV, SparseRegressorCV
@@ -10,12 +12,15 @@ from skopt2.linear_model.trend_filter import TrendFilter
 
 __all__ = [
     "GroupClassifier",
+    "GroupClassifierCV",
     "GroupRegressor",
+    "GroupRegressorCV",
     "PathResult",
     "SparseClassifier",
     "SparseClassifierCV",
     "SparseRegressor",
     "SparseRegressorCV",
     "TrendFilter",
+    "group_path",
     "sparse_path",
 ]

@@ -20,7 +20,6 @@ from sklearn.utils.parallel import Parallel, delayed
 from skopt2._core.array import move, namespace, sum64, take, to_numpy, xlogy
 from skopt2._core.result import StopReason
 from skopt2._core.sklearn_seam import check_method_params
-from skopt2.linear_model.formulation import Formulation
 from skopt2.linear_model.path_tasks import PathTasks
 from skopt2.linear_model.sparse_path import follow
 
@@ -239,7 +238,8 @@ def _follow_fold(cv, fold, context):
             y=functools.cache(lambda: _rows(data.y_source, fold.train, data.source)),
             metadata=lambda: _weights_of(data, fold.train),
         )
-        results = follow(Formulation(cv.estimator, part), cv.alphas, on_point=tasks.end)
+        formulation = cv.estimator._formulate(part)
+        results = follow(formulation, cv.alphas, on_point=tasks.end)
         if cv.scorer is None:
             scores = _mean_losses(cv, fold, results)
         else:

@@ -80,7 +80,7 @@ class GroupFormulation(Formulation):
             )
         self.group_penalty = penalty
         self._n_reweightings, self._reweight = 0, None
-        self.selection = make_selection(estimator.selection, estimator.random_state)
+        self.selection = make_selection(estimator._sweep, estimator.random_state)
         self.groups, self.group_labels = check_groups(
             estimator.groups,
             data.X.shape[1],
@@ -113,7 +113,11 @@ class GroupFormulation(Formulation):
         weights = np.where(
             norms > 100.0 * eps * group_scale(problem), self.factor, np.inf
         )
-        return self.group_penalty.alpha_max(gradient, self.penalty.partition, weights)
+        # The level of a path on which nothing can enter.
+        problem.null_scale = group_scale(problem)
+        top = self.group_penalty.alpha_max(gradient, self.penalty.partition, weights)
+        # Rounding of another sum must not let a group in at that level.
+        return top * (1.0 + 64.0 * eps)
 
     def _solver(self, tol):
         return BlockDescent(self.problem, tol, self.selection)

@@ -11,6 +11,11 @@ class GroupLinearModel(SparseLinearModel):
 
     _get_penalty = staticmethod(get_group_penalty)
 
+    @property
+    def _sweep(self):
+        """In which order a sweep visits the groups."""
+        return self.selection
+
     def _check_input(self, X, y, sample_weight):
         return host_data(self, super()._check_input(X, y, sample_weight))
 

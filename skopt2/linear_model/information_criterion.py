@@ -93,7 +93,7 @@ class InformationCriterion:
         self.name, self.gamma, self.n = name, gamma, n_observations
         self.problem = problem
         self.penalised = (formulation.factor > 0) & np.isfinite(formulation.factor)
-        self.n_candidates = int(self.penalised.sum()) * problem.n_outputs
+        self.n_candidates = self._count_candidates() * problem.n_outputs
         self.n_free = 0
         if problem.fit_intercept:
             self.n_free = max(problem.n_outputs - 1, 1)
@@ -103,6 +103,10 @@ class InformationCriterion:
             self._constant = float(weights @ gammaln(to_numpy(problem.y) + 1.0))
         self._floor = np.finfo(np.float64).eps ** 2 * max(problem.null_value, 1e-200)
         self._limit = self._largest()
+
+    def _count_candidates(self):
+        """Return how many features are penalised and may enter."""
+        return int(self.penalised.sum())
 
     def _largest(self):
         """Return the number of degrees of freedom at which a path ends.
@@ -145,8 +149,15 @@ class InformationCriterion:
             return self.deviance(solution) + 2.0 * df
         value = self.deviance(solution) + math.log(self.n) * df
         if self.name == "ebic":
-            p = self.n_candidates
-            k = np.count_nonzero(solution.w[self.penalised[solution.ids]])
-            choices = gammaln(p + 1.0) - gammaln(k + 1.0) - gammaln(p - k + 1.0)
-            value += 2.0 * self.gamma * float(choices)
+            value += 2.0 * self.gamma * self.log_choices(solution)
         return value
+
+    def log_choices(self, solution):
+        """Return the logarithm of the number of models as large as a solution."""
+        k = np.count_nonzero(solution.w[self.penalised[solution.ids]])
+        return log_binomial(self.n_candidates, k)
+
+
+def log_binomial(p, k):
+    """Return log binomial(p, k)."""
+    return float(gammaln(p + 1.0) - gammaln(k + 1.0) - gammaln(p - k + 1.0))

@@ -25,7 +25,7 @@ from skopt2.linear_model.cross_validation import (
     count_unsolved,
     make_folds,
 )
-from skopt2.linear_model.formulation import Formulation, check_number
+from skopt2.linear_model.formulation import check_number
 from skopt2.linear_model.information_criterion import (
     CRITERIA,
     InformationCriterion,
@@ -74,6 +74,8 @@ def choose_level(scores, selection):
 class PathSelection:
     """Mixin that replaces the fit at one ``alpha`` by a path and a choice."""
 
+    _criterion = InformationCriterion
+
     @fit_method
     def fit(self, X, y, sample_weight=None, **params):
         """Follow the paths, choose ``alpha``, and fit the model.
@@ -93,7 +95,7 @@ class PathSelection:
 
         Returns
         -------
-        self : SparseRegressorCV or SparseClassifierCV
+        self : estimator
             Fitted estimator.
 
         Raises
@@ -107,7 +109,7 @@ class PathSelection:
         routed = self._route(scorer, sample_weight, params)
         data = self._check_input(X, y, sample_weight)
         with data.target.activate():
-            formulation = Formulation(self, data)
+            formulation = self._formulate(data)
             alphas = alpha_grid(formulation, self.alphas, self.eps)
             rule = self._rule(formulation, sample_weight)
             describe = functools.partial(self._describe, data=data)
@@ -200,7 +202,7 @@ class PathSelection:
         if self.criterion == "cv":
             return None
         n_observations = count_observations(sample_weight, formulation.problem.design.n)
-        return InformationCriterion(
+        return self._criterion(
             self.criterion, formulation, n_observations, self.ebic_gamma
         )
 

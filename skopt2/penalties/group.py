@@ -217,6 +217,30 @@ class GroupPenalty(BaseEstimator):
         moved = partition.norms(grad + partition.spread(slope) * w)
         return np.where(sizes > 0.0, moved, np.maximum(moved - lam, 0.0))
 
+    def bend(self, v, lam):
+        """Hessian of the penalty at one group, for degrees of freedom.
+
+        That of a concave penalty is the one of its tangent, a group lasso whose level
+        is the slope: positive semidefinite, and 0 where the penalty is flat.
+
+        Parameters
+        ----------
+        v : ndarray of shape (d,)
+            The coefficients of the group; those that are not zero, where the penalty
+            selects inside a group.
+        lam : float
+            Level of the group, finite.
+
+        Returns
+        -------
+        hessian : ndarray of shape (d, d)
+            Zero at ``lam=0``.
+        """
+        size = math.sqrt(v @ v)
+        unit = v / size
+        slope = self.slope(size, lam) / size
+        return slope * (np.eye(v.size) - np.outer(unit, unit))
+
     def dual_scale(self, u, partition, lam):
         """Largest t in (0, 1] with a finite conjugate at t * u, for convex penalties.
 

@@ -82,6 +82,10 @@ class SparseGroupLasso(GroupPenalty):
         l1 = np.where(excluded, np.inf, tau * finite / root)
         return l1, np.where(excluded, np.inf, (1.0 - tau) * finite)
 
+    def slope(self, size, lam):
+        """Derivative of the part that is the norm; the l1 norm has no curvature."""
+        return lam * (1.0 - float(self.l1_ratio))
+
     def block_prox(self, z, step, lam):
         """Prox of one group: soft threshold, then group soft threshold; None for 0."""
         if math.isinf(lam):

@@ -23,6 +23,9 @@ class GroupedPenalty:
         Groups, as given or orthonormal.
     """
 
+    # Zero is never as good as another point at the largest level of a path.
+    stationarity = "subdifferential"
+
     def __init__(self, penalty, coordinates):
         self.penalty, self.coordinates = penalty, coordinates
         self.partition = coordinates.partition
