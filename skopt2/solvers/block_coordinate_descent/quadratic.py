@@ -6,7 +6,7 @@ Symbols: r = B'v + root * b - target, (n,) or (n, K), kept up to date; L_g, the 
 eigenvalue of B_g B_g'. With K outputs the v_g are (d, K), held end to end row by row.
 
 Sweeps over all blocks alternate with sweeps over those that are not zero, at the end of
-which the point is extrapolated.
+which the point is extrapolated, or with Newton steps on those.
 
 Sources: Breheny and Huang, Statistics and Computing 25, 2015, algorithm 1; Z. Qin, K.
 Scheinberg and D. Goldfarb, Efficient block-coordinate descent algorithms for the group
@@ -22,10 +22,12 @@ from skopt2.penalties.partition import Partition
 from skopt2.solvers.block_coordinate_descent.extrapolation import (
     extrapolation_weights,
 )
+from skopt2.solvers.block_coordinate_descent.newton import has_newton, newton_step
+from skopt2.solvers.block_coordinate_descent.pace import Pace
 from skopt2.solvers.block_coordinate_descent.update import make_update
 
 # Sweeps over the active blocks between two over all, and most cycles of both.
-ACTIVE_SWEEPS, MAX_CYCLES = 3, 500
+ACTIVE_SWEEPS, MAX_CYCLES = 5, 500
 
 
 class QuadraticModel:
@@ -163,7 +165,7 @@ class QuadraticModel:
                 delta = new if old is None else new - old
             v[k] = new
             block.add(r, delta)
-            size = float(delta @ delta) * self.curvatures[k] ** 2
+            size = float(delta.dot(delta)) * self.curvatures[k] ** 2
             largest = size if size > largest else largest
         return max(math.sqrt(largest), self._update_bias())
 
@@ -213,28 +215,31 @@ class QuadraticModel:
         """
         everything = list(range(len(self.blocks)))
         goal = limit = first = None
+        pace = Pace(gap_goal is not None and has_newton(self))
         for _ in range(MAX_CYCLES):
             moved = self.sweep(selection.order(everything))
             if first is None:
                 first, goal = moved, moved_goal(moved)
             if moved <= goal:
                 break
-            if gap_goal is not None:
+            if gap_goal is not None and pace.begin():
                 gap = self.gap()
                 if limit is None:
                     self.first_gap, limit = gap, gap_goal(gap)
                 if gap <= limit:
                     break
+                pace.note(gap, limit)
             if expired is not None and expired():
                 break
-            self._active_sweeps(selection, goal)
+            active = [k for k, part in enumerate(self.v) if part is not None]
+            if pace.wants_newton(self, active):
+                pace.stepped(newton_step(self, active))
+            elif active:
+                self._active_sweeps(active, selection, goal)
         return first
 
-    def _active_sweeps(self, selection, goal):
+    def _active_sweeps(self, active, selection, goal):
         """Sweep over the blocks that are not zero, and extrapolate."""
-        active = [k for k, part in enumerate(self.v) if part is not None]
-        if not active:
-            return
         points, others = [self.flat(active)], []
         for _ in range(ACTIVE_SWEEPS):
             moved = self.sweep(selection.order(active))

@@ -76,26 +76,29 @@ class NormUpdate:
     def minimum(self, old, gradient, lam):
         """Return the new coefficients under a given positive level."""
         e = self.curvatures
-        q = -gradient if old is None else e * old - gradient
+        if old is None:
+            q, size = -gradient, 0.0
+        else:
+            q, size = e * old, math.sqrt(old.dot(old))
+            q -= gradient
         force = math.sqrt(q.dot(q))
         if force <= lam:
             return None
         least = (force - lam) / self.largest
-        nu = least if old is None else max(math.sqrt(old.dot(old)), least)
+        nu = size if size > least else least
         for _ in range(NEWTON_STEPS):
-            a = e * nu
-            a += lam
+            bend = lam / nu
+            a = e + bend
             u = q / a
-            h = float(u.dot(u))
-            excess = math.sqrt(h) - 1.0
-            u *= u
-            nu = max(nu + h * excess / float((e / a).dot(u)), least)
+            square = float(u.dot(u))
+            excess = math.sqrt(square) / nu - 1.0
+            a = u / a
+            nu += nu * square * excess / (square - bend * float(a.dot(u)))
+            if nu < least:
+                nu = least
             if -ACCURACY < excess < ACCURACY:
                 break
-        a = e * nu
-        a += lam
-        q *= nu
-        q /= a
+        q /= e + lam / nu
         return q
 
 
