@@ -83,6 +83,8 @@ class GroupRegressorCV(PathSelection, GroupRegressor):
         Intercept; 0.0 without one.
     groups_ : ndarray of int of shape (n_features,)
         Number of the group of each feature.
+    group_labels_ : ndarray of shape (n_groups,)
+        What ``groups`` calls each group, its number where it has no name.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -277,6 +279,8 @@ class GroupClassifierCV(PathSelection, GroupClassifier):
         Intercept; 0.0 without one.
     groups_ : ndarray of int of shape (n_features,)
         Number of the group of each feature.
+    group_labels_ : ndarray of shape (n_groups,)
+        What ``groups`` calls each group, its number where it has no name.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)

@@ -22,9 +22,13 @@ class GroupLinearModel(SparseLinearModel):
     def _formulate(self, data):
         formulation = GroupFormulation(self, data)
         self.groups_ = formulation.groups.index
+        self.group_labels_ = formulation.group_labels
         return formulation
 
     def _describe(self, solution, data):
         """Return the attributes of a solution, and the groups beside them."""
         attributes = super()._describe(solution, data)
-        return {**attributes, "groups_": to_numpy(self.groups_)}
+        # They went to the device of X with the fit before.
+        attributes["groups_"] = to_numpy(self.groups_)
+        attributes["group_labels_"] = to_numpy(self.group_labels_)
+        return attributes

@@ -36,9 +36,11 @@ class GroupRegressor(RegressorMixin, GroupLinearModel):
         its parameters; a search reaches them as ``penalty__gamma`` and the like.
     groups : int, array-like, list of lists or dict, default=None
         Which features belong together: a number for consecutive groups of that size;
-        one label per feature, (n_features,); or lists of column names or indices, with
-        names as keys if you like, where a column in no list is a group of its own. None
-        for groups of one. Groups do not overlap.
+        one label per feature, (n_features,); or the columns of each group, where a
+        column in none is a group of its own: indices or names, in lists, with a label
+        as the key if you like. A name may be that of a column before a
+        ColumnTransformer, of a transformer, or a pattern such as ``"onehot__*"``, and
+        stands for all their columns. None for groups of one. Groups do not overlap.
     alpha : float, default=1.0
         Level of the penalty, nonnegative.
     group_weights : array-like of shape (n_groups,), default=None
@@ -76,6 +78,8 @@ class GroupRegressor(RegressorMixin, GroupLinearModel):
         Intercept; 0.0 without one.
     groups_ : ndarray of int of shape (n_features,)
         Number of the group of each feature.
+    group_labels_ : ndarray of shape (n_groups,)
+        What ``groups`` calls each group, its number where it has no name.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)

@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 
 from skopt2._core.array import to_numpy
+from skopt2.linear_model.column_names import ColumnNames, Match
 from skopt2.linear_model.formulation import on_host
 from skopt2.penalties.partition import Partition
 
@@ -14,10 +15,11 @@ def check_groups(groups, n_features, names=None):
 
     Parameters
     ----------
-    groups : None, int, array-like of shape (n_features,) or list of lists
+    groups : None, int, array-like of shape (n_features,), list or dict
         None for groups of one; a number for consecutive groups of that size; one label
-        per feature; or one list of column names or indices per group, where the columns
-        that are in no list are groups of their own.
+        per feature; or for each group a column or a list of columns, by index or by a
+        name as :class:`~skopt2.linear_model.column_names.ColumnNames` reads it, where
+        the columns that are in none are groups of their own.
     n_features : int
         Columns of X.
     names : ndarray of shape (n_features,), default=None
@@ -26,15 +28,15 @@ def check_groups(groups, n_features, names=None):
     Returns
     -------
     partition : Partition
-        Groups in the order of their first feature, or of the lists.
+        Groups in the order of their first feature, or of the list.
     labels : ndarray of shape (G,)
-        Labels of the groups; their numbers where none were given.
+        Labels, keys or names of the groups; their numbers where there are none.
 
     Raises
     ------
     ValueError
-        If a column does not exist or is in two groups, a list is empty, or the number
-        of labels is wrong.
+        If a column does not exist or is in two groups, a list is empty, a name is
+        ambiguous, or the number of labels is wrong.
     """
     if groups is None:
         groups = 1
@@ -44,14 +46,29 @@ def check_groups(groups, n_features, names=None):
         index = np.arange(n_features) // int(groups)
         return Partition(index), np.arange(index[-1] + 1)
     if isinstance(groups, dict):
-        index, n_groups = _listed(list(groups.values()), n_features, names)
-        labels = np.array([str(key) for key in groups], dtype=object)
-        extra = np.arange(len(labels), n_groups).astype(object)
-        return Partition(index), np.concatenate([labels, extra])
-    if isinstance(groups, (list, tuple)) and any(_is_list(one) for one in groups):
-        index, n_groups = _listed(groups, n_features, names)
-        return Partition(index), np.arange(n_groups)
+        keys, lists = list(groups), list(groups.values())
+        return _listed(keys, lists, n_features, names)
+    if isinstance(groups, (list, tuple)) and (
+        any(_is_list(one) for one in groups) or _are_names(groups, n_features, names)
+    ):
+        keys = [one if isinstance(one, str) else g for g, one in enumerate(groups)]
+        return _listed(keys, list(groups), n_features, names)
     return _labelled(groups, n_features)
+
+
+def _are_names(groups, n_features, names):
+    """Tell names of columns, one group each, from labels, one for each column."""
+    if not groups or not all(isinstance(one, str) for one in groups):
+        return False
+    if len(groups) != n_features:
+        return True
+    if names is not None and sorted(groups) == sorted(names) != list(groups):
+        raise ValueError(
+            "groups holds the name of every column, in another order: that may be one "
+            "label for each column, or one group for each name. Leave groups=None for "
+            "groups of one."
+        )
+    return False
 
 
 def _is_list(entry):
@@ -74,41 +91,94 @@ def _labelled(groups, n_features):
     return Partition(rank[index.ravel()]), unique[order]
 
 
-def _listed(groups, n_features, names):
-    """Return the group of each feature, and their number, from lists of columns."""
-    known = {} if names is None else {name: j for j, name in enumerate(names)}
-    index = np.full(n_features, -1)
+def _listed(keys, groups, n_features, names):
+    """Return the groups and their labels from the columns of each.
+
+    Parameters
+    ----------
+    keys : list
+        Label of each group.
+    groups : list
+        Column or columns of each group.
+    n_features : int
+        Columns of X.
+    names : ndarray of shape (n_features,) or None
+        Names of the columns.
+    """
+    known = None if names is None else ColumnNames(names)
+    claims = [[] for _ in range(n_features)]
     for g, columns in enumerate(groups):
-        if not _is_list(columns) or len(columns) == 0:
+        for j, length in _claimed(g, columns, n_features, known).items():
+            claims[j].append((g, length))
+    members = [[] for _ in groups]
+    for j, claim in enumerate(claims):
+        for g in _owners(claim, j, names):
+            members[g].append(j)
+    for key, columns, own in zip(keys, groups, members, strict=True):
+        if not own:
             raise ValueError(
-                f"groups[{g}] must be a list of columns that is not empty, got "
-                f"{columns!r}."
+                f"groups: the columns of {columns!r}, group {key!r}, all belong to "
+                "groups with longer names. Name the columns."
             )
-        for column in columns:
-            j = _position(column, n_features, known)
-            if index[j] >= 0:
-                raise ValueError(
-                    f"groups must not overlap: column {column!r} is in two of them."
-                )
-            index[j] = g
-    rest = np.flatnonzero(index < 0)
-    index[rest] = len(groups) + np.arange(rest.size)
-    return index, len(groups) + rest.size
+    rest = np.flatnonzero([not claim for claim in claims])
+    members += [[j] for j in rest]
+    single = len(groups) + np.arange(rest.size) if names is None else names[rest]
+    labels = np.fromiter([*keys, *single], dtype=object, count=len(members))
+    index = np.full(n_features, -1)
+    for g, own in enumerate(members):
+        index[own] = g
+    if sum(map(len, members)) > n_features:
+        raise ValueError("groups must not overlap: a column is in two of them.")
+    return Partition(index), labels
 
 
-def _position(column, n_features, known):
-    """Return the number of a column given by name or index."""
+def _claimed(g, columns, n_features, known):
+    """Return the columns of a group, each with how much of its name was written."""
+    columns = list(columns) if _is_list(columns) else [columns]
+    if not columns:
+        raise ValueError(f"groups[{g}] must be a list of columns that is not empty.")
+    found = {}
+    for column in columns:
+        match = _find(column, n_features, known)
+        for j in match.columns:
+            found[j] = float(np.fmax(match.length, found.get(j, np.nan)))
+    return found
+
+
+def _owners(claim, j, names):
+    """Return the groups of a column: those that name it best."""
+    lengths = np.array([length for _, length in claim])
+    if len(claim) > 1 and np.isnan(lengths).any():
+        raise ValueError(
+            f"groups: the column {names[j]!r} matches a pattern, and is in another "
+            "group as well. Groups overlap by the names of their columns only: write "
+            "them out."
+        )
+    top = lengths.max(initial=0.0)
+    return [g for g, length in claim if length == top or np.isnan(length)]
+
+
+def _find(column, n_features, known):
+    """Return what a name or an index stands for."""
     if isinstance(column, str):
-        if column not in known:
-            hint = "X has no column names" if not known else "X has no such column"
-            raise ValueError(f"groups names the column {column!r}, but {hint}.")
-        return known[column]
-    if not isinstance(column, Integral) or not -n_features <= column < n_features:
+        if known is None:
+            raise ValueError(
+                f"groups names the column {column!r}, but X has no column names. Fit "
+                "on a DataFrame; in a pipeline call set_output(transform='pandas') on "
+                "it, with OneHotEncoder(sparse_output=False); or give groups as one "
+                "label for each column."
+            )
+        return known.find(column)
+    if (
+        not isinstance(column, Integral)
+        or isinstance(column, (bool, np.bool_))
+        or not -n_features <= column < n_features
+    ):
         raise ValueError(
             "groups must hold column names, or indices from "
             f"{-n_features} to {n_features - 1}; got {column!r}."
         )
-    return int(column) % n_features
+    return Match((int(column) % n_features,), np.inf)
 
 
 def check_group_weights(weights, partition):
