@@ -310,6 +310,8 @@ def _mean_losses(cv, fold, results):
     scale, shift = 1.0, 0.0
     if loss.name in ("squared", "poisson"):
         scale = 2.0
+    if y.ndim == 2 and loss.task == "regression":
+        scale /= y.shape[1]
     if loss.name == "poisson":
         shift = sum64(s * (xlogy(y, y) - y))
     with np.errstate(over="ignore"):

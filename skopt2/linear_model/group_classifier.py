@@ -34,7 +34,8 @@ class GroupClassifier(Probabilities, ClassifierMixin, GroupLinearModel):
         column in none is a group of its own: indices or names, in lists, with a label
         as the key if you like. A name may be that of a column before a
         ColumnTransformer, of a transformer, or a pattern such as ``"onehot__*"``, and
-        stands for all their columns. None for groups of one. Groups do not overlap.
+        stands for all their columns. Where groups share columns, each has a coefficient
+        of its own for them, and ``coef_`` is the sum. None for groups of one.
     alpha : float, default=0.01
         Level of the penalty, nonnegative.
     group_weights : array-like of shape (n_groups,), default=None
@@ -72,10 +73,12 @@ class GroupClassifier(Probabilities, ClassifierMixin, GroupLinearModel):
         Coefficients.
     intercept_ : ndarray of shape (1,)
         Intercept; 0.0 without one.
-    groups_ : ndarray of int of shape (n_features,)
-        Number of the group of each feature.
+    groups_ : ndarray of int of shape (n_features,) or list of ndarray
+        Number of the group of each feature; where groups overlap, the features of each.
     group_labels_ : ndarray of shape (n_groups,)
         What ``groups`` calls each group, its number where it has no name.
+    group_norms_ : ndarray of shape (n_groups,)
+        Norm of the coefficients of each group, 0 for groups that are not in the model.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)

@@ -69,22 +69,25 @@ class GroupRegressorCV(PathSelection, GroupRegressor):
         Chosen level.
     alphas_ : ndarray of shape (n_alphas,)
         Levels, descending.
-    coef_path_ : ndarray of shape (n_alphas, n_features)
+    coef_path_ : ndarray of shape (n_alphas, n_features) or \
+            (n_alphas, n_features, n_targets)
         Coefficients on all the data at every level.
-    intercept_path_ : ndarray of shape (n_alphas,)
+    intercept_path_ : ndarray of shape (n_alphas,) or (n_alphas, n_targets)
         Intercepts.
     scores_path_ : ndarray of shape (n_alphas, n_folds) or None
         Score of every fold, larger is better; None with an information criterion.
     criterion_path_ : ndarray of shape (n_alphas,) or None
         Information criterion, smaller is better; None with ``criterion="cv"``.
-    coef_ : ndarray of shape (n_features,)
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
         Coefficients at ``alpha_``.
-    intercept_ : float
+    intercept_ : float or ndarray of shape (n_targets,)
         Intercept; 0.0 without one.
-    groups_ : ndarray of int of shape (n_features,)
-        Number of the group of each feature.
+    groups_ : ndarray of int of shape (n_features,) or list of ndarray
+        Number of the group of each feature; where groups overlap, the features of each.
     group_labels_ : ndarray of shape (n_groups,)
         What ``groups`` calls each group, its number where it has no name.
+    group_norms_ : ndarray of shape (n_groups,)
+        Norm of the coefficients of each group, 0 for groups that are not in the model.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -277,10 +280,12 @@ class GroupClassifierCV(PathSelection, GroupClassifier):
         Coefficients at ``alpha_``.
     intercept_ : ndarray of shape (1,)
         Intercept; 0.0 without one.
-    groups_ : ndarray of int of shape (n_features,)
-        Number of the group of each feature.
+    groups_ : ndarray of int of shape (n_features,) or list of ndarray
+        Number of the group of each feature; where groups overlap, the features of each.
     group_labels_ : ndarray of shape (n_groups,)
         What ``groups`` calls each group, its number where it has no name.
+    group_norms_ : ndarray of shape (n_groups,)
+        Norm of the coefficients of each group, 0 for groups that are not in the model.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)

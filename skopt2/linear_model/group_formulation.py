@@ -15,6 +15,7 @@ from skopt2.solvers.block_coordinate_descent.grouped import (
     group_scale,
 )
 from skopt2.solvers.block_coordinate_descent.selection import make_selection
+from skopt2.solvers.state import in_use
 
 LOSSES = ("squared", "logistic")
 
@@ -134,5 +135,13 @@ class GroupFormulation(Formulation):
         """
         if start is None or start.ids.size == 0:
             return start
-        kept = np.isfinite(self.factor[self.groups.index[start.ids]])
-        return replace(start, ids=start.ids[kept], w=start.w[kept])
+        coordinates = self.penalty.coordinates
+        excluded = coordinates.partition.spread(np.isinf(self.factor))
+        if not excluded.any():
+            return start
+        w = np.zeros((self.problem.design.p, *start.w.shape[1:]))
+        w[start.ids] = start.w
+        v = np.where(excluded, 0.0, coordinates.from_features(w, start.latent))
+        w = coordinates.to_features(v)
+        ids = np.flatnonzero(in_use(w))
+        return replace(start, ids=ids, w=w[ids], latent=coordinates.latent(v))

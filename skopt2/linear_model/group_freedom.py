@@ -14,15 +14,16 @@ Near the solution the groups that are zero stay so, and the optimality condition
 others, B'(s * l'(y, B v + b)) + pen'(v) = 0, give dv = (H + D)^-1 B' diag(s) dy for the
 squared loss. Thus
 
-df = [1 with an intercept] + trace((H + D)^-1 H),
+df = [free intercepts] + trace((H + D)^-1 H),
 
 which Vaiter et al. prove to be the divergence for almost all y (their eq. 13), and by
 Stein's lemma an unbiased estimate of the degrees of freedom. With orthonormal groups H
 is the identity, and df = sum_g (1 + (d_g - 1) |v_g| / (|v_g| + lam_g)), the formula of
 Yuan and Lin (their eq. 6.2). For the logistic loss it is the trace of the hat matrix of
-the last Newton step, the usual generalisation. A concave penalty is replaced by its
-tangent, which leaves a count of the coefficients where groups are not shrunk or have
-one feature; jumps of such a fit are not counted.
+the last Newton step, the usual generalisation. With K outputs v and b have K columns,
+and h is a matrix for each sample. A concave penalty is replaced by its tangent, which
+leaves a count of the coefficients where groups are not shrunk or have one feature;
+jumps of such a fit are not counted.
 
 Sources: S. Vaiter, C. Deledalle, G. Peyre, J. Fadili and C. Dossal, The degrees of
 freedom of the group lasso, arXiv:1205.1481, 2012; M. Yuan and Y. Lin, JRSS B 68, 2006,
@@ -34,6 +35,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from skopt2.linear_model.information_criterion import (
     InformationCriterion,
+    free_intercepts,
     log_binomial,
 )
 from skopt2.solvers.block_coordinate_descent.coordinates import group_columns
@@ -56,14 +58,12 @@ def degrees_of_freedom(problem, solution):
     Returns
     -------
     df : float
-        With the intercept.
+        With the intercepts.
     """
-    free = 1.0 if problem.fit_intercept else 0.0
+    free = float(free_intercepts(problem))
     grouped = problem.penalty
     penalty, partition = grouped.penalty, grouped.partition
-    w = np.zeros(problem.design.p)
-    w[solution.ids] = solution.w
-    v = np.asarray(grouped.coordinates.from_features(w))
+    v = _coefficients(problem, solution)
     active = (partition.largest(np.abs(v)) > 0.0) | (problem.lam == 0.0)
     used = partition.spread(active)
     if not penalty.rotatable:
@@ -71,7 +71,7 @@ def degrees_of_freedom(problem, solution):
     used = np.flatnonzero(used)
     if used.size == 0:
         return free
-    H = _gram(problem, solution, used)
+    H = _hessian(problem, solution, used)
     M = H.copy()
     for g in np.flatnonzero(active & (problem.lam > 0.0)):
         places = np.flatnonzero(partition.index[used] == g)
@@ -85,24 +85,52 @@ def degrees_of_freedom(problem, solution):
     return free + float(np.trace(inside))
 
 
-def _gram(problem, solution, used):
-    """Return the Gram matrix of some coordinates, weighted by the curvature."""
-    design = problem.design
+def _coefficients(problem, solution):
+    """Return the coefficients in the coordinates of the groups, (r,)."""
+    w = np.zeros((problem.design.p, *solution.w.shape[1:]))
+    w[solution.ids] = solution.w
+    coordinates = problem.penalty.coordinates
+    return np.asarray(coordinates.from_features(w, solution.latent))
+
+
+def _hessian(problem, solution, used):
+    """Return the Hessian of the loss in some coefficients, the intercept minimised."""
+    outputs = problem.n_outputs
+    rows = np.unique(used // outputs)
+    B, W = _columns(problem, rows), _curvatures(problem, solution)
+    H = np.zeros((rows.size, outputs, rows.size, outputs))
+    for k in range(outputs):
+        for j in range(outputs):
+            if W[:, k, j].any():
+                H[:, k, :, j] = (B * W[:, k, j, None]).T @ B
+    H = H.reshape(rows.size * outputs, -1)
+    if problem.fit_intercept:
+        cross = np.einsum("ij,ikl->jkl", B, W).reshape(-1, outputs)
+        H -= cross @ np.linalg.pinv(W.sum(axis=0)) @ cross.T
+    places = np.searchsorted(rows, used // outputs) * outputs + used % outputs
+    return H[np.ix_(places, places)]
+
+
+def _columns(problem, rows):
+    """Return centred columns in the coordinates of the groups, (n, m)."""
+    transform = problem.penalty.coordinates.transform
+    if transform is None:
+        return group_columns(problem.design, rows).astype(np.float64)
+    part = transform.tocsc()[:, rows].tocsr()
+    ids = np.flatnonzero(np.diff(part.indptr))
+    return group_columns(problem.design, ids).astype(np.float64) @ part[ids]
+
+
+def _curvatures(problem, solution):
+    """Return the weighted Hessian of the loss of each sample, (n, K, K)."""
     base = problem.centred_intercept(solution.ids, solution.w, solution.intercept)
     eta = problem.predictor(solution.ids, solution.w, base)
-    h = np.asarray(problem.weigh(problem.curvature(eta)), dtype=np.float64)
-    transform = problem.penalty.coordinates.transform
-    ids, B = used, None
-    if transform is not None:
-        part = transform.tocsc()[:, used].tocsr()
-        ids = np.flatnonzero(np.diff(part.indptr))
-        part = part[ids]
-    B = group_columns(design, ids).astype(np.float64)
-    if transform is not None:
-        B = B @ part
-    if problem.fit_intercept:
-        B -= (h @ B) / h.sum()
-    return (B * h[:, None]).T @ B
+    h, columns = problem.curvature(eta), []
+    for k in range(problem.n_outputs):
+        unit = np.zeros_like(eta)
+        unit[..., k if eta.ndim == 2 else slice(None)] = 1.0
+        columns.append(problem.curvature_product(h, unit).reshape(eta.shape[0], -1))
+    return np.stack(columns, axis=2).astype(np.float64)
 
 
 class GroupCriterion(InformationCriterion):
@@ -114,9 +142,17 @@ class GroupCriterion(InformationCriterion):
 
     _seen = None
 
+    def __init__(self, name, formulation, n_observations, gamma=0.5):
+        problem = formulation.problem
+        if problem.loss.is_quadratic:
+            # One variance for all outputs, and one observation for each of them.
+            n_observations *= problem.n_outputs
+        super().__init__(name, formulation, n_observations, gamma)
+
     def _count_candidates(self):
         grouped = self.problem.penalty
-        return int(grouped.partition.spread(self.penalised).sum())
+        total = int(grouped.partition.spread(self.penalised).sum())
+        return total // self.problem.n_outputs
 
     def degrees_of_freedom(self, solution):
         """Return the degrees of freedom of a solution."""
@@ -126,11 +162,13 @@ class GroupCriterion(InformationCriterion):
 
     def log_choices(self, solution):
         """Return the logarithm of the number of models as large as a solution."""
-        groups = self.problem.penalty.coordinates.groups
-        counts = np.bincount(groups.index[solution.ids], minlength=groups.n_groups)
-        counts = np.where(self.penalised, counts, 0)
-        used = counts > 0
+        grouped = self.problem.penalty
+        v = _coefficients(self.problem, solution)
+        counts = grouped.partition.sums((v != 0.0).astype(np.float64))
+        counts = np.where(self.penalised, counts, 0.0)
+        used = counts > 0.0
         value = log_binomial(int(self.penalised.sum()), int(used.sum()))
-        if not self.problem.penalty.penalty.rotatable:
-            value += log_binomial(int(groups.sizes[used].sum()), int(counts.sum()))
+        if not grouped.penalty.rotatable:
+            inside = grouped.partition.sizes[used].sum()
+            value += log_binomial(int(inside), int(counts.sum()))
         return value

@@ -7,11 +7,11 @@ import numpy as np
 from skopt2._core.array import to_numpy
 from skopt2.linear_model.column_names import ColumnNames, Match
 from skopt2.linear_model.formulation import on_host
-from skopt2.penalties.partition import Partition
+from skopt2.penalties.partition import Cover, Partition
 
 
 def check_groups(groups, n_features, names=None):
-    """Return the partition of the features and the labels of its groups.
+    """Return the groups of the features and their labels.
 
     Parameters
     ----------
@@ -27,16 +27,17 @@ def check_groups(groups, n_features, names=None):
 
     Returns
     -------
-    partition : Partition
-        Groups in the order of their first feature, or of the list.
+    groups : Partition or Cover
+        In the order of their first feature, or of the list; a cover where two lists
+        share a column.
     labels : ndarray of shape (G,)
         Labels, keys or names of the groups; their numbers where there are none.
 
     Raises
     ------
     ValueError
-        If a column does not exist or is in two groups, a list is empty, a name is
-        ambiguous, or the number of labels is wrong.
+        If a column does not exist, a list is empty, a name is ambiguous, a pattern
+        reaches into another group, or the number of labels is wrong.
     """
     if groups is None:
         groups = 1
@@ -124,11 +125,11 @@ def _listed(keys, groups, n_features, names):
     members += [[j] for j in rest]
     single = len(groups) + np.arange(rest.size) if names is None else names[rest]
     labels = np.fromiter([*keys, *single], dtype=object, count=len(members))
-    index = np.full(n_features, -1)
+    if sum(map(len, members)) > n_features:
+        return Cover(members), labels
+    index = np.empty(n_features, dtype=np.int64)
     for g, own in enumerate(members):
         index[own] = g
-    if sum(map(len, members)) > n_features:
-        raise ValueError("groups must not overlap: a column is in two of them.")
     return Partition(index), labels
 
 
@@ -188,7 +189,7 @@ def check_group_weights(weights, partition):
     ----------
     weights : array-like of shape (G,) or None
         None for the square roots of the sizes.
-    partition : Partition
+    partition : Partition or Cover
         Of the features.
 
     Raises

@@ -56,6 +56,16 @@ def count_observations(sample_weight, n_samples):
     return float(on_host("sample_weight", sample_weight).sum())
 
 
+def free_intercepts(problem):
+    """Return the degrees of freedom of the intercepts of a problem."""
+    if not problem.fit_intercept:
+        return 0
+    if problem.loss.is_quadratic:
+        return problem.n_outputs
+    # A constant added to all classes changes no probability.
+    return max(problem.n_outputs - 1, 1)
+
+
 class InformationCriterion:
     """AIC, BIC or EBIC of the solutions of one problem.
 
@@ -94,9 +104,7 @@ class InformationCriterion:
         self.problem = problem
         self.penalised = (formulation.factor > 0) & np.isfinite(formulation.factor)
         self.n_candidates = self._count_candidates() * problem.n_outputs
-        self.n_free = 0
-        if problem.fit_intercept:
-            self.n_free = max(problem.n_outputs - 1, 1)
+        self.n_free = free_intercepts(problem)
         self._constant = 0.0
         if loss.name == "poisson":
             weights = to_numpy(problem.s).astype(np.float64)

@@ -263,7 +263,7 @@ class PathSelection:
         dtype = self._describe(results[chosen].solution, data)["coef_"].dtype
         path = collect(results, alphas, data.X.shape[1], dtype)
         intercepts = path.intercepts
-        if intercepts.ndim == 2:
+        if intercepts.ndim == 2 and data.classes is not None:
             # As in intercept_: a constant added to all classes changes no probability.
             intercepts = intercepts - intercepts.mean(axis=1, keepdims=True)
         attributes = {

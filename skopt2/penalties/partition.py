@@ -1,7 +1,9 @@
 """Groups of coordinates, and what is summed over them.
 
-Symbols: index (m,), the group of each coordinate, in 0, ..., G - 1. Groups do not
-overlap, and need not be contiguous; a group may be empty.
+Symbols: index (m,), the group of each coordinate, in 0, ..., G - 1. The groups of a
+partition do not overlap, and need not be contiguous; a group may be empty. Those of a
+cover may share features: each group has a coefficient of its own for every feature in
+it, and these are what is partitioned.
 """
 
 import numpy as np
@@ -52,3 +54,29 @@ class Partition:
     def spread(self, values):
         """Return one number per group as one per coordinate, (m,)."""
         return values[self.index]
+
+
+class Cover:
+    """Groups of features that may share some of them, in host memory.
+
+    Parameters
+    ----------
+    members : list of array-like of int
+        Features of each group, none of them empty.
+    """
+
+    def __init__(self, members):
+        self._members = [np.unique(np.asarray(own, dtype=np.int64)) for own in members]
+        self.sizes = np.array([own.size for own in self._members])
+        self.n_groups = self.sizes.size
+        # One coefficient for each pair of a group and a feature in it.
+        self.features = np.concatenate(self._members)
+        self.partition = Partition(np.repeat(np.arange(self.n_groups), self.sizes))
+
+    def members(self, group):
+        """Return the features of a group, in increasing order."""
+        return self._members[group]
+
+    def sums(self, values):
+        """Return the sum of feature values over each group, (G,), in float64."""
+        return self.partition.sums(values[self.features])

@@ -20,19 +20,24 @@ class Solution:
         Their coefficients, none of them all zero.
     intercept : float or ndarray of shape (K,)
         Of the problem as the user posed it.
+    latent : ndarray, default=None
+        Coefficients of overlapping groups, those of one group after the other, which
+        add up to w; None without overlaps.
     """
 
     ids: np.ndarray
     w: np.ndarray
     intercept: float | np.ndarray
+    latent: np.ndarray | None = None
 
     def pack(self):
         """Return the solution as plain arrays, for a checkpoint."""
-        return {
+        packed = {
             "ids": self.ids,
             "w": self.w,
             "intercept": np.asarray(to_numpy(self.intercept)),
         }
+        return packed if self.latent is None else {**packed, "latent": self.latent}
 
     @classmethod
     def unpack(cls, packed):
@@ -42,6 +47,7 @@ class Solution:
             np.asarray(packed["ids"], dtype=np.int64),
             np.asarray(packed["w"]),
             float(intercept) if intercept.ndim == 0 else intercept,
+            packed.get("latent"),
         )
 
 

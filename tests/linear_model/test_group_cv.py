@@ -82,6 +82,42 @@ def test_degrees_of_freedom_are_the_divergence(params, kind):
     assert_allclose(df, divergence(model, X, y, s), rtol=2e-4)
 
 
+def test_degrees_of_freedom_of_several_outputs():
+    X, y, _ = make_data(20)
+    Y = np.column_stack([y, X[:, 0] - 0.5 * y])
+    for params in ({}, {"orthonormalize": True}, {"penalty": "sparse_group_lasso"}):
+        model = GroupRegressor(groups=LABELS, alpha=0.4, tol=1e-11, **params)
+        df, total, h = freedom(model, X, Y), 0.0, 1e-4
+        for i, k in np.ndindex(Y.shape):
+            moved = np.zeros(Y.shape)
+            moved[i, k] = h
+            ends = [model.fit(X, Y + s * moved).predict(X[[i]])[0, k] for s in (1, -1)]
+            total += (ends[0] - ends[1]) / (2 * h)
+        assert 3 < df < np.count_nonzero(model.coef_)
+        assert_allclose(df, total, rtol=1e-4)
+
+
+def test_criterion_of_several_outputs_and_its_first_one():
+    X, y, _ = make_data()
+    model = GroupRegressorCV(criterion="bic", **QUICK).fit(X, y)
+    column = clone(model).fit(X, y[:, None])
+    assert_allclose(column.criterion_path_, model.criterion_path_)
+    assert column.coef_.shape == (1, 30)
+    Y = np.column_stack([y, X[:, 3] + 0.1 * y])
+    both = clone(model).fit(X, Y)
+    rss = ((both.predict(X) - Y) ** 2).sum()
+    one = GroupRegressor(groups=LABELS, alpha=both.alpha_)
+    expected = 240 * math.log(rss / 120) + math.log(240) * freedom(one, X, Y)
+    assert_allclose(both.criterion_path_.min(), expected, rtol=1e-5)
+    assert both.coef_path_.shape == (6, 30, 2)
+    chosen = np.flatnonzero(both.alphas_ == both.alpha_)[0]
+    assert_allclose(both.intercept_path_[chosen], both.intercept_)
+    scores = clone(both).set_params(criterion="cv", cv=3).fit(X, Y).scores_path_
+    named = clone(both).set_params(criterion="cv", cv=3)
+    named.set_params(scoring="neg_mean_squared_error").fit(X, Y)
+    assert_allclose(scores, named.scores_path_)
+
+
 def test_degrees_of_freedom_by_yuan_and_lin(rng):
     X = np.linalg.qr(rng.standard_normal((60, 12)))[0] * math.sqrt(60)
     y = X[:, :4] @ [2.0, 1.0, 0.5, 0.1] + rng.standard_normal(60)

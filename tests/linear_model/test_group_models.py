@@ -345,7 +345,6 @@ def test_groups_as_the_user_writes_them():
     ("params", "words"),
     [
         ({"groups": [0, 1]}, r"groups has shape \(2,\)"),
-        ({"groups": [[0, 1], [1, 2]]}, "overlap"),
         ({"groups": [["a", "b"]]}, "no column names"),
         ({"groups": [[0], []]}, "not empty"),
         ({"groups": [[0, 99]]}, "99"),

@@ -7,19 +7,25 @@ penalises what a group predicts and not its coefficients, and the Hessian of the
 loss in a block is the identity. Directions with no variance (repeated and constant
 columns) have no coordinate, which gives the coefficients of least norm.
 
-Symbols: X (n, p); s (n,) with sum 1; v (r,), r <= p; T (p, r), and T^+ (r, p) with
+Groups that overlap have a coefficient of their own for every feature in them, and w is
+the sum over the groups: the latent group lasso, whose models are unions of groups. No
+column is copied for that before its group enters the working set.
+
+Symbols: X (n, p); s (n,) with sum 1; v (r,), r <= p for groups that
+do not overlap; T (p, r), and T^+ (r, p) with
 T^+ T = 1. With K outputs w is (p, K), and v (r K,): all outputs of a row end to end.
 
-Source: N. Simon and R. Tibshirani, Standardization and the group lasso penalty,
+Sources: N. Simon and R. Tibshirani, Standardization and the group lasso penalty,
 Statistica Sinica 22, 2012, section 2; Breheny and Huang, Statistics and Computing 25,
-2015, section 2.1.
+2015, section 2.1; G. Obozinski, L. Jacob and J.-P. Vert, Group lasso with overlaps: the
+latent group lasso approach, arXiv:1110.0413, 2011, section 3.
 """
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from skopt2.penalties.partition import Partition
+from skopt2.penalties.partition import Cover, Partition
 
 
 class Coordinates:
@@ -29,7 +35,7 @@ class Coordinates:
     ----------
     design : Design
         In host memory.
-    groups : Partition
+    groups : Partition or Cover
         Of the features.
     orthonormalize : bool
         Whether groups become orthonormal.
@@ -39,38 +45,45 @@ class Coordinates:
 
     def __init__(self, design, groups, orthonormalize, outputs=1):
         self.groups, self.outputs = groups, outputs
+        self.orthonormal, self.overlapping = orthonormalize, isinstance(groups, Cover)
         self.transform = self.inverse = None
-        self.partition = groups
+        self.partition = groups.partition if self.overlapping else groups
         # What a constant column leaves behind is rounding error.
         self._dead = design.squared_norms == 0.0
         self._dead = self._dead if self._dead.any() else None
-        if orthonormalize:
-            self._orthonormalize(design)
+        if orthonormalize or self.overlapping:
+            self._assemble(design)
         if outputs > 1:
             owners = np.repeat(self.partition.index, outputs)
             self.partition = Partition(owners, n_groups=groups.n_groups)
 
-    def _orthonormalize(self, design):
+    def _assemble(self, design):
+        """Set the transform and its inverse: what groups hold, and to whom it goes."""
+        members = [self.groups.members(g) for g in range(self.groups.n_groups)]
+        features = np.concatenate(members)
+        places = np.arange(features.size)
+        ones = np.ones(features.size)
+        shape = (design.p, features.size)
+        self._sum = sp.csr_matrix((ones, (features, places)), shape=shape)
+        copies = np.bincount(features, minlength=design.p)
+        self._share = self._sum.T.multiply(1.0 / copies).tocsr()
+        self._spread = self._collect = None
+        self.transform, self.inverse = self._sum, self._share
+        if not self.orthonormal:
+            return
         parts, backs, owners = [], [], []
-        order = []
-        for g in range(self.groups.n_groups):
-            ids = self.groups.members(g)
-            order.append(ids)
+        for g, ids in enumerate(members):
             T, back = _orthonormal(group_columns(design, ids), design)
             parts.append(T)
             backs.append(back)
             owners.append(np.full(T.shape[1], g))
-        back_order = np.argsort(np.concatenate(order))
-        self.transform = sp.block_diag(parts, format="csr")[back_order]
-        self.inverse = sp.block_diag(backs, format="csc")[:, back_order]
+        self._spread = sp.block_diag(parts, format="csr")
+        self._collect = sp.block_diag(backs, format="csr")
+        self.transform = (self._sum @ self._spread).tocsr()
+        self.inverse = self._collect @ self._share
         self._parts = parts
         owners = np.concatenate(owners).astype(np.int64)
         self.partition = Partition(owners, n_groups=self.groups.n_groups)
-
-    @property
-    def orthonormal(self):
-        """True if the groups are orthonormal."""
-        return self.transform is not None
 
     def block(self, group):
         """Return T_g, None where it is the identity."""
@@ -96,10 +109,41 @@ class Coordinates:
             v = v.reshape(-1, self.outputs)
         return v if self.transform is None else self.transform @ v
 
-    def from_features(self, w):
-        """Return the v of least change with T v = w where there is one."""
-        w = w if self.transform is None else self.inverse @ w
-        return w if w.ndim == 1 else w.ravel()
+    def from_features(self, w, latent=None):
+        """Return the v of least change with T v = w where there is one.
+
+        Parameters
+        ----------
+        w : ndarray of shape (p,) or (p, K)
+            Coefficients of the features.
+        latent : ndarray, default=None
+            What :meth:`latent` returned for it, if the groups are still the same.
+            Overlapping groups share each coefficient equally without.
+        """
+        if self._recalls(latent, w):
+            v = latent if self._collect is None else self._collect @ latent
+        else:
+            v = w if self.transform is None else self.inverse @ w
+        return v if v.ndim == 1 else v.ravel()
+
+    def _recalls(self, latent, w):
+        """Tell whether the coefficients of overlapping groups belong to these."""
+        if latent is None or not self.overlapping:
+            return False
+        if latent.shape != (self.groups.features.size, *w.shape[1:]):
+            return False
+        return np.allclose(self._sum @ latent, w, rtol=1e-5, atol=1e-8)
+
+    def latent(self, v):
+        """Return the coefficients of the groups one after the other; None if disjoint.
+
+        Their sum over the groups is what :meth:`to_features` returns.
+        """
+        if not self.overlapping:
+            return None
+        if self.outputs > 1:
+            v = v.reshape(-1, self.outputs)
+        return v if self._spread is None else self._spread @ v
 
 
 def group_columns(design, ids):

@@ -107,7 +107,7 @@ class BlockDescent:
         w = np.zeros((problem.design.p, *start.w.shape[1:]))
         w[start.ids] = start.w
         intercept = problem.centred_intercept(start.ids, start.w, start.intercept)
-        v = np.asarray(self.coordinates.from_features(w))
+        v = np.asarray(self.coordinates.from_features(w, start.latent))
         ids, part = self._features(v)
         eta = problem.predictor(ids, part, intercept)
         return self._state(v, intercept, eta, level=1.0)
@@ -205,7 +205,7 @@ class BlockDescent:
         """Return the solution."""
         ids, w = self._features(state.v)
         intercept = self.problem.original_intercept(ids, w, state.intercept)
-        return Solution(ids, w, intercept)
+        return Solution(ids, w, intercept, self.coordinates.latent(state.v))
 
     def pack(self, state):
         """Return the state as plain arrays, for a checkpoint."""
