@@ -1,5 +1,6 @@
 """Linear models with convex and nonconvex penalties."""
 
+from skopt2.linear_model.block_coordinate_descent import BlockCoordinateDescent
 from skopt2.linear_model.group_classifier import GroupClassifier
 from skopt2.linear_model.group_cv import GroupClassifierCV, GroupRegressorCV
 from skopt2.linear_model.group_path import group_path
@@ -11,6 +12,7 @@ from skopt2.linear_model.sparse_regressor import SparseRegressor
 from skopt2.linear_model.trend_filter import TrendFilter
 
 __all__ = [
+    "BlockCoordinateDescent",
     "GroupClassifier",
     "GroupClassifierCV",
     "GroupRegressor",

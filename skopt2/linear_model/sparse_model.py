@@ -7,10 +7,22 @@ import skopt2.solvers.working_set  # noqa: F401
 from skopt2._core.array import is_sparse, namespace, to_numpy
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2.linear_model.block_coordinate_descent import BlockCoordinateDescent
 from skopt2.linear_model.formulation import Formulation
+from skopt2.linear_model.group_formulation import host_data
 from skopt2.losses import get_loss
 from skopt2.penalties import get_penalty
 from skopt2.solvers.state import Solution
+
+
+def _rules(name):
+    """Return the options that the name of a solver stands for."""
+    if name != "bcd":
+        raise ValueError(
+            f"solver={name!r} has no parameters. Pass solver=BlockCoordinateDescent() "
+            "to the estimator for one that has."
+        )
+    return BlockCoordinateDescent()
 
 
 class SparseLinearModel(IterativeEstimator):
@@ -38,7 +50,7 @@ class SparseLinearModel(IterativeEstimator):
             If there is no such parameter, or the loss or the penalty is given by name
             and so has none.
         """
-        known = {"loss": get_loss, "penalty": self._get_penalty}
+        known = {"loss": get_loss, "penalty": self._get_penalty, "solver": _rules}
         for key in params:
             name, nested, _ = key.partition("__")
             if not nested or name not in known:
@@ -53,7 +65,11 @@ class SparseLinearModel(IterativeEstimator):
         return super().set_params(**params)
 
     def _check_input(self, X, y, sample_weight):
-        return check_fit_input(self, X, y, sample_weight, y_kind=self._y_kind)
+        data = check_fit_input(self, X, y, sample_weight, y_kind=self._y_kind)
+        solver = getattr(self, "solver", "auto")
+        if solver == "bcd" or isinstance(solver, BlockCoordinateDescent):
+            return host_data(self, data)
+        return data
 
     def _formulate(self, data):
         return Formulation(self, data)

@@ -10,7 +10,7 @@ symmetric, nondecreasing in abs(w) and 0 at 0 unless its file says otherwise.
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skopt2._core.array import max_abs, namespace, take, to_numpy
+from skopt2._core.array import max_abs, namespace, sum64, take, to_numpy
 
 
 class Penalty(BaseEstimator):
@@ -134,6 +134,23 @@ class Penalty(BaseEstimator):
         -------
         value : float
             Accumulated in float64; an excluded feature at 0 counts 0.
+        """
+        return sum64(self.terms(w, lam))
+
+    def terms(self, w, lam):
+        """Penalty of each coefficient.
+
+        Parameters
+        ----------
+        w : array of shape (p,) or (p, K)
+            Coefficients.
+        lam : array broadcastable to w
+            Level per feature, in [0, inf].
+
+        Returns
+        -------
+        terms : array of the shape of w
+            Separable penalties only; an excluded feature at 0 counts 0.
         """
         raise NotImplementedError
 

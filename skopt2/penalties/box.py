@@ -130,6 +130,12 @@ class Box(Penalty):
         outside = (w < lower) | (w > upper)
         return math.inf if bool(namespace(w).any(outside)) else 0.0
 
+    def terms(self, w, lam):
+        """Zero where a coefficient is inside the box and inf elsewhere."""
+        xp = namespace(w)
+        lower, upper = self._limits(w)
+        return xp.where((w < lower) | (w > upper), math.inf, xp.zeros_like(w))
+
     def prox(self, z, step, lam):
         """Projection of z on the box; 0 for excluded features."""
         xp = namespace(z)

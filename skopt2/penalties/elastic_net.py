@@ -60,11 +60,11 @@ class ElasticNet(Penalty):
             return xp.where(xp.isinf(lam), lam, 0.0)
         return float(self.l1_ratio) * lam
 
-    def value(self, w, lam):
-        """Sum of the penalty over all coefficients, as a float."""
+    def terms(self, w, lam):
+        """Penalty of each coefficient."""
         rho = float(self.l1_ratio)
         size = namespace(w).abs(w)
-        return sum64(active_level(w, lam) * size * (rho + 0.5 * (1 - rho) * size))
+        return active_level(w, lam) * size * (rho + 0.5 * (1 - rho) * size)
 
     def prox(self, z, step, lam):
         """Minimiser over v of (v - z)^2 / (2 step) + pen(v; lam)."""

@@ -9,7 +9,7 @@ Journal of Fourier Analysis and Applications 14, 2008.
 
 import math
 
-from skopt2._core.array import namespace, sum64
+from skopt2._core.array import namespace
 from skopt2.penalties.base import Penalty, active_level, plain
 
 
@@ -39,9 +39,9 @@ class L0(Penalty):
         """Right derivative at 0: inf where lam > 0."""
         return namespace(lam).where(lam > 0, math.inf, lam)
 
-    def value(self, w, lam):
-        """Sum of the levels of the nonzero coefficients, as a float."""
-        return sum64(active_level(w, lam))
+    def terms(self, w, lam):
+        """Levels of the nonzero coefficients."""
+        return active_level(w, lam)
 
     def prox(self, z, step, lam):
         """Global minimiser over v of (v - z)^2 / (2 step) + lam * [v != 0]."""

@@ -7,7 +7,7 @@ Source: R. Tibshirani, Regression shrinkage and selection via the lasso, JRSS B 
 1996.
 """
 
-from skopt2._core.array import namespace, sum64
+from skopt2._core.array import namespace
 from skopt2.penalties.base import (
     Penalty,
     active_level,
@@ -30,9 +30,9 @@ class L1(Penalty):
 
     name = "l1"
 
-    def value(self, w, lam):
-        """Sum of the penalty over all coefficients, as a float."""
-        return sum64(active_level(w, lam) * namespace(w).abs(w))
+    def terms(self, w, lam):
+        """Penalty of each coefficient."""
+        return active_level(w, lam) * namespace(w).abs(w)
 
     def prox(self, z, step, lam):
         """Minimiser over v of (v - z)^2 / (2 step) + lam * abs(v)."""

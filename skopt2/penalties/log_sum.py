@@ -13,7 +13,7 @@ and thresholding algorithm, ICML 2013).
 import math
 from numbers import Real
 
-from skopt2._core.array import namespace, sum64
+from skopt2._core.array import namespace
 from skopt2.penalties.base import Penalty, active_level, plain
 
 
@@ -51,11 +51,11 @@ class LogSum(Penalty):
                 f"epsilon={self.epsilon!r}; try 0.1 for standardised features."
             )
 
-    def value(self, w, lam):
-        """Sum of the penalty over all coefficients, as a float."""
+    def terms(self, w, lam):
+        """Penalty of each coefficient."""
         xp, eps = namespace(w), float(self.epsilon)
         logs = xp.log1p(xp.abs(w) / eps)
-        return eps * sum64(active_level(w, lam) * logs)
+        return eps * active_level(w, lam) * logs
 
     def prox(self, z, step, lam):
         """Global minimiser over v of (v - z)^2 / (2 step) + pen(v; lam)."""

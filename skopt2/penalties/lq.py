@@ -18,7 +18,7 @@ regularization, JVCIR 24, 2013.
 import math
 from numbers import Real
 
-from skopt2._core.array import namespace, sum64
+from skopt2._core.array import namespace
 from skopt2.penalties.base import Penalty, active_level, plain
 
 # The derivatives blow up at 0. Sizes below this count as this, so that none overflows,
@@ -77,9 +77,9 @@ class Lq(Penalty):
         """Right derivative at 0: inf where lam > 0."""
         return namespace(lam).where(lam > 0, math.inf, lam)
 
-    def value(self, w, lam):
-        """Sum of the penalty over all coefficients, as a float."""
-        return sum64(active_level(w, lam) * namespace(w).abs(w) ** float(self.q))
+    def terms(self, w, lam):
+        """Penalty of each coefficient."""
+        return active_level(w, lam) * namespace(w).abs(w) ** float(self.q)
 
     def prox(self, z, step, lam):
         """Global minimiser over v of (v - z)^2 / (2 step) + lam * abs(v)^q."""

@@ -12,7 +12,7 @@ two values meet at abs(z) = lam * sqrt(gamma * s).
 import math
 from numbers import Real
 
-from skopt2._core.array import namespace, sum64
+from skopt2._core.array import namespace
 from skopt2.penalties.base import (
     Penalty,
     active_level,
@@ -58,12 +58,12 @@ class MCP(Penalty):
                 "gamma is penalty='l1'."
             )
 
-    def value(self, w, lam):
-        """Sum of the penalty over all coefficients, as a float."""
+    def terms(self, w, lam):
+        """Penalty of each coefficient."""
         xp, gamma = namespace(w), float(self.gamma)
         level = active_level(w, lam)
         size = xp.minimum(xp.abs(w), gamma * level)
-        return sum64(size * (level - size / (2.0 * gamma)))
+        return size * (level - size / (2.0 * gamma))
 
     def prox(self, z, step, lam):
         """Global minimiser over v of (v - z)^2 / (2 step) + pen(v; lam)."""

@@ -102,6 +102,11 @@ class Positive(Penalty):
             return math.inf
         return self.penalty.value(w, lam)
 
+    def terms(self, w, lam):
+        """Penalty of each coefficient; inf where it is negative."""
+        inner = self.penalty.terms(w, lam)
+        return namespace(w).where(w < 0, math.inf, inner)
+
     def prox(self, z, step, lam):
         """Global minimiser over v >= 0 of (v - z)^2 / (2 step) + pen(v; lam)."""
         return self.penalty.prox(namespace(z).maximum(z, 0.0), step, lam)

@@ -13,7 +13,7 @@ s <= A + 1, and at lam * sqrt((A + 1) * s) otherwise.
 import math
 from numbers import Real
 
-from skopt2._core.array import namespace, sum64
+from skopt2._core.array import namespace
 from skopt2.penalties.base import (
     Penalty,
     active_level,
@@ -57,13 +57,13 @@ class SCAD(Penalty):
                 f"gamma={self.gamma!r}; the usual value is 3.7."
             )
 
-    def value(self, w, lam):
-        """Sum of the penalty over all coefficients, as a float."""
+    def terms(self, w, lam):
+        """Penalty of each coefficient."""
         xp, gamma = namespace(w), float(self.gamma)
         size, level = xp.abs(w), active_level(w, lam)
         bent = xp.minimum(xp.maximum(size, level), gamma * level)
         falling = (bent - level) * (gamma * level - 0.5 * (bent + level))
-        return sum64(level * xp.minimum(size, level) + falling / (gamma - 1.0))
+        return level * xp.minimum(size, level) + falling / (gamma - 1.0)
 
     def _zones(self, xp, step):
         """Ends, in units of lam, of the soft and the falling zone, and the stretch.

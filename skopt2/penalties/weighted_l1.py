@@ -88,9 +88,9 @@ class WeightedL1(L1):
         """Right derivative at 0: lam * weights."""
         return self._weighted(lam)
 
-    def value(self, w, lam):
-        """Sum of the penalty over all coefficients, as a float."""
-        return super().value(w, self._weighted(lam))
+    def terms(self, w, lam):
+        """Penalty of each coefficient."""
+        return super().terms(w, self._weighted(lam))
 
     def prox(self, z, step, lam):
         """Minimiser over v of (v - z)^2 / (2 step) + lam * weights * abs(v)."""

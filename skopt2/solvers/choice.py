@@ -9,6 +9,7 @@ SOLVERS = {
     "ag": ("accelerated_gradient", "AcceleratedGradient"),
     "splicing": ("splicing", "Splicing"),
     "smoothing": ("smoothing", "Smoothing"),
+    "bcd": ("block_coordinate_descent.ruled_descent", "RuledDescent"),
 }
 
 
@@ -45,8 +46,8 @@ def make_solver(problem, name, tol):
     ----------
     problem : LinearProblem
         The problem.
-    name : str
-        ``"auto"`` or a key of ``SOLVERS``.
+    name : str or object
+        ``"auto"`` or a key of ``SOLVERS``; an object makes the solver itself.
     tol : float
         Tolerance of the certificate.
 
@@ -55,17 +56,19 @@ def make_solver(problem, name, tol):
     ValueError
         If there is no such solver, or it cannot solve this problem.
     """
+    if hasattr(name, "make_solver"):
+        return name.make_solver(problem, tol)
     if name == "auto":
         name = choose_solver(problem.loss, problem.penalty)
         if name == "splicing" and problem.n_outputs > 1:
             name = "proxgrad"
-    if name not in SOLVERS:
+    if not isinstance(name, str) or name not in SOLVERS:
         raise ValueError(
             f"solver={name!r} is not known. Choose from 'auto', "
             + ", ".join(repr(key) for key in SOLVERS)
             + "."
         )
-    _refuse(name, problem.loss, problem.penalty)
+    check_solver(name, problem.loss, problem.penalty)
     module, kind = SOLVERS[name]
     if not problem.penalty.separable:
         module, kind = "piece_gradient", "PieceGradient"
@@ -73,8 +76,23 @@ def make_solver(problem, name, tol):
     return getattr(loaded, kind)(problem, tol)
 
 
-def _refuse(name, loss, penalty):
-    """Raise if a solver that was asked for by name cannot do what is asked."""
+def check_solver(name, loss, penalty):
+    """Raise if a solver that was asked for by name cannot do what is asked.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``SOLVERS``.
+    loss : Loss
+        The loss.
+    penalty : Penalty
+        The penalty.
+
+    Raises
+    ------
+    ValueError
+        With what to use instead.
+    """
     if not penalty.separable and name != "proxgrad":
         raise ValueError(
             f"solver={name!r} is for separable penalties, and penalty={penalty.name!r} "
@@ -102,7 +120,12 @@ def _refuse(name, loss, penalty):
             f"solver='smoothing' is for loss='quantile', got loss={loss.name!r}. "
             "Use solver='auto'."
         )
-    elif name in ("proxgrad", "ag") and loss.smoothable:
+    elif name == "bcd" and penalty.stationarity == "fixed_point":
+        raise ValueError(
+            f"solver='bcd' needs a penalty with a slope at 0, and penalty="
+            f"{penalty.name!r} has none. Use solver='auto'."
+        )
+    elif name in ("proxgrad", "ag", "bcd") and loss.smoothable:
         raise ValueError(
             f"solver={name!r} needs a smooth loss, and loss={loss.name!r} is not. "
             "Use solver='auto'."

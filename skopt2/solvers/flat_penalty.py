@@ -70,6 +70,46 @@ class FlatPenalty:
         held, penalty = self._split(w)
         return penalty.value(w[held], lam[held])
 
+    @property
+    def bounds(self):
+        """Bounds of the coordinates of a restriction, infinite for free ones."""
+        if self._penalty.bounds is None:
+            return None
+        places = self._coordinates
+        held, penalty = self._split(places)
+        limits = []
+        for limit, none in zip(penalty.bounds, (-np.inf, np.inf), strict=True):
+            out = np.full(places.size, none)
+            out[held] = limit
+            limits.append(out)
+        return tuple(limits)
+
+    def terms(self, w, lam):
+        """Return the penalty of each coordinate."""
+        return self._apply("terms", w, lam)
+
+    def region(self, w, lam):
+        """Return the code of each smooth piece, 1 for free coordinates."""
+        return self._apply("region", w, lam, other=1)
+
+    def free(self, w, lam):
+        """Tell where the penalty is smooth, which it is for free coordinates."""
+        return self._apply("free", w, lam, other=True)
+
+    def slope_at_zero(self, lam):
+        """Return the right derivative at 0, and 0 for free coordinates."""
+        held, penalty = self._split(lam)
+        out = np.zeros(lam.size)
+        out[held] = penalty.slope_at_zero(lam[held])
+        return out
+
+    def _apply(self, name, w, lam, other=0.0):
+        held, penalty = self._split(w)
+        values = getattr(penalty, name)(w[held], lam[held])
+        out = np.full(w.size, other, dtype=np.asarray(values).dtype)
+        out[held] = values
+        return out
+
     def prox(self, z, step, lam):
         """Return the proximal point; free coordinates stay."""
         held, penalty = self._split(z)
