@@ -256,31 +256,55 @@ class Blocks:
 
     def _dense(self, ids):
         design = self.design
-        rows = design.X[:, ids].T
+        # The gather is the one copy: what follows is done in it.
+        rows = np.ascontiguousarray(design.X[:, ids].T)
         if design.means is not None:
-            rows = rows - design.means[ids, None].astype(rows.dtype)
+            rows -= design.means[ids, None].astype(rows.dtype)
         if self.root is not None:
-            rows = rows * self.root
-        rows = np.ascontiguousarray(rows)
+            rows *= self.root
         rows[self._still(ids)] = 0.0
         if self.outputs > 1:
             return DenseMatrixBlock(rows, self.outputs)
         return DenseBlock(rows)
 
     def _sparse(self, ids):
-        columns = self.design.columns(ids).tocsr()
-        samples = np.flatnonzero(np.diff(columns.indptr))
-        rows = np.ascontiguousarray(columns[samples].toarray().T)
+        samples, rows = _stored(self.design.X, ids)
         means = self.design.means[ids].astype(rows.dtype) if self.centred else None
         still = self._still(ids)
         rows[still] = 0.0
         if means is not None:
             means[still] = 0.0
         if self.root is not None:
-            rows = rows * self.root[samples]
+            rows *= self.root[samples]
         if self.outputs > 1:
             return SparseMatrixBlock(samples, rows, self.outputs, means, self.shift)
         return SparseBlock(samples, rows, means, self.shift)
+
+
+def _stored(X, ids):
+    """Return the samples in which columns of a CSC matrix are stored, and their values.
+
+    Parameters
+    ----------
+    X : csc_array or csc_matrix of shape (n, p)
+        Entries that are stored twice add up.
+    ids : ndarray of int of shape (d,)
+        Columns.
+
+    Returns
+    -------
+    samples : ndarray of int of shape (k,)
+        Increasing.
+    rows : ndarray of shape (d, k)
+        The columns there, one a row.
+    """
+    parts = [slice(X.indptr[j], X.indptr[j + 1]) for j in ids]
+    places = np.concatenate([X.indices[part] for part in parts])
+    samples, inverse = np.unique(places, return_inverse=True)
+    rows = np.zeros((len(parts), samples.size), dtype=X.dtype)
+    which = np.repeat(np.arange(len(parts)), [part.stop - part.start for part in parts])
+    np.add.at(rows, (which, inverse), np.concatenate([X.data[part] for part in parts]))
+    return samples, rows
 
 
 def frame(block, principal):
