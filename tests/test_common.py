@@ -221,7 +221,10 @@ CONFIGURATIONS = [
     ),
     GroupRegressor(penalty="group_scad", alpha=0.1, fit_intercept=False, tol=1e-12),
     GroupRegressor(groups=2, alpha=0.02, warm_start=True, tol=1e-10),
+    GroupRegressor("poisson", groups=2, alpha=0.05, tol=1e-10),
+    GroupRegressor("huber", alpha=0.1, tol=1e-10),
     GroupClassifier(tol=1e-12),
+    GroupClassifier("multinomial", groups=2, alpha=0.02, warm_start=True, tol=1e-10),
     GroupClassifier(penalty=SparseGroupLasso(0.2), groups=2, alpha=0.02, tol=1e-12),
     GroupClassifier(
         groups=2, orthonormalize=True, device="cpu", fit_intercept=False, tol=1e-12

@@ -1,5 +1,6 @@
 """Classification with groups of features."""
 
+import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
@@ -12,18 +13,20 @@ from skopt2.losses import is_probabilistic
 class GroupClassifier(Probabilities, ClassifierMixin, GroupLinearModel):
     r"""Classification with a penalty of groups of coefficients, convex or not.
 
-    Minimises, with weights :math:`s_i` that sum to 1 and :math:`y_i = \pm 1`,
+    Minimises, with weights :math:`s_i` that sum to 1 and :math:`y_i = \pm 1` (one-hot
+    rows for several classes),
 
     .. math:: \sum_i s_i\, \ell(y_i, x_i^\top w + b)
               + \sum_g \mathrm{pen}(\lVert w_g \rVert; \alpha\, \mathrm{weight}_g).
 
-    Groups of one give the problem of :class:`SparseClassifier`. There are two classes;
-    :class:`sklearn.multiclass.OneVsRestClassifier` makes a model of several.
+    Groups of one give the problem of :class:`SparseClassifier` for two classes. With
+    more, :math:`w_g` are the coefficients of a group for all classes: a group enters or
+    leaves the model for every class.
 
     Parameters
     ----------
-    loss : {"logistic"} or Loss, default="logistic"
-        Loss of a sample.
+    loss : {"logistic", "multinomial"} or Loss, default="logistic"
+        Loss of a sample; ``"logistic"`` becomes multinomial with more than two classes.
     penalty : str or GroupPenalty, default="group_lasso"
         Penalty of a group: ``"group_lasso"``, ``"group_mcp"``, ``"group_scad"``,
         ``"sparse_group_lasso"``, or an object from :mod:`skopt2.penalties`, which sets
@@ -67,12 +70,12 @@ class GroupClassifier(Probabilities, ClassifierMixin, GroupLinearModel):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (2,)
+    classes_ : ndarray of shape (n_classes,)
         Class labels.
-    coef_ : ndarray of shape (1, n_features)
-        Coefficients.
-    intercept_ : ndarray of shape (1,)
-        Intercept; 0.0 without one.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Coefficients; one row for two classes, except with ``loss="multinomial"``.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Intercepts; 0.0 without.
     groups_ : ndarray of int of shape (n_features,) or list of ndarray
         Number of the group of each feature; where groups overlap, the features of each.
     group_labels_ : ndarray of shape (n_groups,)
@@ -164,11 +167,6 @@ class GroupClassifier(Probabilities, ClassifierMixin, GroupLinearModel):
         self.random_state = random_state
         self.device = device
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        return tags
-
     @fit_method
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
@@ -191,15 +189,21 @@ class GroupClassifier(Probabilities, ClassifierMixin, GroupLinearModel):
         Raises
         ------
         ValueError
-            If the data or a parameter is out of range, or ``y`` has not two classes.
+            If the data or a parameter is out of range, or ``y`` has one class only.
         """
         return self._fit(X, y, sample_weight)
 
     def _shape_attributes(self, coef, intercept):
-        return {"coef_": coef[None, :], "intercept_": intercept.reshape(1)}
+        if coef.ndim == 1:
+            return {"coef_": coef[None, :], "intercept_": intercept.reshape(1)}
+        # A constant added to every intercept changes no probability: take the mean out.
+        intercept = intercept - intercept.mean()
+        return {"coef_": np.ascontiguousarray(coef.T), "intercept_": intercept}
 
     def _unshape(self, coef, intercept):
-        return coef[0], float(intercept[0])
+        if coef.shape[0] == 1:
+            return coef[0], float(intercept[0])
+        return coef.T, intercept.astype(np.float64)
 
     def _scores(self, X, method):
         return self._linear(X, method)

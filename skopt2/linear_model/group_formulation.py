@@ -17,7 +17,7 @@ from skopt2.solvers.block_coordinate_descent.grouped import (
 from skopt2.solvers.block_coordinate_descent.selection import make_selection
 from skopt2.solvers.state import in_use
 
-LOSSES = ("squared", "logistic")
+LOSSES = ("squared", "huber", "poisson", "logistic", "multinomial")
 
 
 def host_data(estimator, data):
@@ -58,17 +58,12 @@ class GroupFormulation(Formulation):
     """
 
     def _set_loss(self, estimator, n_classes):
-        if n_classes is not None and n_classes > 2:
-            raise ValueError(
-                "Only binary classification is supported. The type of the target is "
-                f"multiclass, with {n_classes} classes. Wrap the classifier in "
-                "sklearn.multiclass.OneVsRestClassifier."
-            )
         super()._set_loss(estimator, n_classes)
         if self.loss.name not in LOSSES:
             raise ValueError(
                 f"loss={estimator.loss!r} is not available for group models: use "
-                "'squared' for regression and 'logistic' for two classes."
+                "'squared', 'huber' or 'poisson' for regression, and 'logistic' or "
+                "'multinomial' for classification."
             )
 
     def _set_penalty(self, estimator, data):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.base import RegressorMixin
 
+from skopt2._core.checks import column
 from skopt2._core.estimator import fit_method
 from skopt2.linear_model.group_model import GroupLinearModel
 from skopt2.losses import get_loss
@@ -28,8 +29,10 @@ class GroupRegressor(RegressorMixin, GroupLinearModel):
 
     Parameters
     ----------
-    loss : {"squared"} or Loss, default="squared"
-        Loss of a sample.
+    loss : {"squared", "huber", "poisson"} or Loss, default="squared"
+        Loss of a sample: ``"huber"`` resists outliers, and ``"poisson"`` is for counts,
+        with the mean :math:`e^{x^\top w + b}`. A target of several outputs needs the
+        squared loss.
     penalty : str or GroupPenalty, default="group_lasso"
         Penalty of a group: ``"group_lasso"``, ``"group_mcp"``, ``"group_scad"``,
         ``"sparse_group_lasso"``, or an object from :mod:`skopt2.penalties`, which sets
@@ -170,7 +173,9 @@ class GroupRegressor(RegressorMixin, GroupLinearModel):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
+        loss = getattr(self.loss, "name", self.loss)
+        tags.target_tags.multi_output = loss == "squared"
+        tags.target_tags.positive_only = loss == "poisson"
         return tags
 
     @fit_method
@@ -201,10 +206,19 @@ class GroupRegressor(RegressorMixin, GroupLinearModel):
 
     def _check_input(self, X, y, sample_weight):
         data = super()._check_input(X, y, sample_weight)
-        if data.y.ndim == 2 and data.y.shape[1] == 1:
-            # One output, which the attributes and predictions show as a column.
-            data = replace(data, y=data.y[:, 0])
-        return data
+        if data.y.ndim == 1:
+            return data
+        outputs, several = data.y.shape[1], get_loss(self.loss).is_quadratic
+        if outputs > 1 and not several:
+            raise ValueError(
+                f"loss={self.loss!r} is for one target, and y has {outputs}. Use "
+                "loss='squared', or wrap the model in "
+                "sklearn.multioutput.MultiOutputRegressor."
+            )
+        if not several:
+            return replace(data, y=column(data.y), y_source=data.y_source[:, 0])
+        # One output, which the attributes and predictions show as a column.
+        return replace(data, y=data.y[:, 0]) if outputs == 1 else data
 
     def _describe(self, solution, data):
         """Return the attributes of a solution, rows of outputs for a matrix y."""

@@ -356,7 +356,7 @@ def test_groups_as_the_user_writes_them():
         ({"penalty": GroupMCP(0.5)}, "gamma"),
         ({"penalty": "sparse_group_lasso", "orthonormalize": True}, "orthonormalize"),
         ({"orthonormalize": "yes"}, "True or False"),
-        ({"loss": "huber"}, "squared"),
+        ({"loss": "quantile"}, "squared"),
         ({"selection": "greedy"}, "selection"),
         ({"alpha": -1.0}, "alpha"),
     ],

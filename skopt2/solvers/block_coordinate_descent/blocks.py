@@ -329,18 +329,19 @@ def principal_axes(gram):
 
     Parameters
     ----------
-    gram : ndarray of shape (d, d)
+    gram : ndarray of shape (d, d) or (K, d, d)
         Positive semidefinite up to rounding.
 
     Returns
     -------
-    values : ndarray of shape (d,)
+    values : ndarray of shape (d,) or (K, d)
         Nonnegative, increasing.
-    axes : ndarray of shape (d, d)
+    axes : ndarray of shape (d, d) or (K, d, d)
         One axis a column.
     """
-    eps = float(np.finfo(gram.dtype).eps)
-    if gram.shape[0] <= 1:
-        return np.maximum(gram.diagonal(), 0.0) * (1.0 + 4.0 * eps), np.ones_like(gram)
+    eps, d = float(np.finfo(gram.dtype).eps), gram.shape[-1]
+    if d <= 1:
+        values = gram.diagonal(axis1=-2, axis2=-1)
+        return np.maximum(values, 0.0) * (1.0 + 4.0 * eps), np.ones_like(gram)
     values, axes = np.linalg.eigh(gram)
-    return np.maximum(values, 0.0) * (1.0 + 10.0 * gram.shape[0] * eps), axes
+    return np.maximum(values, 0.0) * (1.0 + 10.0 * d * eps), axes

@@ -10,13 +10,18 @@ composite functions, SIAM J. Optimization 24, 2014, algorithm 1.
 
 import numpy as np
 
+from skopt2._core.array import dot64
 from skopt2.solvers.block_coordinate_descent.blocks import frame
 from skopt2.solvers.block_coordinate_descent.quadratic import QuadraticModel
+from skopt2.solvers.block_coordinate_descent.softmax import SoftmaxModel
 from skopt2.solvers.certificate import GAP, objective_scale
 
 # Models a step may take; what their curvature is at least, relative to its bound; how
 # much of the predicted decrease a step must reach.
 MODELS, FLOOR, ARMIJO, HALVINGS = 10, 1e-4, 1e-4, 30
+# Without a bound the curvature grows by this factor, so many times at most, until a
+# model is one.
+GROWTH, MOST_CAUTION = 4.0, 12
 # Rounding of a predicted decrease, relative to the objective, by bytes of a float.
 ROUNDING = {4: 3e-6, 8: 2e-13}
 
@@ -117,25 +122,26 @@ def _models(solver, state, groups, lam, goals):
     moved_goal, gap_goal = goals
     v, b, eta = state.v, state.intercept, state.eta
     before = problem.loss_value(eta) + problem.penalty.value(v, lam)
-    floor = FLOOR
+    form = _softmax_at if problem.n_outputs > 1 else _model_at
+    caution, most = 0, 1 if problem.loss.has_lipschitz else MOST_CAUTION
     for _ in range(MODELS):
         slope = problem.weighted_gradient(eta)
-        model, scaled = _model_at(solver, v, b, eta, groups, lam, slope, floor)
+        model = form(solver, (v, b, eta), groups, lam, slope, caution)
         first = model.minimise(
             solver.selection, moved_goal, gap_goal, lambda: problem.expired
         )
-        new = _end(solver, model, groups, eta, scaled)
-        decrease = float(slope @ (new[2] - eta)) + problem.penalty.value(new[0], lam)
+        new = _end(solver, model, groups, eta)
+        decrease = dot64(slope, new[2] - eta) + problem.penalty.value(new[0], lam)
         decrease -= problem.penalty.value(v, lam)
         taken = _line_search(problem, (v, b, eta), new, lam, before, decrease)
         if taken is None:
-            if floor == 1.0:
+            if caution == most:
                 break
             # Along a segment a nonconvex penalty may rise before it falls. A model that
             # bounds the loss from above needs no search.
-            floor = 1.0
+            caution += 1
             continue
-        floor = FLOOR
+        caution = 0
         v, b, eta, before = taken
         done = first <= moved_goal(first)
         if gap_goal is not None:
@@ -150,14 +156,13 @@ def _mean_shift(solver, v):
     design = solver.problem.design
     if not design.sparse or design.means is None:
         return 0.0
-    return float(design.means @ solver.coordinates.to_features(v))
+    return design.means @ solver.coordinates.to_features(v)
 
 
-def _model_at(solver, v, b, eta, groups, lam, slope, floor):
-    """Return the quadratic model at a point, and slope / root."""
-    problem = solver.problem
-    h = problem.weigh(problem.curvature(eta))
-    root = np.sqrt(np.maximum(h, floor * problem.loss.lipschitz * problem.s))
+def _model_at(solver, point, groups, lam, slope, caution):
+    """Return the quadratic model at a point."""
+    problem, (v, b, eta) = solver.problem, point
+    root = np.sqrt(_curvature(problem, eta, caution))
     # The target moves by what the model adds: both are 0 where a sample has no weight.
     scaled = slope / np.where(root > 0.0, root, 1.0)
     principal = _principal(solver)
@@ -165,7 +170,7 @@ def _model_at(solver, v, b, eta, groups, lam, slope, floor):
     bias = None
     if problem.explicit_intercept:
         bias = b - _mean_shift(solver, v)
-    model = QuadraticModel(
+    return QuadraticModel(
         problem.penalty.penalty,
         framed,
         lam[groups],
@@ -177,16 +182,52 @@ def _model_at(solver, v, b, eta, groups, lam, slope, floor):
         # A small root would magnify the rounding of the target in the predictor.
         scaled,
     )
-    return model, scaled
 
 
-def _end(solver, model, groups, eta, scaled):
+def _curvature(problem, eta, caution):
+    """Return the curvature of a model in each sample, larger with more caution."""
+    h, bound = problem.weigh(problem.curvature(eta)), problem.loss.lipschitz
+    if bound is not None:
+        return np.maximum(h, (1.0 if caution else FLOOR) * bound * problem.s)
+    mean = float(h.sum(dtype=np.float64))
+    return np.maximum(h, FLOOR * mean * problem.s) * GROWTH**caution
+
+
+def _softmax_at(solver, point, groups, lam, slope, caution):
+    """Return the model of the multinomial loss at a point."""
+    problem, (v, b, eta) = solver.problem, point
+    bias = None
+    if problem.explicit_intercept:
+        bias = b - _mean_shift(solver, v)
+    return SoftmaxModel(
+        problem.penalty.penalty,
+        [solver.blocks.get(g) for g in groups],
+        lam[groups],
+        _parts(solver, v, groups, problem.y.dtype),
+        _principal(solver),
+        slope,
+        problem.curvature(eta),
+        problem.s,
+        (1.0 if caution else FLOOR) * problem.loss.lipschitz,
+        eta,
+        bias,
+    )
+
+
+def _end(solver, model, groups, eta):
     """Return coefficients, intercept and predictor where a model is minimal."""
-    v = _joined(solver, model.coefficients(), groups)
-    b = 0.0 if model.bias is None else model.bias + _mean_shift(solver, v)
-    used = model.root > 0.0
-    move = (model.r - scaled) / np.where(used, model.root, 1.0)
-    return v, b, eta + np.where(used, move, 0.0)
+    v, eta = _joined(solver, model.coefficients(), groups), eta + model.move()
+    b = solver.problem.null_intercept
+    if model.bias is not None:
+        b = model.bias + _mean_shift(solver, v)
+    if eta.ndim == 2 and _principal(solver):
+        # A constant added to all classes changes no probability, and the norms are
+        # least without one: where a penalty is flat they would drift.
+        outputs = eta.shape[1]
+        b, eta = b - b.mean(), eta - eta.mean(axis=1, keepdims=True)
+        v = v.reshape(-1, outputs)
+        v = (v - v.mean(axis=1, keepdims=True)).ravel()
+    return v, b, eta
 
 
 def _line_search(problem, old, new, lam, before, decrease):

@@ -94,6 +94,7 @@ class QuadraticModel:
         self.shift = shifts[0] if shifts and shifts[0] is not None else [0.0]
         self.energy = dot64(root, root) if bias is not None else 0.0
         self.shift[0] = 0.0 if target.ndim == 1 else np.zeros(target.shape[1])
+        self.start = residual
         self.r = self._fresh_residual() if residual is None else residual.copy()
 
     def _fresh_residual(self):
@@ -113,6 +114,12 @@ class QuadraticModel:
             return self.r
         move = np.multiply.outer(self.root, shift)
         return self.r - move.astype(self.r.dtype, copy=False)
+
+    def move(self):
+        """Return the change of the predictor from a start with a residual, (n,)."""
+        used = self.root > 0.0
+        change = (self.r - self.start) / np.where(used, self.root, 1.0)
+        return np.where(used, change, 0.0)
 
     def flat(self, which=None):
         """Return the coefficients of some blocks end to end, zeros written out."""
@@ -265,7 +272,7 @@ class QuadraticModel:
         self.r = _mixed(weights, residuals).astype(dtype, copy=False)
         self.shift[0] = _mixed(weights, shifts)
         if self.bias is not None:
-            self.bias = float(weights @ np.array(biases))
+            self.bias = _mixed(weights, biases)
         if not self.objective() < before:
             self.v, self.r, self.shift[0], self.bias = kept
 
