@@ -229,6 +229,7 @@ CONFIGURATIONS = [
     GroupClassifier(
         groups=2, orthonormalize=True, device="cpu", fit_intercept=False, tol=1e-12
     ),
+    GroupRegressor(penalty="exclusive_lasso", groups=3, alpha=0.1, tol=1e-10),
     GroupRegressorCV(groups=2, alphas=4, eps=0.01, cv=3, tol=1e-10),
     GroupRegressorCV(
         penalty="group_scad", groups=2, alphas=4, criterion="bic", tol=1e-10

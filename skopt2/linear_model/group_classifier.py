@@ -29,8 +29,10 @@ class GroupClassifier(Probabilities, ClassifierMixin, GroupLinearModel):
         Loss of a sample; ``"logistic"`` becomes multinomial with more than two classes.
     penalty : str or GroupPenalty, default="group_lasso"
         Penalty of a group: ``"group_lasso"``, ``"group_mcp"``, ``"group_scad"``,
-        ``"sparse_group_lasso"``, or an object from :mod:`skopt2.penalties`, which sets
-        its parameters; a search reaches them as ``penalty__gamma`` and the like.
+        ``"sparse_group_lasso"``, ``"exclusive_lasso"`` (:math:`\alpha\,
+        \mathrm{weight}_g \lVert w_g \rVert_1^2 / 2`: features of a group compete), or
+        an object from :mod:`skopt2.penalties`, which sets its parameters; a search
+        reaches them as ``penalty__gamma`` and the like.
     groups : int, array-like, list of lists or dict, default=None
         Which features belong together: a number for consecutive groups of that size;
         one label per feature, (n_features,); or the columns of each group, where a
@@ -43,8 +45,8 @@ class GroupClassifier(Probabilities, ClassifierMixin, GroupLinearModel):
         Level of the penalty, nonnegative.
     group_weights : array-like of shape (n_groups,), default=None
         Multiplies ``alpha`` group by group: 0 leaves a group unpenalised, inf excludes
-        it. None for the square roots of the sizes. Groups are numbered by their first
-        feature, or as listed, single columns last.
+        it. None for the square roots of the sizes, and 1 under the exclusive lasso.
+        Groups are numbered by their first feature, or as listed, single columns last.
     orthonormalize : bool, default=False
         Penalise what a group predicts, the standard deviation of ``X_g @ coef_g``, in
         the place of its coefficients: the result does not depend on the units or the

@@ -1,5 +1,6 @@
 """From parameters and data to the problem of groups that block descent solves."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -82,7 +83,9 @@ class GroupFormulation(Formulation):
             data.X.shape[1],
             getattr(estimator, "feature_names_in_", None),
         )
-        self.factor = check_group_weights(estimator.group_weights, self.groups)
+        self.factor = check_group_weights(
+            estimator.group_weights, self.groups, penalty.weighs_sizes
+        )
         self._orthonormalize = bool(estimator.orthonormalize)
         self.penalty = None
 
@@ -112,8 +115,27 @@ class GroupFormulation(Formulation):
         # The level of a path on which nothing can enter.
         problem.null_scale = group_scale(problem)
         top = self.group_penalty.alpha_max(gradient, self.penalty.partition, weights)
+        if top == math.inf:
+            return self._ridge_level()
         # Rounding of another sum must not let a group in at that level.
         return top * (1.0 + 64.0 * eps)
+
+    def _ridge_level(self):
+        """Return the alpha at which the level of a group is ten times its curvature.
+
+        Penalties that are squares leave no group empty. From here on coefficients are
+        a tenth of their size, or less, and change little but for their size.
+        """
+        problem, factor = self.problem, self.factor
+        h = problem.curvature(problem.null_predictor)
+        h = float(np.max(problem.mean_curvature(h)))
+        groups, squares = self.penalty.coordinates.groups, problem.design.squared_norms
+        largest = [
+            squares[groups.members(g)].max(initial=0.0) for g in range(factor.size)
+        ]
+        sound = np.isfinite(factor) & (factor > 0.0)
+        ratio = np.asarray(largest)[sound] / factor[sound]
+        return 10.0 * h * float(ratio.max(initial=0.0))
 
     def _solver(self, tol):
         return BlockDescent(self.problem, tol, self.selection)

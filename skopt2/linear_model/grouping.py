@@ -182,15 +182,17 @@ def _find(column, n_features, known):
     return Match((int(column) % n_features,), np.inf)
 
 
-def check_group_weights(weights, partition):
+def check_group_weights(weights, partition, roots=True):
     """Return the weights of the groups as float64, (G,), each in [0, inf].
 
     Parameters
     ----------
     weights : array-like of shape (G,) or None
-        None for the square roots of the sizes.
+        None for the defaults.
     partition : Partition or Cover
         Of the features.
+    roots : bool, default=True
+        Whether the defaults are the square roots of the sizes, and not 1.
 
     Raises
     ------
@@ -198,7 +200,8 @@ def check_group_weights(weights, partition):
         If the shape is wrong, or a weight negative or NaN.
     """
     if weights is None:
-        return np.sqrt(partition.sizes.astype(np.float64))
+        sizes = partition.sizes.astype(np.float64)
+        return np.sqrt(sizes) if roots else np.ones_like(sizes)
     values = on_host("group_weights", weights)
     if values.shape != (partition.n_groups,):
         raise ValueError(

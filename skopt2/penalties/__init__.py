@@ -10,8 +10,10 @@ from skopt2.penalties.adaptive_l1 import AdaptiveL1
 from skopt2.penalties.base import Penalty
 from skopt2.penalties.box import Box
 from skopt2.penalties.elastic_net import ElasticNet
+from skopt2.penalties.exclusive_lasso import ExclusiveLasso
 from skopt2.penalties.fused_lasso import FusedLasso
-from skopt2.penalties.group import GroupLasso, GroupMCP, GroupPenalty, GroupSCAD
+from skopt2.penalties.group import GroupLasso, GroupPenalty
+from skopt2.penalties.group_concave import GroupMCP, GroupSCAD
 from skopt2.penalties.group_names import get_group_penalty
 from skopt2.penalties.l0 import L0
 from skopt2.penalties.l1 import L1
@@ -32,6 +34,7 @@ __all__ = [
     "AdaptiveL1",
     "Box",
     "ElasticNet",
+    "ExclusiveLasso",
     "FusedLasso",
     "GroupLasso",
     "GroupMCP",

@@ -1,10 +1,13 @@
 """Group penalties by name."""
 
-from skopt2.penalties.group import GroupLasso, GroupMCP, GroupPenalty, GroupSCAD
+from skopt2.penalties.exclusive_lasso import ExclusiveLasso
+from skopt2.penalties.group import GroupLasso, GroupPenalty
+from skopt2.penalties.group_concave import GroupMCP, GroupSCAD
 from skopt2.penalties.sparse_group import SparseGroupLasso
 
 _PENALTIES = {
-    kind.name: kind for kind in (GroupLasso, GroupMCP, GroupSCAD, SparseGroupLasso)
+    kind.name: kind
+    for kind in (GroupLasso, GroupMCP, GroupSCAD, SparseGroupLasso, ExclusiveLasso)
 }
 
 
@@ -15,7 +18,7 @@ def get_group_penalty(penalty):
     ----------
     penalty : str or GroupPenalty
         ``"group_lasso"``, ``"group_mcp"``, ``"group_scad"``, ``"sparse_group_lasso"``,
-        or an object, which is returned as it is.
+        ``"exclusive_lasso"``, or an object, which is returned as it is.
 
     Returns
     -------

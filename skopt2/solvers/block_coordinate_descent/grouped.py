@@ -42,8 +42,9 @@ class GroupedPenalty:
         return self.penalty.dual_scale(u, self.partition, lam.ravel())
 
     def conjugate(self, u, lam):
-        """Return the conjugate at a feasible point: 0."""
-        return 0.0
+        """Return the conjugate at a feasible point, 0 for norms."""
+        u = self.coordinates.gradient(u)
+        return self.penalty.conjugate(u, self.partition, lam.ravel())
 
     def critical_level(self, c, lam):
         """Return the multiples of their levels that keep groups at zero, (G,)."""

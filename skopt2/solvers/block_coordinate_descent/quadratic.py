@@ -196,6 +196,7 @@ class QuadraticModel:
         energy, value = dot64(r, r), 0.0
         if parts:
             value = self.penalty.value(self.flat(), self.partition, self.lam)
+            value += self.penalty.conjugate(scale * gradient, self.partition, self.lam)
         dual = -0.5 * scale * scale * energy - scale * dot64(self.target, r)
         return max(0.5 * energy + value - dual, 0.0)
 
