@@ -255,6 +255,7 @@ CONFIGURATIONS = [
     SparseRegressor(penalty="slope", alpha=0.1, tol=1e-10),
     SparseRegressor(solver="proxgrad", alpha=0.1, tol=1e-12),
     SparseRegressor(penalty="mcp", solver="ag", alpha=0.1, tol=1e-12),
+    SparseRegressor(penalty="scad", solver="vro-ccd", alpha=0.1, tol=1e-10),
     SparseClassifier(),
     SparseClassifier(positive=True),
     SparseClassifier(fit_intercept=False, tol=1e-10),

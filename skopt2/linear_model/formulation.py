@@ -148,6 +148,7 @@ class Formulation:
         self.tol, self.max_iter = float(estimator.tol), int(estimator.max_iter)
         self.time_limit = estimator.time_limit
         self.solver_name = getattr(estimator, "solver", "auto")
+        self.random_state = getattr(estimator, "random_state", None)
         n_classes = None if data.classes is None else len(data.classes)
         self._set_loss(estimator, n_classes)
         target = encode_target(self.loss, data.y, n_classes, X)
@@ -256,7 +257,7 @@ class Formulation:
         return self._solver(self.tol)
 
     def _solver(self, tol):
-        return make_solver(self.problem, self.solver_name, tol)
+        return make_solver(self.problem, self.solver_name, tol, self.random_state)
 
     def _unpenalised_solver(self, tol):
         return make_solver(self.problem, "auto", tol)

@@ -46,8 +46,7 @@ class SparseRegressorCV(PathSelection, SparseRegressor):
         Restrict the coefficients to nonnegative values.
     fit_intercept : bool, default=True
         Whether to fit an unpenalised intercept.
-    solver : {"auto", "newton", "proxgrad", "ag", "splicing", "smoothing"}, \
-            default="auto"
+    solver : str, default="auto"
         As in :class:`SparseRegressor`.
     tol : float, default=1e-6
         Tolerance of the certificate of every fit.
@@ -56,7 +55,8 @@ class SparseRegressorCV(PathSelection, SparseRegressor):
     time_limit : float, default=None
         Seconds after which the fit at one level stops.
     random_state : int, RandomState instance or None, default=None
-        For interface compatibility: no solver here draws random numbers.
+        Draws the rows of ``"vr-a-coder"`` and ``"vro-ccd"``; the other solvers draw
+        nothing.
     device : {None, "cpu", "cuda", "cuda:<number>", "auto"}, default=None
         Where to compute; None follows ``X``.
 
@@ -229,7 +229,7 @@ class SparseClassifierCV(PathSelection, SparseClassifier):
         Restrict the coefficients to nonnegative values.
     fit_intercept : bool, default=True
         Whether to fit an unpenalised intercept.
-    solver : {"auto", "newton", "proxgrad", "ag", "splicing"}, default="auto"
+    solver : str, default="auto"
         As in :class:`SparseClassifier`.
     tol : float, default=1e-6
         Tolerance of the certificate of every fit.
@@ -238,7 +238,8 @@ class SparseClassifierCV(PathSelection, SparseClassifier):
     time_limit : float, default=None
         Seconds after which the fit at one level stops.
     random_state : int, RandomState instance or None, default=None
-        For interface compatibility: no solver here draws random numbers.
+        Draws the rows of ``"vr-a-coder"`` and ``"vro-ccd"``; the other solvers draw
+        nothing.
     device : {None, "cpu", "cuda", "cuda:<number>", "auto"}, default=None
         Where to compute; None follows ``X``.
 

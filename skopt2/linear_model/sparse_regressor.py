@@ -42,7 +42,10 @@ class SparseRegressor(RegressorMixin, SparseLinearModel):
         ``"newton"`` is active-set Newton on working sets; ``"proxgrad"`` proximal
         gradient with restarts, for every penalty; ``"ag"`` the accelerated gradient
         method for l1, MCP and SCAD; ``"splicing"`` best-subset exchanges for
-        ``penalty="l0"``; ``"smoothing"`` is for the quantile loss. ``"auto"`` picks
+        ``penalty="l0"``; ``"smoothing"`` is for the quantile loss. The block methods
+        of two papers are here to be compared with: ``"a-coder"`` and ``"vr-a-coder"``
+        for convex penalties, ``"p-ccd"`` and ``"vro-ccd"`` for those, MCP and SCAD; the
+        second of each estimates gradients from samples of the rows. ``"auto"`` picks
         Newton wherever it applies.
     tol : float, default=1e-6
         Tolerance of ``certificate_``, relative to the scale of the problem.
@@ -53,7 +56,8 @@ class SparseRegressor(RegressorMixin, SparseLinearModel):
     warm_start : bool, default=False
         Start from the previous fit.
     random_state : int, RandomState instance or None, default=None
-        For interface compatibility: no solver here draws random numbers.
+        Draws the rows of ``"vr-a-coder"`` and ``"vro-ccd"``; the other solvers draw
+        nothing.
     device : {None, "cpu", "cuda", "cuda:<number>", "auto"}, default=None
         Where to compute; None follows ``X``.
 

@@ -10,7 +10,14 @@ SOLVERS = {
     "splicing": ("splicing", "Splicing"),
     "smoothing": ("smoothing", "Smoothing"),
     "bcd": ("block_coordinate_descent.ruled_descent", "RuledDescent"),
+    "a-coder": ("cyclic_dual_averaging", "CyclicDualAveraging"),
+    "vr-a-coder": ("variance_reduced_averaging", "VarianceReducedAveraging"),
+    "p-ccd": ("cyclic_descent", "CyclicDescent"),
+    "vro-ccd": ("variance_reduced_descent", "VarianceReducedDescent"),
 }
+
+# Methods that work with gradients of a smooth loss.
+FIRST_ORDER = ("proxgrad", "ag", "bcd", "a-coder", "vr-a-coder", "p-ccd", "vro-ccd")
 
 
 # A coefficient at its upper bound is neither zero nor free to move.
@@ -39,7 +46,7 @@ def choose_solver(loss, penalty):
     return "newton"
 
 
-def make_solver(problem, name, tol):
+def make_solver(problem, name, tol, random_state=None):
     """Return a solver of a problem.
 
     Parameters
@@ -50,6 +57,8 @@ def make_solver(problem, name, tol):
         ``"auto"`` or a key of ``SOLVERS``; an object makes the solver itself.
     tol : float
         Tolerance of the certificate.
+    random_state : None, int, RandomState or Generator, default=None
+        Seed of the solvers that draw samples.
 
     Raises
     ------
@@ -72,8 +81,10 @@ def make_solver(problem, name, tol):
     module, kind = SOLVERS[name]
     if not problem.penalty.separable:
         module, kind = "piece_gradient", "PieceGradient"
-    loaded = importlib.import_module(f"skopt2.solvers.{module}")
-    return getattr(loaded, kind)(problem, tol)
+    loaded = getattr(importlib.import_module(f"skopt2.solvers.{module}"), kind)
+    if getattr(loaded, "stochastic", False):
+        return loaded(problem, tol, random_state)
+    return loaded(problem, tol)
 
 
 def check_solver(name, loss, penalty):
@@ -125,7 +136,7 @@ def check_solver(name, loss, penalty):
             f"solver='bcd' needs a penalty with a slope at 0, and penalty="
             f"{penalty.name!r} has none. Use solver='auto'."
         )
-    elif name in ("proxgrad", "ag", "bcd") and loss.smoothable:
+    elif name in FIRST_ORDER and loss.smoothable:
         raise ValueError(
             f"solver={name!r} needs a smooth loss, and loss={loss.name!r} is not. "
             "Use solver='auto'."
