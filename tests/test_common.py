@@ -20,7 +20,7 @@ from skopt2 import (
     semi_supervised,
     transport,
 )
-from skopt2.decomposition import WassersteinDictionary
+from skopt2.decomposition import SparseRatioPCA, WassersteinDictionary
 from skopt2.gaussian_process import (
     ConstrainedGPSearchCV,
     CoresetGPRegressor,
@@ -295,6 +295,11 @@ CONFIGURATIONS = [
     SinkhornTransport(1.0, metric="euclidean", label_reg=0.1, tol=1e-11),
     SinkhornTransport(1.0, reg_marginal=2.0, tol=1e-11),
     SinkhornTransport(metric="cosine", normalize_cost="max", solver="newton"),
+    SparseRatioPCA(),
+    SparseRatioPCA(
+        1, 0.3, refit=False, solver="pcd", n_init=1, tol=1e-14, device="cpu"
+    ),
+    SparseRatioPCA(3, n_nonzero=2, solver="power"),
     WassersteinBarycenter(),
     WassersteinDictionary(3, 0.5, max_iter=30, random_state=0),
     WassersteinDictionary(

@@ -1,5 +1,6 @@
 """Decompositions of data into few components."""
 
+from skopt2.decomposition.sparse_ratio_pca import SparseRatioPCA
 from skopt2.decomposition.wasserstein_dictionary import WassersteinDictionary
 
-__all__ = ["WassersteinDictionary"]
+__all__ = ["SparseRatioPCA", "WassersteinDictionary"]

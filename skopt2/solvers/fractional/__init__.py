@@ -1,0 +1,1 @@
+"""Minimisation of a ratio, one coordinate at a time and by gradient steps."""
