@@ -10,6 +10,7 @@ ORDER = (
     "plot_robust.py",
     "plot_sparse_text_like.py",
     "plot_signal_recovery.py",
+    "plot_groups.py",
     "plot_trend_filtering.py",
     "plot_callbacks.py",
     "plot_plan.py",

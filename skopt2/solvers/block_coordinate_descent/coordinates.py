@@ -53,6 +53,8 @@ class Coordinates:
         self._dead = self._dead if self._dead.any() else None
         if orthonormalize or self.overlapping:
             self._assemble(design)
+            # Rows of T' are what every gradient needs.
+            self._adjoint = self.transform.T.tocsr()
         if outputs > 1:
             owners = np.repeat(self.partition.index, outputs)
             self.partition = Partition(owners, n_groups=groups.n_groups)
@@ -100,7 +102,7 @@ class Coordinates:
         if self._dead is not None:
             dead = self._dead if c.ndim == 1 else self._dead[:, None]
             c = np.where(dead, 0.0, c)
-        c = c if self.transform is None else self.transform.T @ c
+        c = c if self.transform is None else self._adjoint @ c
         return c if c.ndim == 1 else c.ravel()
 
     def to_features(self, v):
