@@ -38,6 +38,7 @@ from skopt2.kernel_machine import (
 )
 from skopt2.kernels import Matern
 from skopt2.linear_model import (
+    BlockCoordinateDescent,
     GroupClassifier,
     GroupClassifierCV,
     GroupRegressor,
@@ -256,10 +257,16 @@ CONFIGURATIONS = [
     SparseRegressor(solver="proxgrad", alpha=0.1, tol=1e-12),
     SparseRegressor(penalty="mcp", solver="ag", alpha=0.1, tol=1e-12),
     SparseRegressor(penalty="scad", solver="vro-ccd", alpha=0.1, tol=1e-10),
+    SparseRegressor(solver="bcd", alpha=0.1, tol=1e-10),
     SparseClassifier(),
     SparseClassifier(positive=True),
     SparseClassifier(fit_intercept=False, tol=1e-10),
     SparseClassifier(solver="ag", alpha=0.02, tol=1e-10),
+    SparseClassifier(
+        solver=BlockCoordinateDescent("order", "gsq", block_size=3),
+        alpha=0.05,
+        tol=1e-10,
+    ),
     SparseClassifier(penalty="l_half", alpha=0.02, tol=1e-10),
     SparseClassifier("multinomial", "elasticnet", alpha=0.05),
     # Not MCP: under a flat penalty the logistic loss of separable classes, which are
@@ -342,5 +349,6 @@ def test_every_public_estimator_is_checked():
         for name in package.__all__
         if inspect.isclass(value := getattr(package, name))
         and issubclass(value, BaseEstimator)
+        and hasattr(value, "fit")
     }
     assert public == {type(estimator) for estimator in CONFIGURATIONS}

@@ -40,7 +40,7 @@ class L0(Penalty):
         return namespace(lam).where(lam > 0, math.inf, lam)
 
     def terms(self, w, lam):
-        """Levels of the nonzero coefficients."""
+        """Level of each coefficient that is not zero, 0 elsewhere."""
         return active_level(w, lam)
 
     def prox(self, z, step, lam):

@@ -71,6 +71,11 @@ class FlatPenalty:
         return penalty.value(w[held], lam[held])
 
     @property
+    def convex(self):
+        """Whether the penalty is convex."""
+        return self._penalty.convex
+
+    @property
     def bounds(self):
         """Bounds of the coordinates of a restriction, infinite for free ones."""
         if self._penalty.bounds is None:

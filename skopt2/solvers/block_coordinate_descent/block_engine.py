@@ -57,7 +57,7 @@ class BlockEngine:
     Parameters
     ----------
     smooth : GramPart, SamplePart or SparsePart
-        At the starting point.
+        At the starting point; rules with forests take the last.
     penalty : Penalty or FlatPenalty or None
         Of the coordinates; None without a penalty.
     lam : ndarray of shape (m,)
@@ -68,19 +68,9 @@ class BlockEngine:
         The rules.
     rng : numpy.random.Generator, default=None
         For the random selection.
-
-    Raises
-    ------
-    ValueError
-        If the rules ask for forests and the Hessian is not sparse.
     """
 
     def __init__(self, smooth, penalty, lam, x, rules, rng=None):
-        if "forest" in rules.partition and not hasattr(smooth, "A"):
-            raise ValueError(
-                f"partition={rules.partition!r} needs a sparse Hessian, whose graph "
-                "has forests. Use partition='variable'."
-            )
         self.smooth, self.penalty, self.rules = smooth, penalty, rules
         self.lam, self.x = lam, np.array(x, dtype=np.float64)
         self.rng = np.random.default_rng(0) if rng is None else rng
@@ -271,40 +261,56 @@ class BlockEngine:
         """Move a block; return it in the order of its matrix."""
         update, smooth = self.rules.update, self.smooth
         if update in ("gradient", "diagonal"):
-            L, theta, _ = self._bounds(number, b)
-            D = L if update == "gradient" else theta * self._lipschitz[b]
-            d = self._proximal(b, D)
-            search = not smooth.safe
+            self._proximal_move(number, b, update == "gradient")
+            return b
+        newton = update == "newton" and not smooth.exact
+        if newton:
+            matrix = DenseMatrix(smooth.hessian(b))
         else:
-            newton = update == "newton" and not smooth.exact
-            if newton:
-                matrix = DenseMatrix(smooth.hessian(b))
-            else:
-                matrix = self._bound_matrix(number, b)
-            if isinstance(matrix, ForestMatrix):
-                b = matrix.block.nodes
-            g = smooth.gradient_of(b)
-            part = self.part(b)
-            d, _ = block_minimum(matrix, g, self.x[b], part, self.lam[b])
-            search = newton or not smooth.safe
+            matrix = self._bound_matrix(number, b)
+        if isinstance(matrix, ForestMatrix):
+            b = matrix.block.nodes
+        g = smooth.gradient_of(b)
+        d, _ = block_minimum(matrix, g, self.x[b], self.part(b), self.lam[b])
         if not d.any():
             return b
-        if search:
-            self._search(b, d)
-        else:
+        if not newton and smooth.safe:
             smooth.move(b, d)
             self.x[b] += d
+        elif not self._search(b, d):
+            # A concave penalty, or a Hessian that is almost singular.
+            self._proximal_move(number, b, False)
         return b
 
-    def _proximal(self, b, D):
-        g, x = self.smooth.gradient_of(b), self.x[b]
-        if self.penalty is None:
-            return -g / D
-        step = 1.0 / D
-        return self.part(b).prox(x - step * g, step, self.lam[b]) - x
+    def _proximal_move(self, number, b, uniform):
+        """Move by a proximal step, with one curvature or one for each coordinate."""
+        smooth, g, x = self.smooth, self.smooth.gradient_of(b), self.x[b]
+        part, lam = self.part(b), self.lam[b]
+        L, theta, _ = self._bounds(number, b)
+        D = np.full(b.size, L) if uniform else theta * self._lipschitz[b]
+        before = None if part is None else part.terms(x, lam)
+        for _ in range(CUTS):
+            new = x - g / D
+            if part is not None:
+                new = part.prox(new, 1.0 / D, lam)
+            d = new - x
+            if smooth.safe:
+                smooth.move(b, d)
+                self.x[b] = new
+                return
+            rise = 0.0 if part is None else float((part.terms(new, lam) - before).sum())
+            change, token = smooth.change(b, d)
+            if change + rise <= -ARMIJO * float(D @ (d * d)) + smooth.rounding:
+                smooth.accept(token)
+                self.x[b] = new
+                return
+            D = 2.0 * D
 
     def _search(self, b, d):
-        """Move by the longest of a few lengths that brings enough; Armijo's rule."""
+        """Move by the longest length that brings enough; tell whether one did.
+
+        Decreases below the rounding of the objective are taken on trust.
+        """
         smooth, x, lam = self.smooth, self.x[b], self.lam[b]
         part, slope = self.part(b), float(d @ smooth.gradient_of(b))
         before = 0.0 if part is None else part.terms(x, lam)
@@ -316,8 +322,8 @@ class BlockEngine:
             return new, rise
 
         drop = slope + ends(1.0)[1]
-        if not drop < 0.0:
-            return
+        if drop > smooth.rounding:
+            return False
         t = 1.0
         for _ in range(CUTS):
             new, rise = ends(t)
@@ -325,11 +331,12 @@ class BlockEngine:
             if change + rise <= ARMIJO * t * drop + smooth.rounding:
                 smooth.accept(token)
                 self.x[b] = new
-                return
+                return True
             # The parabola through both values and the slope, kept in bounds.
             bend = change - t * slope
             best = -0.5 * slope * t * t / bend if bend > 0.0 and slope < 0.0 else 0.0
             t = min(max(best, CUT * t), 0.5 * t)
+        return False
 
     def _extrapolate(self):
         """Try the Anderson extrapolation of the last sweeps."""

@@ -7,6 +7,39 @@ graph of A tells which blocks are forests: on those, systems are solved by messa
 """
 
 import numpy as np
+import scipy.sparse as sp
+
+
+def sparse_part(model, w):
+    """Return the squared loss of sparse columns through A = X' diag(s) X.
+
+    Parameters
+    ----------
+    model : CompositeModel
+        In host memory.
+    w : ndarray of shape (m,)
+        Where to start.
+
+    Raises
+    ------
+    ValueError
+        If the Hessian changes, or centring fills it.
+    """
+    problem = model.problem
+    sparse = problem.design.sparse and model.means is None
+    if not (sparse and problem.loss.is_quadratic and model.K == 1):
+        raise ValueError(
+            "Blocks that are forests need a sparse Hessian: a sparse X, the squared "
+            "loss and fit_intercept=False. Use partition='variable' otherwise."
+        )
+    X = sp.csr_array(model.X)
+    weighted = sp.csr_array(X.multiply(problem.s[:, None]))
+    A = sp.csr_array(weighted.T @ X).astype(np.float64)
+    # What is in no sample has no curvature; any will do, as it stays at 0.
+    A += sp.diags_array(np.where(A.diagonal() > 0.0, 0.0, 1.0))
+    A = sp.csr_array(A)
+    A.sort_indices()
+    return SparsePart(A, weighted.T @ problem.y, w)
 
 
 class SparsePart:

@@ -30,6 +30,8 @@ PATIENCE, STEPS = 2, 12
 # Larger systems are solved by conjugate gradients.
 DENSE = 1500
 HALVINGS, PRODUCTS = 12, 300
+# Too small to be seen in the rate of convergence.
+RIDGE = 1e-9
 
 
 class PatternNewton:
@@ -143,7 +145,8 @@ class PatternNewton:
         """Return -(H + C)^-1 q on S."""
         engine = self.engine
         if S.size <= DENSE:
-            return -DenseMatrix(engine.smooth.hessian(S)).solve(q, None, C)
+            H = DenseMatrix(engine.smooth.hessian(S), RIDGE)
+            return -H.solve(q, None, C)
         size = np.zeros(engine.x.size)
         diagonal = engine.smooth.lipschitz[S] + np.maximum(C, 0.0)
         diagonal = np.where(diagonal > 0.0, diagonal, 1.0)

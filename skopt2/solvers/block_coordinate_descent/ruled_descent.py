@@ -17,6 +17,7 @@ import numpy as np
 
 from skopt2._core.random import seed_sequence
 from skopt2.solvers.block_coordinate_descent.block_engine import BlockEngine
+from skopt2.solvers.block_coordinate_descent.graph_part import sparse_part
 from skopt2.solvers.block_coordinate_descent.rules import BlockRules
 from skopt2.solvers.block_coordinate_descent.smooth_part import make_smooth
 from skopt2.solvers.first_order import INNER_LIMIT, FirstOrder
@@ -81,12 +82,13 @@ class RuledDescent(FirstOrder):
         x = np.asarray(point.w, dtype=np.float64).ravel()
         if offset:
             x = np.concatenate([np.ravel(point.b).astype(np.float64), x])
-        if self._engine is not None and self._engine[0] is model:
+        forests = "forest" in self.rules.partition
+        if not forests and self._engine is not None and self._engine[0] is model:
             engine = self._engine[1]
             engine.smooth.restart(point.eta)
             engine.relevel(levels, x)
             return engine
-        smooth = make_smooth(model, point.eta)
+        smooth = sparse_part(model, x) if forests else make_smooth(model, point.eta)
         whole = self.problem.penalty
         penalty = flat_penalty(whole, model.penalty, K, K * offset)
         if isinstance(penalty, FlatPenalty):

@@ -80,13 +80,15 @@ class ForestBlock:
         self.levels = _levels(rounds, place, inner.data[off])
         self._factor = self.factor(None)
 
-    def factor(self, free):
+    def factor(self, free, extra=None):
         """Return pivots (m, 1 or k) and the multipliers of the levels.
 
         Parameters
         ----------
         free : ndarray of bool of shape (m, k) or None
             Which nodes take part.
+        extra : ndarray of shape (m, 1), default=None
+            Nonnegative, what is added to the diagonal.
 
         Returns
         -------
@@ -97,6 +99,8 @@ class ForestBlock:
         """
         shape = self.diagonal.shape if free is None else free.shape
         pivot = np.broadcast_to(self.diagonal, shape).copy()
+        if extra is not None:
+            pivot += extra
         multipliers = []
         for level in self.levels:
             weight = level.weight
