@@ -11,6 +11,7 @@ from skopt2.linear_model import (
     GroupRegressor,
     SparseClassifier,
     SparseRegressor,
+    group_path,
     sparse_path,
 )
 
@@ -52,20 +53,22 @@ class Skopt2Peer(Peer):
 
     def _groups(self, problem, tol):
         logistic = problem.model == "group_logistic"
-        model = (GroupClassifier if logistic else GroupRegressor)(
-            groups=problem.group_size,
-            group_weights=np.ones(-(-problem.X.shape[1] // problem.group_size)),
-            fit_intercept=False,
-            warm_start=problem.is_path,
-            tol=tol,
-        )
-        coefs = []
+        options = {
+            "groups": problem.group_size,
+            "group_weights": np.ones(-(-problem.X.shape[1] // problem.group_size)),
+            "fit_intercept": False,
+            "tol": tol,
+        }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            for alpha in problem.alphas:
-                model.set_params(alpha=alpha).fit(problem.X, problem.y)
-                coefs.append(np.ravel(model.coef_))
-        return np.array(coefs)
+            if problem.is_path:
+                path = group_path(
+                    problem.X, problem.y, alphas=problem.alphas, **options
+                )
+                return np.asarray(path.coefs)
+            kind = GroupClassifier if logistic else GroupRegressor
+            model = kind(alpha=problem.alphas[0], **options)
+            return np.atleast_2d(model.fit(problem.X, problem.y).coef_)
 
     def tiny(self, problem):
         model = SparseRegressor(alpha=problem.alphas[0])
