@@ -48,6 +48,8 @@ class BlockState:
         Of the centred problem.
     eta : ndarray of shape (n,) or (n, K)
         Linear predictor.
+    full : ndarray of shape (p,) or (p, K)
+        Gradient with respect to the features.
     c : ndarray of shape (r,)
         Gradient in the coordinates of the groups.
     measure : Measure
@@ -63,6 +65,7 @@ class BlockState:
     v: np.ndarray
     intercept: float
     eta: np.ndarray
+    full: np.ndarray
     c: np.ndarray
     measure: Measure
     level: float = math.inf
@@ -103,7 +106,9 @@ class BlockDescent:
         problem = self.problem
         if start is None or start.ids.size == 0:
             v = np.zeros(self.partition.index.size)
-            return self._state(v, problem.null_intercept, problem.null_predictor)
+            return self._state(
+                v, problem.null_intercept, problem.null_predictor, problem.null_gradient
+            )
         w = np.zeros((problem.design.p, *start.w.shape[1:]))
         w[start.ids] = start.w
         intercept = problem.centred_intercept(start.ids, start.w, start.intercept)
@@ -118,10 +123,11 @@ class BlockDescent:
         ids = np.flatnonzero(in_use(w))
         return ids, w[ids]
 
-    def _state(self, v, intercept, eta, **progress):
+    def _state(self, v, intercept, eta, full=None, **progress):
         """Return the state of a point, measured at the target level."""
         problem = self.problem
-        full = problem.design.gradient(problem.weighted_gradient(eta))
+        if full is None:
+            full = problem.design.gradient(problem.weighted_gradient(eta))
         objective, distance, gap = measure_of(problem, v, eta, full)
         if self.certificate_name == GAP:
             relative = gap / objective_scale(problem)
@@ -131,14 +137,14 @@ class BlockDescent:
         extra = {"support": support, "working_set": progress.get("working", 0)}
         measure = Measure(objective, relative, gap, extra)
         c = self.coordinates.gradient(full)
-        return BlockState(v, intercept, eta, c, measure, **progress)
+        return BlockState(v, intercept, eta, full, c, measure, **progress)
 
     def retarget(self, state, lam):
         """Return the state with a new target level, for the next point of a path."""
         ratio = level_ratio(self.problem.lam, lam)
         self.problem.set_level(lam)
         self.problem.null_scale = self.scale
-        moved = self._state(state.v, state.intercept, state.eta)
+        moved = self._state(state.v, state.intercept, state.eta, state.full)
         return replace(moved, level=state.level * ratio)
 
     def step(self, state):

@@ -237,6 +237,9 @@ class QuadraticModel:
                 if gap <= limit:
                     break
                 pace.note(gap, limit)
+                # The gap follows the largest change. What is too much of it after all
+                # shows in the gap on all groups.
+                goal = max(goal, 0.5 * moved * limit / gap)
             if expired is not None and expired():
                 break
             active = [k for k, part in enumerate(self.v) if part is not None]
