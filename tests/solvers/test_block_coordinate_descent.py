@@ -20,6 +20,7 @@ from skopt2.solvers.block_coordinate_descent.update import (
     FreeUpdate,
     NormUpdate,
     ProximalUpdate,
+    ShrinkUpdate,
     make_update,
 )
 from skopt2.solvers.problem import LinearProblem
@@ -68,8 +69,8 @@ def test_update_of_each_kind_of_block():
     e = np.array([1.0, 2.0])
     assert isinstance(make_update(GroupLasso(), e, 1.0, True), NormUpdate)
     assert isinstance(make_update(GroupLasso(), e, 1.0, False), ProximalUpdate)
-    assert isinstance(make_update(GroupLasso(), e[:1], 1.0, True), ProximalUpdate)
-    assert isinstance(make_update(GroupLasso(), e, np.inf, True), ProximalUpdate)
+    assert isinstance(make_update(GroupLasso(), e[:1], 1.0, True), ShrinkUpdate)
+    assert isinstance(make_update(GroupLasso(), e, np.inf, True), ShrinkUpdate)
     assert isinstance(make_update(GroupMCP(), e, 1.0, True), ConcaveUpdate)
     assert isinstance(make_update(GroupMCP(), e[:1], 1.0, True), ProximalUpdate)
     assert isinstance(make_update(GroupMCP(), e, 0.0, True), FreeUpdate)

@@ -9,16 +9,17 @@ r - shift * root, where a change delta of the block adds m'delta to the shift, a
 products with the columns see the shift through their means m, because
 sum_i s_i x_i = m.
 
-With K outputs the residual is (n, K), the shift (K,), and the coefficients of a block,
-(d, K), are passed end to end, row by row.
+With K outputs the residual is (K, n), contiguous, the shift (K,), and the coefficients
+of a block, (d, K), are passed end to end, row by row.
 """
 
 import numpy as np
-from scipy.linalg.blas import dgemm, dgemv, sgemm, sgemv
+from scipy.linalg.blas import dgemm, dgemv, dger, sgemm, sgemv, sger
 
 # By bytes of a float.
 _PRODUCTS = {4: sgemv, 8: dgemv}
 _MATRIX_PRODUCTS = {4: sgemm, 8: dgemm}
+_OUTER_PRODUCTS = {4: sger, 8: dger}
 
 
 class DenseBlock:
@@ -82,16 +83,14 @@ class DenseMatrixBlock:
 
     def gradient(self, r):
         """Return B r, (d K,)."""
-        return np.dot(self.rows, r).ravel()
+        return np.dot(self.rows, r.T).ravel()
 
     def add(self, r, delta):
         """Add B' delta to the residual, in place."""
-        turned = delta.reshape(self._shape).T
-        out = self._product(
-            1.0, turned, self._columns, 1.0, r.T, trans_b=1, overwrite_c=1
-        )
-        if not np.may_share_memory(out, r):
-            r[...] = out.T
+        turned, delta = r.T, delta.reshape(self._shape)
+        out = self._product(1.0, self._columns, delta, 1.0, turned, overwrite_c=1)
+        if out is not turned:
+            turned[...] = out
 
     def gram(self):
         """Return B B', (d, d)."""
@@ -104,6 +103,42 @@ class DenseMatrixBlock:
     def turned(self, T):
         """Return the block in other coordinates: T'B."""
         return DenseMatrixBlock(T.T.astype(self.rows.dtype) @ self.rows, self.outputs)
+
+
+class DenseRowBlock(DenseMatrixBlock):
+    """One column in every sample, for several outputs.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (1, n)
+        Scaled column.
+    outputs : int
+        K.
+    """
+
+    __slots__ = ("_outer", "_row")
+
+    def __init__(self, rows, outputs):
+        super().__init__(rows, outputs)
+        self._row, self._outer = self.rows[0], _OUTER_PRODUCTS[rows.dtype.itemsize]
+
+    def gradient(self, r):
+        """Return B r, (K,)."""
+        return r.dot(self._row)
+
+    def add(self, r, delta):
+        """Add B' delta to the residual, in place."""
+        turned = r.T
+        out = self._outer(1.0, self._row, delta, a=turned, overwrite_a=1)
+        if out is not turned:
+            turned[...] = out
+
+    def turned(self, T):
+        """Return the block in other coordinates: T'B."""
+        rows = T.T.astype(self.rows.dtype) @ self.rows
+        if rows.shape[0] == 1:
+            return DenseRowBlock(rows, self.outputs)
+        return DenseMatrixBlock(rows, self.outputs)
 
 
 class SparseBlock:
@@ -183,7 +218,7 @@ class SparseMatrixBlock(SparseBlock):
 
     def gradient(self, r):
         """Return B r, (d K,)."""
-        out = self.rows @ r[self.samples]
+        out = self.rows @ r[:, self.samples].T
         if self.means is not None:
             out -= np.outer(self.means, self.shift[0])
         return out.ravel()
@@ -191,7 +226,7 @@ class SparseMatrixBlock(SparseBlock):
     def add(self, r, delta):
         """Add B' delta to the residual, in place up to the shift."""
         delta = delta.reshape(-1, self.outputs)
-        r[self.samples] += self.rows.T @ delta
+        r[:, self.samples] += delta.T @ self.rows
         if self.means is not None:
             # Replaced and not changed: the point before keeps its own.
             self.shift[0] = self.shift[0] + self.means @ delta
@@ -263,9 +298,10 @@ class Blocks:
         if self.root is not None:
             rows *= self.root
         rows[self._still(ids)] = 0.0
-        if self.outputs > 1:
-            return DenseMatrixBlock(rows, self.outputs)
-        return DenseBlock(rows)
+        if self.outputs == 1:
+            return DenseBlock(rows)
+        kind = DenseRowBlock if ids.size == 1 else DenseMatrixBlock
+        return kind(rows, self.outputs)
 
     def _sparse(self, ids):
         samples, rows = _stored(self.design.X, ids)

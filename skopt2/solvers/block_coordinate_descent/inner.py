@@ -102,12 +102,13 @@ def _exact(solver, state, groups, lam, goals):
         lam[groups],
         _parts(solver, state.v, groups, problem.y.dtype),
         principal,
-        rows * problem.y,
+        # Outputs first.
+        np.ascontiguousarray((rows * problem.y).T),
         root,
     )
     model.minimise(solver.selection, *goals, expired=lambda: problem.expired)
     # Samples of weight 0 count nowhere; any prediction of theirs will do.
-    fitted = model.residual() / np.where(rows > 0.0, rows, 1.0)
+    fitted = model.residual().T / np.where(rows > 0.0, rows, 1.0)
     eta = problem.y + np.where(rows > 0.0, fitted, 0.0)
     return _joined(solver, model.coefficients(), groups), state.intercept, eta
 

@@ -2,7 +2,7 @@
 
 Problem: min_v |B'v + root * b - target|^2 / 2 + sum_g pen(v_g; lam_g), over the blocks
 of a working set; b is there for losses that carry an intercept.
-Symbols: r = B'v + root * b - target, (n,) or (n, K), kept up to date; L_g, the largest
+Symbols: r = B'v + root * b - target, (n,) or (K, n), kept up to date; L_g, the largest
 eigenvalue of B_g B_g'. With K outputs the v_g are (d, K), held end to end row by row.
 
 Sweeps over all blocks alternate with sweeps over those that are not zero, at the end of
@@ -46,8 +46,8 @@ class QuadraticModel:
         Coefficients as the groups have them, None for zero.
     principal : bool
         Whether the blocks are in their principal axes.
-    target : ndarray of shape (n,) or (n, K)
-        What is approximated.
+    target : ndarray of shape (n,) or (K, n)
+        What is approximated, contiguous.
     root : ndarray of shape (n,)
         Square roots of the weights.
     bias : float, default=None
@@ -93,7 +93,7 @@ class QuadraticModel:
         shifts = [getattr(block, "shift", None) for block in self.blocks[:1]]
         self.shift = shifts[0] if shifts and shifts[0] is not None else [0.0]
         self.energy = dot64(root, root) if bias is not None else 0.0
-        self.shift[0] = 0.0 if target.ndim == 1 else np.zeros(target.shape[1])
+        self.shift[0] = 0.0 if target.ndim == 1 else np.zeros(target.shape[0])
         self.start = residual
         self.r = self._fresh_residual() if residual is None else residual.copy()
 
@@ -112,7 +112,7 @@ class QuadraticModel:
         shift = self.shift[0]
         if not np.any(shift):
             return self.r
-        move = np.multiply.outer(self.root, shift)
+        move = np.multiply.outer(shift, self.root)
         return self.r - move.astype(self.r.dtype, copy=False)
 
     def move(self):

@@ -52,6 +52,32 @@ class ProximalUpdate:
         return self.prox(z, self.step, self.lam)
 
 
+class ShrinkUpdate:
+    """Minimiser of the group lasso where all curvatures are equal.
+
+    Parameters
+    ----------
+    curvature : float
+        L, positive.
+    lam : float
+        Level of the group, in [0, inf].
+    """
+
+    __slots__ = ("curvature", "lam")
+
+    def __init__(self, curvature, lam):
+        self.curvature, self.lam = curvature, lam
+
+    def new(self, old, gradient):
+        """Return the new coefficients, None for zero."""
+        if old is not None:
+            gradient = gradient - self.curvature * old
+        force = math.sqrt(gradient.dot(gradient))
+        if force <= self.lam:
+            return None
+        return gradient * ((self.lam / force - 1.0) / self.curvature)
+
+
 class NormUpdate:
     """Minimiser of the group lasso in the principal axes of a block.
 
@@ -182,4 +208,6 @@ def make_update(penalty, curvatures, lam, principal):
         if penalty.convex:
             return NormUpdate(curvatures, lam)
         return ConcaveUpdate(penalty, curvatures, lam)
+    if principal and penalty.convex:
+        return ShrinkUpdate(largest, lam)
     return ProximalUpdate(penalty, largest, lam)
