@@ -2,9 +2,10 @@
 
 from skopt2.linear_model.block_coordinate_descent import BlockCoordinateDescent
 from skopt2.linear_model.group_classifier import GroupClassifier
-from skopt2.linear_model.group_cv import GroupClassifierCV, GroupRegressorCV
+from skopt2.linear_model.group_classifier_cv import GroupClassifierCV
 from skopt2.linear_model.group_path import group_path
 from skopt2.linear_model.group_regressor import GroupRegressor
+from skopt2.linear_model.group_regressor_cv import GroupRegressorCV
 from skopt2.linear_model.sparse_classifier import SparseClassifier
 from skopt2.linear_model.sparse_cv import SparseClassifierCV, SparseRegressorCV
 from skopt2.linear_model.sparse_path import PathResult, sparse_path

@@ -97,6 +97,68 @@ def test_degrees_of_freedom_of_several_outputs():
         assert_allclose(df, total, rtol=1e-4)
 
 
+@pytest.mark.parametrize("loss", ["poisson", "logistic", "multinomial"])
+def test_degrees_of_freedom_are_those_of_the_last_newton_step(loss):
+    X, y, _ = make_data(50)
+    X, labels = X[:, :6], LABELS[:6]
+    if loss == "poisson":
+        target, kind, outputs = np.round(np.exp(y / 6)), GroupRegressor, 1
+    else:
+        outputs = 3 if loss == "multinomial" else 1
+        target = np.digitize(y, np.quantile(y, [0.3, 0.6] if outputs > 1 else [0.5]))
+        kind = GroupClassifier
+    model = kind(loss, groups=labels, alpha=0.03, tol=1e-11).fit(X, target)
+    coef = np.atleast_2d(model.coef_)
+    used = np.flatnonzero(coef[0])
+    w = coef[:, used].T
+    z = np.append(w.ravel(), np.atleast_1d(model.intercept_))
+
+    def objective(z, penalised):
+        w, b = z[:w_size].reshape(-1, outputs), z[w_size:]
+        eta = X[:, used] @ w + b
+        if penalised:
+            parts = [w[labels[used] == g] for g in np.unique(labels[used])]
+            return sum(
+                0.03 * math.sqrt((g == labels).sum()) * np.linalg.norm(part)
+                for g, part in zip(np.unique(labels[used]), parts, strict=True)
+            )
+        if loss == "poisson":
+            return np.mean(np.exp(eta[:, 0]) - target * eta[:, 0])
+        if outputs == 1:
+            eta = np.column_stack([np.zeros(50), eta])
+        top = np.log(np.exp(eta).sum(axis=1))
+        return np.mean(top - eta[np.arange(50), target])
+
+    w_size = w.size
+    hessians = [numerical_hessian(lambda z, k=k: objective(z, k), z) for k in (0, 1)]
+    inverse = np.linalg.pinv(sum(hessians), rcond=1e-5, hermitian=True)
+    expected = np.trace(inverse @ hessians[0])
+    # Differences across the kink of a norm would be none.
+    assert model.group_norms_.max() > 0.1
+    assert not ((model.group_norms_ > 0) & (model.group_norms_ < 0.03)).any()
+    assert_allclose(freedom(model, X, target), expected, rtol=1e-4)
+
+
+def numerical_hessian(f, z, h=1e-3):
+    """Return second derivatives by differences of fourth order in h."""
+    steps = np.eye(z.size) * h
+
+    def second(i, j, t):
+        ends = [
+            a * b * f(z + t * (a * steps[i] + b * steps[j]))
+            for a in (1, -1)
+            for b in (1, -1)
+        ]
+        return sum(ends) / (4 * (t * h) ** 2)
+
+    return np.array(
+        [
+            [(4 * second(i, j, 1.0) - second(i, j, 2.0)) / 3 for j in range(z.size)]
+            for i in range(z.size)
+        ]
+    )
+
+
 def test_criterion_of_several_outputs_and_its_first_one():
     X, y, _ = make_data()
     model = GroupRegressorCV(criterion="bic", **QUICK).fit(X, y)
@@ -220,6 +282,11 @@ def test_folds_by_an_explicit_loop():
     largest = clone(model).set_params(selection="1se", n_jobs=None).fit(X, y)
     assert largest.alpha_ > model.alpha_
     model = GroupClassifierCV(cv=3, tol=1e-10, **QUICK).fit(X, labels)
+    three = np.digitize(y, np.quantile(y, [0.3, 0.7]))
+    several = GroupClassifierCV(criterion="ebic", **QUICK).fit(X, three)
+    assert several.coef_path_.shape == (6, 30, 3)
+    assert_allclose(several.intercept_path_.sum(axis=1), 0, atol=1e-12)
+    assert (several.coef_[0] != 0).tolist() == (several.coef_[2] != 0).tolist()
     train, test = next(StratifiedKFold(3).split(X, labels))
     one = GroupClassifier(groups=LABELS, alpha=model.alphas_[3], tol=1e-10)
     p = one.fit(X[train], labels[train]).predict_proba(X[test])
