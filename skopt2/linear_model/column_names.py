@@ -13,7 +13,7 @@ A name is looked up by these rules, and the first that finds something counts:
 Rules 3 and 4 must lead to the columns of one transformer only; otherwise the name is
 ambiguous, and refused. A column of that very name settles it. A column that begins with
 two names, such as ``city_size_small`` with ``city`` and ``city_size``, belongs to the
-longer one.
+longer one, and to a column before a transformer.
 """
 
 import difflib
@@ -35,8 +35,8 @@ class Match:
     columns : tuple of int
         Their numbers.
     length : float
-        Length of what begins their names; infinite where they were named themselves,
-        NaN for a pattern, which gives way to nothing.
+        Length of what begins their names, up to the end of the name that was written;
+        infinite where it is all of it, NaN for a pattern, which gives way to nothing.
     """
 
     columns: tuple
@@ -98,12 +98,13 @@ class ColumnNames:
         found = {}
         for j, ends in enumerate(self._ends):
             for prefix, end in ends:
+                length = float(len(self.names[j]) - len(end) + len(name))
                 if end == name:
                     key, length = ("column", prefix), math.inf
                 elif end.startswith(name + JOINT):
-                    key, length = ("transformer", prefix), float(len(name))
+                    key = ("transformer", prefix)
                 elif end.startswith(name + "_"):
-                    key, length = ("column", prefix), float(len(name))
+                    key = ("column", prefix)
                 else:
                     continue
                 old = found.get((*key, length))

@@ -1,5 +1,6 @@
 """Groups of features as the user writes them, and their weights."""
 
+import math
 from numbers import Integral
 
 import numpy as np
@@ -142,25 +143,30 @@ def _claimed(g, columns, n_features, known):
     for column in columns:
         match = _find(column, n_features, known)
         for j in match.columns:
-            found[j] = float(np.fmax(match.length, found.get(j, np.nan)))
+            old, length = found.get(j, math.nan), match.length
+            found[j] = old if math.isnan(length) or length < old else length
     return found
 
 
 def _owners(claim, j, names):
     """Return the groups of a column: those that name it best."""
-    lengths = np.array([length for _, length in claim])
-    if len(claim) > 1 and np.isnan(lengths).any():
+    if len(claim) < 2:
+        return [g for g, _ in claim]
+    lengths = [length for _, length in claim]
+    if any(map(math.isnan, lengths)):
         raise ValueError(
             f"groups: the column {names[j]!r} matches a pattern, and is in another "
             "group as well. Groups overlap by the names of their columns only: write "
             "them out."
         )
-    top = lengths.max(initial=0.0)
-    return [g for g, length in claim if length == top or np.isnan(length)]
+    top = max(lengths)
+    return [g for g, length in claim if length == top]
 
 
 def _find(column, n_features, known):
     """Return what a name or an index stands for."""
+    if type(column) is int and 0 <= column < n_features:
+        return Match((column,), math.inf)
     if isinstance(column, str):
         if known is None:
             raise ValueError(
@@ -179,7 +185,7 @@ def _find(column, n_features, known):
             "groups must hold column names, or indices from "
             f"{-n_features} to {n_features - 1}; got {column!r}."
         )
-    return Match((int(column) % n_features,), np.inf)
+    return Match((int(column) % n_features,), math.inf)
 
 
 def check_group_weights(weights, partition, roots=True):

@@ -98,6 +98,14 @@ def test_names_that_stand_for_nothing_or_too_much(groups, words):
         check_groups(groups, 10, NAMES)
 
 
+def test_a_column_that_is_written_out_may_be_in_two_groups():
+    lists = [["onehot__*", "onehot__city_Lima"], ["onehot__city_Lima", "age"]]
+    cover, _ = check_groups(lists, 10, NAMES)
+    assert [cover.members(g).tolist() for g in (0, 1)] == [[0, 1, 2, 3], [0, 4]]
+    cover, _ = check_groups([["income", "age"], ["spline", "age"]], 10, NAMES)
+    assert [cover.members(g).tolist() for g in (0, 1)] == [[4, 8, 9], [4, 6, 7]]
+
+
 def test_ambiguous_names():
     names = np.array(["bins__age_0", "bins__age_1", "spline__age_sp_0"], dtype=object)
     with pytest.raises(ValueError, match="may stand for .* such as 'bins__age_\\*'"):
