@@ -43,6 +43,8 @@ from skopt2.linear_model import (
     GroupClassifierCV,
     GroupRegressor,
     GroupRegressorCV,
+    MultiTaskRegressor,
+    MultiTaskRegressorCV,
     SparseClassifier,
     SparseClassifierCV,
     SparseRegressor,
@@ -56,6 +58,7 @@ from skopt2.penalties import (
     ElasticNet,
     GroupMCP,
     LogSum,
+    RowMCP,
     SparseGroupLasso,
 )
 from skopt2.portfolio import RiskParity
@@ -239,6 +242,12 @@ CONFIGURATIONS = [
     GroupClassifierCV(
         penalty="sparse_group_lasso", alphas=4, criterion="ebic", tol=1e-10
     ),
+    MultiTaskRegressor(tol=1e-10),
+    MultiTaskRegressor(RowMCP(2.5), alpha=0.2, tol=1e-10, warm_start=True),
+    MultiTaskRegressor("nuclear", alpha=0.1, tol=1e-10),
+    MultiTaskRegressor("spectral_scad", alpha=0.1, fit_intercept=False, tol=1e-10),
+    MultiTaskRegressorCV("row_scad", alphas=4, eps=0.01, cv=3, tol=1e-10),
+    MultiTaskRegressorCV("nuclear", alphas=4, eps=0.01, cv=3, device="cpu", tol=1e-10),
     SparseRegressor(),
     SparseRegressor("huber", "elasticnet", alpha=0.1),
     SparseRegressor(penalty=MCP(gamma=2.5), alpha=0.2),

@@ -154,6 +154,8 @@ def test_fitted_attributes_are_documented(path, cls):
         X = np.abs(X)
     if not get_tags(model).input_tags.two_d_array:
         X = X[:, 0]
+    if not get_tags(model).target_tags.single_output:
+        y = y[:, None]
     model.fit(X, (y > 0).astype(int) if is_classifier(model) else y)
     documented = {item.name for item in ClassDoc(cls)["Attributes"]}
     fitted = {

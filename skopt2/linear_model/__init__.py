@@ -6,6 +6,8 @@ from skopt2.linear_model.group_classifier_cv import GroupClassifierCV
 from skopt2.linear_model.group_path import group_path
 from skopt2.linear_model.group_regressor import GroupRegressor
 from skopt2.linear_model.group_regressor_cv import GroupRegressorCV
+from skopt2.linear_model.multitask_cv import MultiTaskRegressorCV
+from skopt2.linear_model.multitask_regressor import MultiTaskRegressor
 from skopt2.linear_model.sparse_classifier import SparseClassifier
 from skopt2.linear_model.sparse_cv import SparseClassifierCV, SparseRegressorCV
 from skopt2.linear_model.sparse_path import PathResult, sparse_path
@@ -18,6 +20,8 @@ __all__ = [
     "GroupClassifierCV",
     "GroupRegressor",
     "GroupRegressorCV",
+    "MultiTaskRegressor",
+    "MultiTaskRegressorCV",
     "PathResult",
     "SparseClassifier",
     "SparseClassifierCV",

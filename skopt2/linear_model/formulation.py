@@ -136,6 +136,8 @@ class Formulation:
         Checked data; for a classifier with class numbers in y.
     """
 
+    _problem = LinearProblem
+
     def __init__(self, estimator, data):
         check_number("tol", estimator.tol, 0.0, closed=False)
         check_number("max_iter", estimator.max_iter, 1, integer=True)
@@ -154,7 +156,7 @@ class Formulation:
         target = encode_target(self.loss, data.y, n_classes, X)
         self.loss.check_target(target)
         self._set_penalty(estimator, data)
-        self.problem = LinearProblem(
+        self.problem = self._problem(
             X,
             target,
             self.loss,

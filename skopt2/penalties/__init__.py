@@ -20,6 +20,16 @@ from skopt2.penalties.l1 import L1
 from skopt2.penalties.log_sum import LogSum
 from skopt2.penalties.lq import Lq
 from skopt2.penalties.mcp import MCP
+from skopt2.penalties.multitask import (
+    MultiTaskPenalty,
+    NuclearNorm,
+    RowLasso,
+    RowMCP,
+    RowSCAD,
+    SpectralMCP,
+    SpectralSCAD,
+    get_multitask_penalty,
+)
 from skopt2.penalties.positive import Positive
 from skopt2.penalties.scad import SCAD
 from skopt2.penalties.slope import Slope
@@ -42,12 +52,20 @@ __all__ = [
     "GroupSCAD",
     "LogSum",
     "Lq",
+    "MultiTaskPenalty",
+    "NuclearNorm",
     "Penalty",
     "Positive",
+    "RowLasso",
+    "RowMCP",
+    "RowSCAD",
     "Slope",
     "SparseGroupLasso",
+    "SpectralMCP",
+    "SpectralSCAD",
     "WeightedL1",
     "get_group_penalty",
+    "get_multitask_penalty",
     "get_penalty",
 ]
 
