@@ -22,8 +22,8 @@ class MultiTaskRegressorCV(PathSelection, MultiTaskRegressor):
     cv : int, splitter or iterable of (train, test), default=None
         Folds, made once for all levels; None for five.
     scoring : str, callable or None, default=None
-        Scikit-learn scorer, larger is better. None is minus the squared error, summed
-        over the tasks.
+        Scikit-learn scorer, larger is better. None is minus the squared error, the
+        mean over the tasks.
     selection : {"min", "1se"}, default="min"
         The best level, or the largest one whose mean score is within one standard
         error of the best.
