@@ -9,7 +9,7 @@ from skopt2.losses import get_loss
 from skopt2.penalties.multitask import get_multitask_penalty
 from skopt2.solvers.multitask_problem import MultiTaskProblem
 from skopt2.solvers.nuclear_norm import NuclearNorm
-from skopt2.solvers.row_newton import row_norms
+from skopt2.solvers.row_model import row_norms
 from skopt2.solvers.row_working_set import RowWorkingSet
 from skopt2.solvers.singular_values import spectral_norm
 

@@ -10,7 +10,7 @@ One step of this solver:
 1. concave penalties approach the target from the null model by a geometric sequence of
    levels, so that the minimum is the one that the path leads to;
 2. A: the rows in use and the largest violations, at most twice as many;
-3. minimise on A (:mod:`skopt2.solvers.row_newton`), around the gradient from the data,
+3. minimise on A (:mod:`skopt2.solvers.row_search`), around the gradient from the data,
    so that rounding in G does no harm;
 4. form M, which tells whether the solution on A is one on all features.
 
@@ -31,12 +31,14 @@ from skopt2.solvers.composite import column_scale
 from skopt2.solvers.design import Block
 from skopt2.solvers.levels import level_ratio
 from skopt2.solvers.nuclear_norm_model import least_squares
-from skopt2.solvers.row_newton import RowModel, minimise_rows, row_distances, row_norms
+from skopt2.solvers.row_factors import ColumnFactor, GramFactor, no_factor
+from skopt2.solvers.row_model import RowModel, row_distances, row_norms
+from skopt2.solvers.row_search import minimise_rows
 from skopt2.solvers.state import Solution
 
 # Fewest features that enter at once; fraction of the levels on the way; most features
-# whose Gram matrix is held.
-FEWEST, LEVEL_RATIO, GRAM_LIMIT = 50, 0.7, 4000
+# whose Gram matrix is held, and most samples whose kernel matrix is factorised.
+FEWEST, LEVEL_RATIO, GRAM_LIMIT, FACTOR_LIMIT = 50, 0.7, 4000, 1500
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class RowWorkingSet:
     def _least_squares(self, state):
         """Minimise without a penalty."""
         ids = np.flatnonzero(self.live)
-        curved = self._curved(ids)
+        curved, _ = self._curved(ids)
         W = state.W.copy()
         W[ids] = least_squares(
             curved,
@@ -182,14 +184,17 @@ class RowWorkingSet:
         return replace(new, measure=replace(new.measure, stalled=stalled))
 
     def _curved(self, ids):
-        """Return the map D -> G D on some features."""
+        """Return the map D -> G D on some features, and factors of G + diag(c)."""
         design, problem = self.problem.design, self.problem
         if self.cache.fits(ids):
             G = self.cache.gram(ids)
-            return lambda D: G @ D
+            return lambda D: G @ D, GramFactor(G)
         block = Block(design)
         block.extend(ids)
-        return lambda D: block.adjoint(problem.weigh(block.times(D)))
+        factor = no_factor
+        if design.on_host and not design.sparse and design.n <= FACTOR_LIMIT:
+            factor = ColumnFactor(block.matrix(), problem.s)
+        return lambda D: block.adjoint(problem.weigh(block.times(D))), factor
 
     def _next_level(self, state):
         """Return the level to solve for: the target, or one on the way there."""
@@ -222,10 +227,11 @@ class RowWorkingSet:
         if ids.size == 0:
             return np.zeros((0, problem.n_outputs))
         r = problem.y - state.eta
+        curved, factorise = self._curved(ids)
         model = RowModel(
             self.scalar,
             self.convex,
-            self._curved(ids),
+            curved,
             self.diagonal[ids],
             lam,
             state.W[ids],
@@ -233,6 +239,7 @@ class RowWorkingSet:
             base=0.5 * problem.inner(r, r),
             fit=problem.inner(r, problem.y),
             target=self.target[ids],
+            factorise=factorise,
         )
         by_gap = self.certificate_name == GAP
         return minimise_rows(

@@ -49,7 +49,7 @@ def convex_minimum(X, Y, kind, alpha, s=None):
     else:
         value += alpha * cvxpy.sum(cvxpy.norm(W, 2, axis=1))
     problem = cvxpy.Problem(cvxpy.Minimize(value))
-    return problem.solve(solver="CLARABEL", tol_gap_rel=1e-10, tol_gap_abs=1e-10)
+    return problem.solve(solver="CLARABEL", tol_gap_rel=1e-9, tol_gap_abs=1e-9)
 
 
 def objective_of(X, Y, W, b, s, penalty, alpha):
