@@ -20,7 +20,11 @@ from skopt2 import (
     semi_supervised,
     transport,
 )
-from skopt2.decomposition import SparseRatioPCA, WassersteinDictionary
+from skopt2.decomposition import (
+    MatrixFactorization,
+    SparseRatioPCA,
+    WassersteinDictionary,
+)
 from skopt2.gaussian_process import (
     ConstrainedGPSearchCV,
     CoresetGPRegressor,
@@ -196,6 +200,14 @@ CONFIGURATIONS = [
     KernelThinning(),
     KernelThinning("laplacian", variant="plus", n_swaps=2, device="cpu"),
     KernelThinning(Matern(2.5, 2.0), 1, variant="power", n_swaps=0),
+    MatrixFactorization(),
+    MatrixFactorization(2, nonnegative=False, init="random"),
+    MatrixFactorization(
+        3, nonnegative="codes", bounded=True, alpha_W=0.01, alpha_H=0.0, penalty="mcp"
+    ),
+    MatrixFactorization(
+        2, solver="bcd-pr", alpha_W=0.01, l1_ratio=0.5, init="k-means++", device="cpu"
+    ),
     RiskParity(),
     # Not the empirical covariance: with the checks' 15 rows of 30 assets there are
     # weights without risk, and so no risk to share.

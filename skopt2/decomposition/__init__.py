@@ -1,6 +1,7 @@
 """Decompositions of data into few components."""
 
+from skopt2.decomposition.matrix_factorization import MatrixFactorization
 from skopt2.decomposition.sparse_ratio_pca import SparseRatioPCA
 from skopt2.decomposition.wasserstein_dictionary import WassersteinDictionary
 
-__all__ = ["SparseRatioPCA", "WassersteinDictionary"]
+__all__ = ["MatrixFactorization", "SparseRatioPCA", "WassersteinDictionary"]

@@ -1,0 +1,100 @@
+"""Parameters of factorisations: what they mean and what is refused."""
+
+import math
+import numbers
+
+from skopt2.penalties import Positive, get_penalty
+from skopt2.solvers.factorization.term import Term
+
+SOLVERS = ("hals", "bcd-pr")
+SIGNS = (True, False, "codes", "components")
+
+
+def check_common(estimator):
+    """Raise ValueError unless the parameters of any factorisation are in range.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With ``n_components``, ``max_iter``, ``tol``, ``time_limit``.
+    """
+    for name in ("n_components", "max_iter"):
+        value = getattr(estimator, name)
+        if name == "n_components" and isinstance(value, str) and value == "auto":
+            continue
+        if not isinstance(value, numbers.Integral) or value < 1:
+            raise ValueError(f"{name} must be a positive integer; got {value!r}.")
+    tol, limit = estimator.tol, estimator.time_limit
+    if not (isinstance(tol, numbers.Real) and 0 <= tol < 1):
+        raise ValueError(f"tol must be a number in [0, 1); got {tol!r}.")
+    if limit is not None and not (isinstance(limit, numbers.Real) and limit > 0):
+        raise ValueError(
+            f"time_limit must be a positive number of seconds or None; got {limit!r}."
+        )
+
+
+def check_choice(name, value, options):
+    """Raise ValueError unless a parameter is one of its options."""
+    if not any(value is option or value == option for option in options):
+        raise ValueError(f"{name} must be one of {options}; got {value!r}.")
+
+
+def check_level(name, value, top=math.inf):
+    """Return a nonnegative number, at most ``top``, or raise ValueError."""
+    inside = isinstance(value, numbers.Real) and 0 <= value <= top
+    if not inside or isinstance(value, bool) or math.isinf(value):
+        end = "" if math.isinf(top) else f" of at most {top}"
+        raise ValueError(f"{name} must be a nonnegative number{end}; got {value!r}.")
+    return float(value)
+
+
+def block_term(penalty, level, l1_ratio, nonnegative, *, ball=False, name="penalty"):
+    """Return the term of a block.
+
+    Parameters
+    ----------
+    penalty : str or Penalty
+        ``"elasticnet"`` for both norms by ``l1_ratio``, or a penalty of
+        :mod:`skopt2.penalties` by name or object.
+    level : float
+        Level.
+    l1_ratio : float
+        Share of the l1 norm in an elastic net.
+    nonnegative : bool
+        Whether no element may be negative.
+    ball : bool, default=False
+        Whether rows of the block have a norm of at most one.
+    name : str, default="penalty"
+        Of the parameter, for the messages.
+
+    Returns
+    -------
+    term : Term
+
+    Raises
+    ------
+    ValueError
+        If the penalty is unknown, not separable, or bounds the values.
+    """
+    if isinstance(penalty, str) and penalty == "elasticnet":
+        l1, ridge = level * l1_ratio, level * (1.0 - l1_ratio)
+        return Term(nonnegative, l1, ridge, ball=ball)
+    try:
+        penalty = get_penalty(penalty)
+    except ValueError as error:
+        raise ValueError(f"{name} is not usable: {error}") from error
+    if isinstance(penalty, Positive):
+        penalty = penalty.penalty
+    if not penalty.separable or penalty.bounds is not None:
+        raise ValueError(
+            f"{name}={penalty!r} does not act on each element alone: use 'elasticnet', "
+            "'l1', 'mcp', 'scad', 'l0', 'l_half', 'l_two_thirds' or 'log_sum'."
+        )
+    if penalty.name == "l1":
+        return Term(nonnegative, l1=level, ball=ball)
+    if ball and level > 0.0:
+        raise ValueError(
+            f"{name}={penalty.name!r} cannot be used for components of bounded norm: "
+            "use 'elasticnet' or 'l1' there, or alpha_H=0."
+        )
+    return Term(nonnegative, penalty=penalty, level=level, ball=ball)

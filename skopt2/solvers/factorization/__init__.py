@@ -1,0 +1,1 @@
+"""Solvers for constrained matrix and tensor factorisations, block by block."""
