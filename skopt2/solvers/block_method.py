@@ -5,14 +5,14 @@ Problem: min F(w, b) of :mod:`skopt2.solvers.problem`, on the working sets and l
 
 A pass is one reading of all entries of X by a product; a cycle over the blocks of a
 working set of m of p columns that multiplies by each block and by its transpose counts
-2 m / p. Gradients over all features, one a step, count too.
+2 m / p. Gradients over all features, one a step, count too, and what the metric costs.
 """
 
 import math
 from dataclasses import replace
 
 from skopt2.solvers.certificate import objective_scale
-from skopt2.solvers.column_blocks import ColumnBlocks
+from skopt2.solvers.column_blocks import POWER_ITERATIONS, ColumnBlocks
 from skopt2.solvers.first_order import FirstOrder
 
 # Cycles between two certificates.
@@ -61,6 +61,7 @@ class BlockMethod(FirstOrder):
         if self._blocks is None or self._blocks.model is not model:
             c = float(self.problem.loss.lipschitz)
             self._blocks = ColumnBlocks(model, c, self.width)
+            self.read(model, 1 if self._blocks.exact else 2 * POWER_ITERATIONS)
             self._run, self._least, self._idle = None, math.inf, 0
         return self._blocks
 

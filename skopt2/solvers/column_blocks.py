@@ -229,14 +229,19 @@ class ColumnBlocks:
         """
         model = self.model
         design = model.problem.design
-        if design.sparse and self._rows is None:
-            # Rows are what a sample reads, and a CSC matrix cannot give them.
-            self._rows = model.X.tocsr()
+        if self._rows is None:
+            # Rows are what a sample reads: they have to lie side by side.
+            self._rows = model.X.tocsr() if design.sparse else by_rows(model.X)
         where = self.index(rows)
-        X = take(self._rows if design.sparse else model.X, where)
+        X = take(self._rows, where)
         X = X.tocsc() if design.sparse and len(self.blocks) > 1 else X
         blocks = []
         for block in self.blocks:
             A = X if len(self.blocks) == 1 else X[:, block.part]
             blocks.append(ColumnBlock(block.part, A, A.T, block.means, block.penalty))
         return blocks, take(model.problem.y, where)
+
+
+def by_rows(X):
+    """Return a dense matrix with its rows side by side in memory, where NumPy says."""
+    return np.ascontiguousarray(X) if isinstance(X, np.ndarray) else X

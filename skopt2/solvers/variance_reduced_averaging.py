@@ -19,17 +19,18 @@ with ratio = a_{s-1} / a_s in the first cycle of an epoch and 1 in the others; A
 (4 L) and a_s^2 = K A_{s-1} (1 + A_{s-1} mu) / (8 L), constants of the paper. Its rows
 come one by one. For samples of b rows we take
 
-    L = L_f + L_1 / b,    b = L_1 / L_f,    K = n / b,
+    L = L_f + L_1 / b,    b = max(L_1 / L_f, n / 50),    K = n / b,
 
 L_f the smoothness of f and L_1 that of its steepest row in the metric: the expected
-smoothness of a sample with replacement is at most that, and beyond this b larger
-samples do not allow longer steps. One sample serves all blocks of a cycle.
+smoothness of a sample with replacement is at most that. Beyond L_1 / L_f larger samples
+do not allow longer steps, but more than 50 cycles in an epoch cost more calls than they
+are worth. One sample serves all blocks of a cycle.
 
 Ours: L is only where the search starts, at an eighth of it, for the constant 8 is far
 from needed (measured: three to ten times the passes). The objective at every anchor is
 known, for its gradient is. Where it has fallen, L is cut by a fifth. Where it has not,
-the averages start again at the best anchor with four times the L. Without strong
-convexity they also start again when the gradient mapping has shrunk to a fifth.
+the averages start again at the best anchor with four times the L. They also start again
+when the gradient mapping has shrunk to a tenth, as those of A-CODER do.
 
 Source: C. Y. Lin, C. Song and J. Diakonikolas, ICML 2023, arXiv:2303.16279; R. Gower et
 al., SGD: general analysis and improved rates, ICML 2019, for expected smoothness.
@@ -41,12 +42,13 @@ from typing import Any
 
 from skopt2._core.array import take
 from skopt2.solvers.block_method import BlockMethod, longest
+from skopt2.solvers.column_blocks import POWER_ITERATIONS
 from skopt2.solvers.composite import Point
 from skopt2.solvers.cyclic_dual_averaging import AGAIN, refuse_nonconvex
 from skopt2.solvers.row_sampler import RowSampler
 
-# Epochs between two certificates; fewest rows of a sample that are worth a call.
-EPOCHS, FEWEST = 8, 16
+# Epochs between two certificates; cycles of an epoch at most; fewest rows of a sample.
+EPOCHS, MOST, FEWEST = 8, 50, 16
 # The first L as a share of its bound; factors after a rise and after a fall.
 BOLD, HARDER, EASE = 0.125, 4.0, 0.8
 
@@ -158,7 +160,7 @@ class VarianceReducedAveraging(BlockMethod):
                 best, value, here = run.y, min(value, reached), there
                 if self.met(here.length, goal):
                     break
-                if mu == 0.0 and here.length <= AGAIN * run.first:
+                if here.length <= AGAIN * run.first:
                     run = self.start(best)
             else:
                 self.L *= HARDER
@@ -174,7 +176,8 @@ class VarianceReducedAveraging(BlockMethod):
             return
         n, whole = self.problem.design.n, blocks.smoothness()
         row = blocks.row_smoothness()
-        self.batch = min(n, max(FEWEST, math.ceil(row / whole)))
+        self.read(blocks.model, 2 * POWER_ITERATIONS + 1)
+        self.batch = min(n, max(FEWEST, math.ceil(row / whole), n // MOST))
         self.cycles = max(1, round(n / self.batch))
         self.L, self._sized = BOLD * (whole + row / self.batch), blocks
 
