@@ -50,11 +50,12 @@ class SparseRatioPCA(
     alpha : float, default=0.1
         Sparsity, in [0, 1). Not used with ``n_nonzero``.
     n_nonzero : int, default=None
-        Most nonzero loadings of a component: ``alpha`` of each is the smallest that
-        gives so few.
+        Nonzero loadings of a component: ``alpha`` of each is the smallest that selects
+        so many features. Where their number jumps, the largest of more loadings stay.
     refit : bool, default=True
         Whether the loadings on the features that the ratio selects are those of their
-        own leading direction, which explain more. False leaves them shrunk by the
+        own leading direction, which explain more; with ``n_nonzero`` features are then
+        exchanged as long as that explains more. False leaves them shrunk by the
         penalty, as the ratio has them.
     solver : {"fcd", "pcd", "power"}, default="fcd"
         Fractional coordinate descent, which minimises the ratio along each coordinate;
@@ -140,7 +141,8 @@ class SparseRatioPCA(
     References
     ----------
     Yuan, Coordinate descent methods for fractional minimization, ICML 2023; Mackey,
-    Deflation methods for sparse PCA, NeurIPS 2008.
+    Deflation methods for sparse PCA, NeurIPS 2008; Yuan and Zhang, Truncated power
+    method for sparse eigenvalue problems, JMLR 14, 2013 (the exchange of features).
 
     Examples
     --------

@@ -45,10 +45,12 @@ def test_planted_groups_are_found(X):
     assert (fit.components_[[0, 1], np.abs(fit.components_).argmax(axis=1)] > 0).all()
 
 
-def test_at_most_so_many_loadings(X):
-    fit = model(n_nonzero=5).fit(X)
-    assert ((fit.components_ != 0.0).sum(axis=1) <= 5).all()
-    assert set(np.flatnonzero(fit.components_[0])) == set(range(5))
+def test_so_many_loadings(X):
+    for options in ({}, {"refit": False}):
+        fit = model(n_nonzero=5, **options).fit(X)
+        assert_array_equal((fit.components_ != 0.0).sum(axis=1), 5)
+        assert set(np.flatnonzero(fit.components_[0])) == set(range(5))
+        assert_allclose(np.linalg.norm(fit.components_, axis=1), 1.0)
     # A little less alpha selects more.
     less = model(n_components=1, alpha=0.7 * float(fit.alphas_[0])).fit(X)
     assert (less.components_ != 0.0).sum() > 5
@@ -98,6 +100,19 @@ def test_refit_explains_more_on_the_same_features(X):
     assert fit.explained_variance_[0] > shrunk.explained_variance_[0]
     part = PCA(1).fit(X[:, ids])
     assert_allclose(abs(fit.components_[0, ids] @ part.components_[0]), 1.0)
+
+
+def test_exchanges_leave_no_better_truncated_power_step(rng):
+    X = rng.standard_normal((40, 60)) @ np.diag(np.linspace(1.0, 1.5, 60))
+    fit = model(n_components=1, n_nonzero=6).fit(X)
+    C, v = np.cov(X.T, bias=True), fit.components_[0]
+    step = C @ v
+    step[np.argsort(np.abs(step))[:-6]] = 0.0
+    step /= np.linalg.norm(step)
+    assert spread(C, step) <= spread(C, v) * (1.0 + 1e-9)
+    ids = np.flatnonzero(v)
+    alone = np.linalg.eigvalsh(C[np.ix_(ids, ids)])[-1]
+    assert fit.explained_variance_[0] == pytest.approx(alone)
 
 
 def test_variance_is_that_of_the_projection(X):

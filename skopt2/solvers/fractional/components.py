@@ -7,14 +7,17 @@ Problem of each component: min_v (abs(v)_2 + lam abs(v)_1) / sqrt(v'PCPv), as
 which is least at abs(v)_2 = 1; lam = alpha / (1 - alpha). C is the covariance matrix,
 and P takes the components found before away: see
 :mod:`skopt2.solvers.fractional.covariance_form`. With ``n_nonzero`` alpha is the
-smallest, to a thousandth, with at most so many nonzero loadings.
+smallest, to a thousandth, with so many nonzero loadings. Where their number jumps past
+it, the largest of more stay. Features are then exchanged by truncated power steps while
+that adds to the variance.
 
 One step of the sequence is one of the solver of the current component. It moves on when
 that one reached the tolerance, or can gain no more; the certificate of the sequence is
 the largest of all, and infinite until the last component.
 
 Source: G. Yuan, Coordinate descent methods for fractional minimization, ICML 2023,
-arXiv:2201.12691; L. Mackey, Deflation methods for sparse PCA, NeurIPS 2008.
+arXiv:2201.12691; L. Mackey, Deflation methods for sparse PCA, NeurIPS 2008; X.-T. Yuan
+and T. Zhang, Truncated power method for sparse eigenvalue problems, JMLR 14, 2013.
 """
 
 import math
@@ -40,6 +43,8 @@ SOLVERS = ("fcd", "pcd", "power")
 # Halvings of the search for alpha, steps of the starts at each, and the share of the
 # variance that counts as none; steps that give the loadings their last digits.
 HALVINGS, TRIAL, NONE, POLISH = 10, 15, 1e-12, 200
+# Most exchanges of features after the ratio has chosen k of them.
+EXCHANGES = 50
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ class ComponentSequence:
     alpha : float
         Penalty in [0, 1).
     n_nonzero : int or None
-        Most nonzero loadings of a component; ``alpha`` is not used then.
+        Nonzero loadings of a component; ``alpha`` is not used then.
     solver : {"fcd", "pcd", "power"}
         Solver of a component.
     refit : bool
@@ -152,19 +157,23 @@ class ComponentSequence:
         return SequenceState(found, form, solver, solver.init(v), alpha)
 
     def _search(self, form, V):
-        """Return the smallest alpha, to a thousandth, with few enough loadings."""
-        if self.n_nonzero >= form.diagonal.size:
+        """Return the smallest alpha, to a thousandth, with k nonzero loadings.
+
+        Where the number jumps past k, that just before the jump, with more.
+        """
+        k = self.n_nonzero
+        if k >= form.diagonal.size:
             return 0.0
-        low, high = 0.0, 1.0
+        low, high, few = 0.0, 1.0, 1
         for _ in range(HALVINGS):
             middle = 0.5 * (low + high)
             tried, ratios = power_steps(form, V, middle / (1.0 - middle), TRIAL)
             count = np.count_nonzero(tried[:, int(np.argmin(ratios))])
-            if count > self.n_nonzero:
+            if count > k:
                 low = middle
             else:
-                high = middle
-        return min(high, 1.0 - 2.0**-HALVINGS)
+                high, few = middle, count
+        return high if few == k and high < 1.0 else low
 
     def step(self, state):
         """Return the state after one step of the component in work, or of the next.
@@ -182,16 +191,7 @@ class ComponentSequence:
         if self._done(state) and not self._last(state):
             state = self._begin(*self._finished(state))
         state = replace(state, inner=state.solver.step(state.inner))
-        if self._done(state) and self._crowded(state):
-            # Coordinate descent took up a feature more than the search for alpha saw.
-            alpha = state.alpha + 0.02 * (1.0 - state.alpha)
-            state = self._at(state.found, state.form, alpha, state.inner.x)
         return state
-
-    def _crowded(self, state):
-        if self.n_nonzero is None:
-            return False
-        return np.count_nonzero(state.inner.x) > self.n_nonzero
 
     def _done(self, state):
         measure = state.solver.certificate(state.inner)
@@ -223,19 +223,19 @@ class ComponentSequence:
         component : Component
             Refitted if asked, with its largest loading positive.
         """
-        inner = state.inner
+        inner, form, k = state.inner, state.form, self.n_nonzero
         v = inner.x / np.linalg.norm(inner.x)
-        ids = np.flatnonzero(v)
-        if ids.size > 1:
-            part = _Restricted(state.form, ids)
-            if self.refit:
-                w = leading_directions(part, 1)
-            else:
-                # A gain of eps leaves half of the digits of the loadings open.
-                lam = state.solver.problem.lam
-                w, _ = power_steps(part, v[ids, None], lam, POLISH, 1e-15)
-            v = np.zeros_like(v)
-            v[ids] = w[:, 0]
+        if k is not None and np.count_nonzero(v) > k:
+            v[np.argsort(-np.abs(v), kind="stable")[k:]] = 0.0
+            v /= np.linalg.norm(v)
+        elif not self.refit and np.count_nonzero(v) > 1:
+            # A gain of eps leaves half of the digits of the loadings open.
+            ids, lam = np.flatnonzero(v), state.solver.problem.lam
+            part = _Restricted(form, ids)
+            v[ids] = power_steps(part, v[ids, None], lam, POLISH, 1e-15)[0][:, 0]
+        if self.refit:
+            v = leading_on(form, np.flatnonzero(v))
+            v = v if k is None else exchanged(form, v, k)
         v = v if v[np.abs(v).argmax()] > 0.0 else -v
         residual = state.solver.certificate(inner).value
         return Component(v, state.alpha, inner.ratio, residual)
@@ -254,7 +254,7 @@ class ComponentSequence:
             Sum of the ratios so far, largest certificate.
         """
         inner = state.solver.certificate(state.inner)
-        last = self._done(state) and not self._crowded(state) and self._last(state)
+        last = self._done(state) and self._last(state)
         value = max([inner.value, *(c.residual for c in state.found)])
         return Measure(
             sum(c.ratio for c in state.found) + inner.objective,
@@ -295,6 +295,31 @@ class ComponentSequence:
             form = form.deflated(v)
         state = self._at(found, form, float(packed["alpha"]), packed["x"])
         return replace(state, inner=state.solver.unpack(packed))
+
+
+def leading_on(form, ids):
+    """Return the leading direction on some features, in all p."""
+    v = np.zeros(form.diagonal.size)
+    v[ids] = leading_directions(_Restricted(form, ids), 1)[:, 0]
+    return v
+
+
+def exchanged(form, v, k):
+    """Return a direction with k nonzero loadings and no less variance than one.
+
+    The features of the k largest entries of Cv are those of one truncated power step,
+    which does not lower the variance, and their leading direction has no less.
+    """
+    variance = float(v @ form.products(v))
+    for _ in range(EXCHANGES):
+        pull = np.abs(form.products(v))
+        ids = np.sort(np.argsort(-pull, kind="stable")[:k])
+        other = leading_on(form, ids)
+        gained = float(other @ form.products(other))
+        if not gained > variance * (1.0 + 1e-10):
+            break
+        v, variance = other, gained
+    return v
 
 
 class _Restricted:

@@ -190,6 +190,50 @@ def least_plain_ratio(a2, a1, a0, lam, x, d2, d1, d0, far):
     return best
 
 
+def least_linear_ratio(a2, a1, a0, lam, x, pieces):
+    """Return the best step for one coordinate where D is linear on a few pieces.
+
+    The same as :func:`least_ratios` with d2 = 0, in Python floats.
+
+    Parameters
+    ----------
+    a2, a1, a0, lam, x : float
+        As in the module.
+    pieces : list of tuple of float
+        Slope d1, level d0, and the ends lo and hi of each piece.
+
+    Returns
+    -------
+    eta : float
+        0 where no step is better.
+    """
+    size, tried = abs(x), [-x] if lam else []
+    for d1, d0, lo, hi in pieces:
+        tried += [end for end in (lo, hi) if math.isfinite(end)]
+        for sign in (1.0, -1.0) if lam else (1.0,):
+            b1, b0 = a1 + sign * lam, a0 + lam * (sign * x - size)
+            if d1 == 0.0:
+                zeros = (-0.5 * b1 / a2,) if a2 else ()
+            else:
+                # (a2 d1, 2 a2 d0, b1 d0 - b0 d1), the quadratic of the module.
+                inside = a2 * (a2 * d0 * d0 - d1 * (b1 * d0 - b0 * d1))
+                half = math.sqrt(inside) if a2 and inside >= 0.0 else math.nan
+                span = a2 * d1 or math.nan
+                zeros = ((-a2 * d0 + half) / span, (-a2 * d0 - half) / span)
+            tried += [eta for eta in zeros if lo <= eta <= hi]
+    best, least = 0.0, math.inf
+    for eta in (0.0, *tried):
+        top = (a2 * eta + a1) * eta + a0 + lam * (abs(x + eta) - size)
+        for d1, d0, lo, hi in pieces:
+            if lo <= eta <= hi:
+                D = d1 * eta + d0
+                break
+        # Zero comes first, and is left for no less than rounding.
+        if D > 0.0 and top < least * D:
+            best, least = eta, top / D * (1.0 - 1e-15)
+    return best
+
+
 def _zeros(c3, c2, c1, c0):
     """Return the real zeros of one cubic."""
     if c3 == 0.0:

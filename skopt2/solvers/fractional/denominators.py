@@ -253,11 +253,44 @@ class TopSum:
 
     def open(self, kept, x, ids):
         """Return the largest values, to be kept up to date."""
-        return LocalPieces(self, kept.copy(), x.copy(), ids)
+        return LocalTop(self, kept, x.copy(), ids)
 
-    def move(self, kept, x, i, eta):
-        """Step along coordinate i in place; ``x`` has moved already."""
-        kept[:] = self.start(x)
+
+class LocalTop:
+    """The sum of the largest values while a sweep moves coordinates.
+
+    Parameters
+    ----------
+    denominator : TopSum
+        The sum.
+    kept, x, ids : ndarray
+        What it keeps, the point (which is changed), and the coordinates.
+    """
+
+    def __init__(self, denominator, kept, x, ids):
+        self.denominator, self.x, self.ids = denominator, x, ids
+        self.last, self.after, self.level = kept.tolist()
+
+    def few_pieces(self, k):
+        """Return slope, level and ends of the pieces of the k-th coordinate."""
+        x = self.x.item(self.ids[k])
+        t = self.after if abs(x) >= self.last else self.last
+        base = self.level - max(abs(x) - t, 0.0)
+        return [
+            (-1.0, base - x - t, -math.inf, -x - t),
+            (0.0, base, -x - t, t - x),
+            (1.0, base + x - t, t - x, math.inf),
+        ]
+
+    def pieces(self, k):
+        """Return the same as arrays: d2, d1, d0, lo, hi."""
+        d1, d0, lo, hi = np.array(self.few_pieces(k)).T
+        return np.zeros(3), d1, d0, lo, hi
+
+    def move(self, k, eta):
+        """Step along the k-th coordinate."""
+        self.x[self.ids[k]] += eta
+        self.last, self.after, self.level = self.denominator.start(self.x).tolist()
 
 
 class LocalPieces:

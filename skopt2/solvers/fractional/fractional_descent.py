@@ -21,6 +21,7 @@ import numpy as np
 
 from skopt2._core.random import seed_sequence
 from skopt2.solvers.fractional.coordinate_ratio import (
+    least_linear_ratio,
     least_plain_ratio,
     least_ratios,
     least_root_ratio,
@@ -181,6 +182,8 @@ class FractionalDescent:
             d2, d1, d0 = G.polynomial(k)
             far = reach(x, d2, d0)
             return least_plain_ratio(a2, a1, a0, problem.lam, x, d2, d1, d0, far)
+        if hasattr(G, "few_pieces"):
+            return least_linear_ratio(a2, a1, a0, problem.lam, x, G.few_pieces(k))
         pieces = G.pieces(k)
         eta, least = least_ratios(a2, a1, a0, problem.lam, x, *pieces, False)
         best = int(least.argmin())

@@ -9,6 +9,7 @@ from skopt2.solvers.fractional.coordinate_difference import (
     least_root_difference,
 )
 from skopt2.solvers.fractional.coordinate_ratio import (
+    least_linear_ratio,
     least_plain_ratio,
     least_ratios,
     least_root_ratio,
@@ -39,6 +40,11 @@ def difference(eta, c, a1, lam, x, alpha, d2, d1, d0, root):
     return top - alpha * (np.maximum(D, 0.0) ** 0.5 if root else D)
 
 
+def top_ratio(eta, a2, a1, a0, lam, x, t, base):
+    top = (a2 * eta + a1) * eta + a0 + lam * (abs(x + eta) - abs(x))
+    return top / (base + np.maximum(abs(x + eta) - t, 0.0))
+
+
 GRID = np.linspace(-FAR, FAR, 20001)
 
 
@@ -60,6 +66,28 @@ def test_ratio_is_least_on_a_grid(seed):
             assert found <= wanted * (1.0 + 1e-12)
             _, value = least_ratios(*case, *ends, root)
             assert value == pytest.approx(found, rel=1e-11)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_linear_pieces_of_a_denominator(seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(60):
+        a2, a1, a0, lam, x, *_ = draw(rng)
+        t, base = rng.uniform(0.1, 2.0), rng.uniform(0.5, 2.0)
+        # base + max(abs(x + eta) - t, 0)
+        pieces = [
+            (-1.0, base - x - t, -np.inf, -x - t),
+            (0.0, base, -x - t, t - x),
+            (1.0, base + x - t, t - x, np.inf),
+        ]
+        case = (a2, a1, a0, lam, x)
+        eta = least_linear_ratio(a2, a1, a0, lam, x, pieces)
+        tried = np.append(GRID, [0.0, -x, t - x, -t - x])
+        found = top_ratio(eta, *case, t, base)
+        assert found <= top_ratio(tried, *case, t, base).min() * (1.0 + 1e-12)
+        arrays = np.array(pieces).T
+        _, least = least_ratios(a2, a1, a0, lam, x, 0.0, *arrays, False)
+        assert least.min() == pytest.approx(found, rel=1e-11)
 
 
 @pytest.mark.parametrize("seed", range(5))
