@@ -20,11 +20,35 @@ from skopt2.solvers.block_coordinate_descent.block_engine import BlockEngine
 from skopt2.solvers.block_coordinate_descent.graph_part import sparse_part
 from skopt2.solvers.block_coordinate_descent.rules import BlockRules
 from skopt2.solvers.block_coordinate_descent.smooth_part import make_smooth
+from skopt2.solvers.composite import CompositeModel, Point, intercept_array
 from skopt2.solvers.first_order import INNER_LIMIT, FirstOrder
 from skopt2.solvers.flat_penalty import FlatPenalty, flat_penalty
 
 # Sweeps in a row that bring the distance no closer before a call gives up.
 IDLE = 20
+
+
+def full_engine(problem, rules):
+    """Return the engine of all features at the null model, to be driven by hand.
+
+    Parameters
+    ----------
+    problem : LinearProblem
+        In host memory.
+    rules : BlockRules
+        The rules.
+
+    Returns
+    -------
+    engine : BlockEngine
+        Its ``x`` holds the intercepts, where they are explicit, and the coefficients.
+    """
+    model, K = CompositeModel(problem), problem.n_outputs
+    w = np.zeros((model.m,) if K == 1 else (model.m, K), dtype=problem.y.dtype)
+    b = intercept_array(problem, problem.null_intercept)
+    solver = RuledDescent(problem, 1e-6, rules)
+    point = Point(w, b, problem.null_predictor)
+    return solver.engine(model, point, model.levels(problem.lam))
 
 
 class RuledDescent(FirstOrder):

@@ -1,0 +1,26 @@
+"""The benchmark of block rules measures errors above one minimum."""
+
+import numpy as np
+import pytest
+
+from benchmarks.block_rules import PROBLEMS, main, run
+from skopt2.solvers.block_coordinate_descent.rules import BlockRules
+
+
+@pytest.mark.parametrize("name", sorted(PROBLEMS))
+def test_runs_reach_the_minimum_from_above(name):
+    case = PROBLEMS[name](np.random.default_rng(0), 0.1)
+    least, _ = case.minimum()
+    reached, error = run(
+        case, BlockRules("order", "gsd", "newton", 20), least, 5.0, 500
+    )
+    assert 0.0 <= error <= 1e-3
+    assert reached[0][0] <= 500
+
+
+def test_table_is_printed(capsys):
+    options = ["--limit", "0.01", "--most", "5", "--scale", "0.05", "--sizes", "5"]
+    main(["--problems", "l1_least_squares", *options])
+    out = capsys.readouterr().out
+    assert "variable         gsq" in out
+    assert "with finish" in out
