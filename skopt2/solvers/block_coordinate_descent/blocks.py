@@ -32,7 +32,7 @@ class DenseBlock:
     """
 
     __slots__ = ("_columns", "_product", "rows")
-    outputs = 1
+    outputs = members = 1
 
     def __init__(self, rows):
         self.rows = np.ascontiguousarray(rows)
@@ -75,6 +75,8 @@ class DenseMatrixBlock:
     """
 
     __slots__ = ("_columns", "_product", "_shape", "outputs", "rows")
+    # Groups that are held in the block.
+    members = 1
 
     def __init__(self, rows, outputs):
         self.rows, self.outputs = np.ascontiguousarray(rows), outputs
@@ -157,7 +159,7 @@ class SparseBlock:
     """
 
     __slots__ = ("means", "rows", "samples", "shift")
-    outputs = 1
+    outputs = members = 1
 
     def __init__(self, samples, rows, means=None, shift=None):
         self.samples, self.rows = samples, rows

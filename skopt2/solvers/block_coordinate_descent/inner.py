@@ -12,6 +12,7 @@ import numpy as np
 
 from skopt2._core.array import dot64
 from skopt2.solvers.block_coordinate_descent.blocks import frame
+from skopt2.solvers.block_coordinate_descent.bundles import bundle, bundled
 from skopt2.solvers.block_coordinate_descent.quadratic import QuadraticModel
 from skopt2.solvers.block_coordinate_descent.softmax import SoftmaxModel
 from skopt2.solvers.certificate import GAP, objective_scale
@@ -76,11 +77,18 @@ def _goals(solver, state, lam, final, precision):
 
 def _parts(solver, v, groups, dtype):
     """Return the coefficients of the working set, None for zero."""
-    partition, parts = solver.partition, []
+    parts = []
     for g in groups:
-        part = v[partition.members(g)]
+        part = v[_members(solver, g)]
         parts.append(part.astype(dtype) if part.any() else None)
     return parts
+
+
+def _members(solver, group):
+    """Return the coordinates of a group, or of a list of groups."""
+    if isinstance(group, list):
+        return np.concatenate([solver.partition.members(g) for g in group])
+    return solver.partition.members(group)
 
 
 def _joined(solver, parts, groups):
@@ -88,19 +96,26 @@ def _joined(solver, parts, groups):
     v = np.zeros(solver.partition.index.size)
     for g, part in zip(groups, parts, strict=True):
         if part is not None:
-            v[solver.partition.members(g)] = part
+            v[_members(solver, g)] = part
     return v
 
 
 def _exact(solver, state, groups, lam, goals):
     problem, root = solver.problem, solver.blocks.root
     rows = root if problem.y.ndim == 1 else root[:, None]
-    principal = _principal(solver)
+    principal, blocks = _principal(solver), solver.blocks
+    order, bundles = bundled(problem, state.v, solver.partition, groups, lam)
+    framed = [
+        bundle([blocks.get(one) for one in g]).frame()
+        if isinstance(g, list)
+        else blocks.framed(g, principal)
+        for g in bundles
+    ]
     model = QuadraticModel(
         problem.penalty.penalty,
-        [solver.blocks.framed(g, principal) for g in groups],
-        lam[groups],
-        _parts(solver, state.v, groups, problem.y.dtype),
+        framed,
+        lam[order],
+        _parts(solver, state.v, bundles, problem.y.dtype),
         principal,
         # Outputs first.
         np.ascontiguousarray((rows * problem.y).T),
@@ -110,7 +125,7 @@ def _exact(solver, state, groups, lam, goals):
     # Samples of weight 0 count nowhere; any prediction of theirs will do.
     fitted = model.residual().T / np.where(rows > 0.0, rows, 1.0)
     eta = problem.y + np.where(rows > 0.0, fitted, 0.0)
-    return _joined(solver, model.coefficients(), groups), state.intercept, eta
+    return _joined(solver, model.coefficients(), bundles), state.intercept, eta
 
 
 def _principal(solver):

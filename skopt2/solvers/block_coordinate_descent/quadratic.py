@@ -19,6 +19,7 @@ import numpy as np
 
 from skopt2._core.array import dot64
 from skopt2.penalties.partition import Partition
+from skopt2.solvers.block_coordinate_descent.bundles import BundleUpdate
 from skopt2.solvers.block_coordinate_descent.extrapolation import (
     extrapolation_weights,
 )
@@ -41,7 +42,7 @@ class QuadraticModel:
         The working set: blocks, their eigenvalues, and their principal axes, None where
         they are not turned.
     levels : ndarray of shape (k,)
-        Levels of the groups.
+        Levels of the groups, of those of a bundle one after the other.
     v : list of (ndarray or None)
         Coefficients as the groups have them, None for zero.
     principal : bool
@@ -72,12 +73,17 @@ class QuadraticModel:
         self.penalty, self.lam = penalty, levels
         self.blocks = [block for block, _, _ in framed]
         self.axes = [axes for _, _, axes in framed]
+        members = np.array([block.members for block in self.blocks], dtype=np.int64)
         self.updates = [
-            make_update(penalty, values, float(level), principal)
-            for (_, values, _), level in zip(framed, levels, strict=True)
+            make_update(penalty, values, float(level[0]), principal)
+            if level.size == 1
+            else BundleUpdate(penalty, values, level)
+            for (_, values, _), level in zip(
+                framed, np.split(levels, np.cumsum(members)[:-1]), strict=True
+            )
         ]
         self.curvatures = [
-            float(values[-1]) if values.size else 0.0 for _, values, _ in framed
+            float(values.max()) if values.size else 0.0 for _, values, _ in framed
         ]
         # Arrays are replaced and never changed.
         self.v = [_turn(axes, part) for axes, part in zip(self.axes, v, strict=True)]
@@ -86,8 +92,9 @@ class QuadraticModel:
         sizes = self.sizes = [
             block.rows.shape[0] * block.outputs for block in self.blocks
         ]
+        each = np.repeat(np.array(sizes, dtype=np.int64) // members, members)
         self.partition = Partition(
-            np.repeat(np.arange(len(sizes)), sizes), n_groups=len(sizes)
+            np.repeat(np.arange(each.size), each), n_groups=each.size
         )
         # Only sparse centred blocks use a shift; they all share one.
         shifts = [getattr(block, "shift", None) for block in self.blocks[:1]]
