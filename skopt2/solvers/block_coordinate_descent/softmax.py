@@ -234,8 +234,10 @@ class SoftmaxModel(QuadraticModel):
         parts = [np.dot(G[:, _samples(one)], one.rows.T).ravel() for one in self.blocks]
         value, t = 0.0, 1.0
         if parts:
-            t = self.penalty.dual_scale(np.concatenate(parts), self.partition, self.lam)
+            gradient = np.concatenate(parts)
+            t = self.penalty.dual_scale(gradient, self.partition, self.lam)
             value = self.penalty.value(self.flat(), self.partition, self.lam)
+            value += self.penalty.conjugate(t * gradient, self.partition, self.lam)
         first, last = dot64(self.start, D), dot64(G, D)
         conjugate = 0.5 * (
             (t - 1.0) ** 2 * self.energy
