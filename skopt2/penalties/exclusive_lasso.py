@@ -62,6 +62,35 @@ class ExclusiveLasso(GroupPenalty):
             return None
         return np.copysign(np.maximum(size - float(taus[kept - 1]), 0.0), z)
 
+    def scaled_prox(self, z, curvatures, lam):
+        """Prox of one group in a diagonal metric.
+
+        Parameters
+        ----------
+        z : ndarray of shape (d,)
+            Point.
+        curvatures : ndarray of shape (d,)
+            Weights h of the squares h (v - z)^2 / 2, positive.
+        lam : float
+            Level of the group, finite.
+
+        Returns
+        -------
+        v : ndarray of shape (d,) or None
+            None stands for zero.
+        """
+        size = np.abs(z)
+        force = curvatures * size
+        order = np.argsort(-force)
+        totals = np.cumsum(size[order]) / (
+            1.0 + lam * np.cumsum(1.0 / curvatures[order])
+        )
+        kept = np.count_nonzero(force[order] > lam * totals)
+        if kept == 0:
+            return None
+        tau = lam * float(totals[kept - 1])
+        return np.copysign(np.maximum(force - tau, 0.0) / curvatures, z)
+
     def prox(self, z, step, partition, lam):
         """Prox of all groups with one step."""
         parts, v = (partition.members(g) for g in range(partition.n_groups)), z * 0.0

@@ -97,6 +97,45 @@ class SparseGroupLasso(GroupPenalty):
         new = size - step * lam * (1.0 - tau)
         return soft * (new / size) if new > 0.0 else None
 
+    def scaled_prox(self, z, curvatures, lam):
+        """Prox of one group in a diagonal metric.
+
+        With q the soft-thresholded h z it is q / (h + b / nu), nu its own norm: the
+        root of norm(q / (h nu + b)) = 1, to which Newton rises from the left.
+
+        Parameters
+        ----------
+        z : ndarray of shape (d,)
+            Point.
+        curvatures : ndarray of shape (d,)
+            Weights h of the squares h (v - z)^2 / 2, positive.
+        lam : float
+            Level of the group, finite.
+
+        Returns
+        -------
+        v : ndarray of shape (d,) or None
+            None stands for zero.
+        """
+        tau = float(self.l1_ratio)
+        root = math.sqrt(z.shape[0] / self._n_outputs)
+        q, b = soft_threshold(curvatures * z, lam * tau / root), lam * (1.0 - tau)
+        force = math.sqrt(q @ q)
+        if force <= b:
+            return None
+        if b == 0.0:
+            return q / curvatures
+        nu = (force - b) / float(curvatures.max())
+        for _ in range(NEWTON_STEPS):
+            a = curvatures * nu + b
+            u = q / a
+            h = float(u @ u)
+            excess = math.sqrt(h) - 1.0
+            nu += h * excess / float((curvatures / a) @ (u * u))
+            if excess < 1e-7:
+                break
+        return q * nu / (curvatures * nu + b)
+
     def prox(self, z, step, partition, lam):
         """Prox of all groups with one step."""
         l1, norm = self._levels(partition, lam)

@@ -131,9 +131,16 @@ def test_degrees_of_freedom_are_the_divergence():
 
 def test_bad_scales_single_precision_outputs_and_warm_start():
     X, y, _ = make_data()
-    scales = 10.0 ** np.random.default_rng(3).integers(-1, 2, 30)
-    model = exclusive(alpha=0.1, tol=1e-6).fit(X * scales, y)
-    assert model.converged_
+    scales = 10.0 ** np.random.default_rng(3).integers(-3, 4, 30)
+    for kind, target in (
+        (GroupRegressor, y),
+        (GroupClassifier, y > y.mean()),
+        (GroupClassifier, np.digitize(y, [2, 4])),
+    ):
+        model = exclusive(kind, alpha=0.1, tol=1e-8).fit(X * scales, target)
+        assert model.converged_
+        assert model.n_iter_ < 15
+        assert (np.diff(model.history_["objective"]) <= 1e-12).all()
     single = exclusive(alpha=0.1, tol=1e-4).fit(X.astype(np.float32), y)
     double = exclusive(alpha=0.1).fit(X, y)
     assert single.coef_.dtype == np.float32

@@ -38,6 +38,22 @@ def test_prox_is_the_best_of_all_supports(t, rng):
             assert_allclose(v, expected, rtol=1e-9, atol=1e-12 * np.abs(z).max())
 
 
+@pytest.mark.parametrize("lam", [0.0, 0.05, 0.7, 30.0])
+def test_prox_in_a_diagonal_metric(lam, rng):
+    for d in (1, 4, 9):
+        z, h = rng.standard_normal(d), 10.0 ** rng.uniform(-3, 3, d)
+        v = PENALTY.scaled_prox(z, h, lam)
+        one = Partition(np.zeros(d, dtype=int))
+        distance = PENALTY.subdiff_distance(v, h * (v - z), one, np.array([lam]))
+        assert_allclose(distance, 0, atol=1e-12 * np.abs(h * z).max())
+        assert_allclose(
+            PENALTY.scaled_prox(z, np.full(d, 0.4), lam),
+            PENALTY.block_prox(z, 2.5, lam),
+            rtol=1e-12,
+        )
+    assert PENALTY.scaled_prox(np.zeros(2), np.ones(2), 1.0) is None
+
+
 def test_prox_of_ties_zeros_and_no_level():
     assert PENALTY.block_prox(np.zeros(3), 1.0, 1.0) is None
     assert PENALTY.block_prox(np.ones(3), 1.0, np.inf) is None

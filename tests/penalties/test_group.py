@@ -83,6 +83,24 @@ def test_sparse_group_prox_minimises():
             assert objective(v) <= line.fun + 1e-12
 
 
+@pytest.mark.parametrize("ratio", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("lam", [0.0, 0.05, 0.7, 3.0])
+def test_sparse_group_prox_in_a_diagonal_metric(ratio, lam):
+    penalty, rng = SparseGroupLasso(ratio), np.random.default_rng(5)
+    one = Partition(np.zeros(6, dtype=int))
+    for _ in range(10):
+        z, h = rng.standard_normal(6), 10.0 ** rng.uniform(-3, 3, 6)
+        v = penalty.scaled_prox(z, h, lam)
+        v = np.zeros(6) if v is None else v
+        distance = penalty.subdiff_distance(v, h * (v - z), one, np.array([lam]))
+        assert_allclose(distance, 0, atol=1e-10 * np.abs(h * z).max())
+        plain = penalty.block_prox(z, 2.5, lam)
+        same = penalty.scaled_prox(z, np.full(6, 0.4), lam)
+        assert (plain is None) == (same is None)
+        if plain is not None:
+            assert_allclose(same, plain, rtol=1e-9, atol=1e-15)
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_value_and_distance_follow_the_definition(name):
     rng = np.random.default_rng(2)

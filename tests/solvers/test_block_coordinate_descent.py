@@ -8,7 +8,12 @@ from numpy.testing import assert_allclose
 from skopt2.losses import Squared
 from skopt2.penalties import GroupLasso, GroupMCP, GroupSCAD, SparseGroupLasso
 from skopt2.penalties.partition import Partition
-from skopt2.solvers.block_coordinate_descent.blocks import Blocks, DenseBlock, frame
+from skopt2.solvers.block_coordinate_descent.blocks import (
+    Blocks,
+    DenseBlock,
+    diagonal_bound,
+    frame,
+)
 from skopt2.solvers.block_coordinate_descent.coordinates import Coordinates
 from skopt2.solvers.block_coordinate_descent.extrapolation import (
     extrapolation_weights,
@@ -20,6 +25,7 @@ from skopt2.solvers.block_coordinate_descent.update import (
     FreeUpdate,
     NormUpdate,
     ProximalUpdate,
+    ScaledUpdate,
     ShrinkUpdate,
     make_update,
 )
@@ -65,6 +71,23 @@ def test_norm_update_is_the_minimiser(lam):
         assert_allclose(slope, 0, atol=1e-12 * np.linalg.norm(q))
 
 
+def test_diagonal_bound_is_above_the_gram_matrix(rng):
+    for scales in (np.ones(5), 10.0 ** np.arange(-4, 6, 2.0)):
+        A = rng.standard_normal((5, 20)) * scales[:, None]
+        A[1] = A[0] * scales[1] / scales[0]
+        gram = A @ A.T
+        h = diagonal_bound(gram)
+        root = np.sqrt(h)
+        assert np.linalg.eigvalsh(gram / np.outer(root, root)).max() <= 1 + 1e-12
+        assert (h <= 5.001 * np.maximum(gram.diagonal(), h.min())).all()
+        assert (np.ptp(h) == 0) == (scales[0] == 1)
+    gram[2] = gram[:, 2] = 0.0
+    h = diagonal_bound(np.stack([gram, gram]))
+    assert h.shape == (2, 5)
+    assert (h > 0).all()
+    assert (diagonal_bound(np.zeros((3, 3))) == 0).all()
+
+
 def test_update_of_each_kind_of_block():
     e = np.array([1.0, 2.0])
     assert isinstance(make_update(GroupLasso(), e, 1.0, True), NormUpdate)
@@ -74,7 +97,8 @@ def test_update_of_each_kind_of_block():
     assert isinstance(make_update(GroupMCP(), e, 1.0, True), ConcaveUpdate)
     assert isinstance(make_update(GroupMCP(), e[:1], 1.0, True), ProximalUpdate)
     assert isinstance(make_update(GroupMCP(), e, 0.0, True), FreeUpdate)
-    assert isinstance(make_update(SparseGroupLasso(), e, 0.0, False), ProximalUpdate)
+    assert isinstance(make_update(SparseGroupLasso(), e, 0.0, False), ScaledUpdate)
+    assert isinstance(make_update(SparseGroupLasso(), e[:1], 1, False), ProximalUpdate)
     assert make_update(GroupLasso(), 0 * e, 1.0, True) is None
 
 

@@ -16,6 +16,8 @@ of a block, (d, K), are passed end to end, row by row.
 import numpy as np
 from scipy.linalg.blas import dgemm, dgemv, dger, sgemm, sgemv, sger
 
+# Ratio of the squared sizes of columns from which on each has a step of its own.
+SPREAD = 4.0
 # By bytes of a float.
 _PRODUCTS = {4: sgemv, 8: dgemv}
 _MATRIX_PRODUCTS = {4: sgemm, 8: dgemm}
@@ -348,6 +350,8 @@ def _stored(X, ids):
 def frame(block, principal):
     """Return a block, the curvatures of its coefficients, and its axes or None.
 
+    The curvatures are those along the principal axes, or of a diagonal bound.
+
     Parameters
     ----------
     block : object
@@ -355,11 +359,43 @@ def frame(block, principal):
     principal : bool
         Whether to turn it to its principal axes.
     """
-    values, axes = principal_axes(block.gram())
+    if principal:
+        values, axes = principal_axes(block.gram())
+    else:
+        values, axes = diagonal_bound(block.gram()), None
     turns = principal and values.size > 1
     if block.outputs > 1:
         values = np.repeat(values, block.outputs)
     return (block.turned(axes), values, axes) if turns else (block, values, None)
+
+
+def diagonal_bound(gram):
+    """Return the diagonal of a matrix that is not below a Gram matrix.
+
+    It is that of the Gram matrix itself, scaled, where the columns differ in size: a
+    step with one length for all of them would not move the small ones.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (d, d) or (K, d, d)
+        Positive semidefinite up to rounding.
+
+    Returns
+    -------
+    values : ndarray of shape (d,) or (K, d)
+        Nonnegative; equal where the columns are of much the same size.
+    """
+    largest = principal_axes(gram)[0][..., -1:]
+    sizes = gram.diagonal(axis1=-2, axis2=-1)
+    root = np.sqrt(np.where(sizes > 0.0, sizes, 1.0))
+    scaled = gram / (root[..., :, None] * root[..., None, :])
+    values = principal_axes(scaled)[0][..., -1:] * sizes
+    # Columns that are zero stay where they are with any step.
+    values = np.where(sizes > 0.0, values, largest)
+    spread = values.max(axis=-1, keepdims=True) > SPREAD * values.min(
+        axis=-1, keepdims=True
+    )
+    return np.where(spread, values, largest)
 
 
 def principal_axes(gram):

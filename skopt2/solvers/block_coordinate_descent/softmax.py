@@ -25,7 +25,10 @@ import numpy as np
 
 from skopt2._core.array import dot64
 from skopt2.penalties.partition import Partition
-from skopt2.solvers.block_coordinate_descent.blocks import principal_axes
+from skopt2.solvers.block_coordinate_descent.blocks import (
+    diagonal_bound,
+    principal_axes,
+)
 from skopt2.solvers.block_coordinate_descent.quadratic import QuadraticModel
 from skopt2.solvers.block_coordinate_descent.update import make_update
 
@@ -118,10 +121,12 @@ class SoftmaxModel(QuadraticModel):
         self.awake[k] = True
         rows, at = self.blocks[k].rows, _samples(self.blocks[k])
         grams = np.matmul(self.bound[:, None, at] * rows, rows.T)
-        values, axes = principal_axes(grams)
+        if self.principal:
+            values, axes = principal_axes(grams)
+            self.axes[k] = axes if rows.shape[0] > 1 else None
+        else:
+            values = diagonal_bound(grams)
         values = values.ravel()
-        if self.principal and rows.shape[0] > 1:
-            self.axes[k] = axes
         self.updates[k] = make_update(
             self.penalty, values, float(self.lam[k]), self.principal
         )

@@ -78,6 +78,32 @@ class ShrinkUpdate:
         return gradient * ((self.lam / force - 1.0) / self.curvature)
 
 
+class ScaledUpdate:
+    """Proximal step with a length for each coefficient.
+
+    Parameters
+    ----------
+    penalty : GroupPenalty
+        With ``scaled_prox``: one that is not a function of a norm alone.
+    curvatures : ndarray of shape (d,)
+        Diagonal of a matrix above B B', positive.
+    lam : float
+        Level of the group.
+    """
+
+    __slots__ = ("curvatures", "lam", "prox")
+
+    def __init__(self, penalty, curvatures, lam):
+        self.prox, self.curvatures, self.lam = penalty.scaled_prox, curvatures, lam
+
+    def new(self, old, gradient):
+        """Return the new coefficients, None for zero."""
+        z = gradient / -self.curvatures
+        if old is not None:
+            z += old
+        return self.prox(z, self.curvatures, self.lam)
+
+
 class NormUpdate:
     """Minimiser of the group lasso in the principal axes of a block.
 
@@ -191,7 +217,7 @@ def make_update(penalty, curvatures, lam, principal):
     penalty : GroupPenalty
         Of the group.
     curvatures : ndarray of shape (d,)
-        Eigenvalues of the block.
+        Eigenvalues of the block, or a diagonal bound.
     lam : float
         Level of the group, in [0, inf].
     principal : bool
@@ -210,4 +236,6 @@ def make_update(penalty, curvatures, lam, principal):
         return ConcaveUpdate(penalty, curvatures, lam)
     if principal and penalty.convex:
         return ShrinkUpdate(largest, lam)
+    if unequal and not penalty.rotatable and math.isfinite(lam):
+        return ScaledUpdate(penalty, curvatures, lam)
     return ProximalUpdate(penalty, largest, lam)
