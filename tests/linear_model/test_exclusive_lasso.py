@@ -122,7 +122,7 @@ def test_path_goes_from_one_feature_a_group_to_many():
 
 
 def test_degrees_of_freedom_are_the_divergence():
-    X, y, _ = make_data(26)
+    X, y, _ = make_data(16)
     model = exclusive(alpha=0.3, tol=1e-12)
     df = freedom(model, X, y)
     assert 2 < df < 1 + np.count_nonzero(model.fit(X, y).coef_)

@@ -66,14 +66,14 @@ def divergence(model, X, y, s=None, h=1e-4):
     ],
 )
 def test_degrees_of_freedom_are_the_divergence(params, kind):
-    X, y, _ = make_data(26)
+    X, y, _ = make_data(20)
     s, labels = None, LABELS
     if kind == "sparse":
         X = sp.csr_array(np.where(np.abs(X) > 1.0, X, 0.0))
     if kind == "weights":
-        s = np.random.default_rng(2).integers(0, 3, 26).astype(float)
+        s = np.random.default_rng(2).integers(0, 3, 20).astype(float)
     if kind == "repeated":
-        X = np.column_stack([X, X[:, 3:5], np.ones(26)])
+        X = np.column_stack([X, X[:, 3:5], np.ones(20)])
         labels = np.append(LABELS, [2, 4, 2])
     model = GroupRegressor(groups=labels, alpha=0.15, tol=1e-11, **params)
     df = freedom(model, X, y, s)
@@ -83,7 +83,7 @@ def test_degrees_of_freedom_are_the_divergence(params, kind):
 
 
 def test_degrees_of_freedom_of_several_outputs():
-    X, y, _ = make_data(14)
+    X, y, _ = make_data(10)
     Y = np.column_stack([y, X[:, 0] - 0.5 * y])
     for params in ({}, {"orthonormalize": True}, {"penalty": "sparse_group_lasso"}):
         model = GroupRegressor(groups=LABELS, alpha=0.5, tol=1e-10, **params)
