@@ -12,6 +12,7 @@ ORDER = (
     "plot_sparse_text_like.py",
     "plot_signal_recovery.py",
     "plot_groups.py",
+    "plot_multitask.py",
     "plot_trend_filtering.py",
     "plot_callbacks.py",
     "plot_plan.py",
