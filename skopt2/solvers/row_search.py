@@ -25,7 +25,7 @@ from skopt2.solvers.row_model import row_norms
 from skopt2.solvers.row_newton import newton_rows
 
 # Proximal steps between two looks, and most of them in one call.
-PERIOD, INNER_LIMIT = 10, 3000
+PERIOD, INNER_LIMIT = 5, 3000
 
 
 def minimise_rows(model, by_gap, goal, expired):
