@@ -258,7 +258,7 @@ CONFIGURATIONS = [
     MultiTaskRegressor(RowMCP(2.5), alpha=0.2, tol=1e-10, warm_start=True),
     MultiTaskRegressor("nuclear", alpha=0.1, tol=1e-10),
     MultiTaskRegressor("spectral_scad", alpha=0.1, fit_intercept=False, tol=1e-10),
-    MultiTaskRegressorCV("row_scad", alphas=4, eps=0.01, cv=3, tol=1e-10),
+    MultiTaskRegressorCV("row_scad", alphas=4, criterion="bic", tol=1e-10),
     MultiTaskRegressorCV("nuclear", alphas=4, eps=0.01, cv=3, device="cpu", tol=1e-10),
     SparseRegressor(),
     SparseRegressor("huber", "elasticnet", alpha=0.1),

@@ -1,5 +1,6 @@
 """Regression for several tasks at a level chosen along the path."""
 
+from skopt2.linear_model.multitask_freedom import RowCriterion
 from skopt2.linear_model.multitask_regressor import MultiTaskRegressor
 from skopt2.linear_model.path_selection import PathSelection
 
@@ -8,7 +9,8 @@ class MultiTaskRegressorCV(PathSelection, MultiTaskRegressor):
     """Multitask regression that chooses ``alpha`` itself.
 
     By cross-validation, with the paths of the folds in parallel and every solution
-    started from the one before.
+    started from the one before; or, for penalties of the rows, by an information
+    criterion, without folds.
 
     Parameters
     ----------
@@ -24,9 +26,14 @@ class MultiTaskRegressorCV(PathSelection, MultiTaskRegressor):
     scoring : str, callable or None, default=None
         Scikit-learn scorer, larger is better. None is minus the squared error, the
         mean over the tasks.
+    criterion : {"cv", "aic", "bic", "ebic"}, default="cv"
+        Mean score over the folds, or an information criterion of the models on all the
+        data, for penalties of the rows.
     selection : {"min", "1se"}, default="min"
         The best level, or the largest one whose mean score is within one standard
         error of the best.
+    ebic_gamma : float, default=0.5
+        Weight of the size of the model space in ``"ebic"``; 0 makes it ``"bic"``.
     n_jobs : int, default=None
         Folds at a time; ``joblib.parallel_config`` chooses where they run.
     fit_intercept : bool, default=True
@@ -50,10 +57,10 @@ class MultiTaskRegressorCV(PathSelection, MultiTaskRegressor):
         Coefficients on all the data at every level.
     intercept_path_ : ndarray of shape (n_alphas, n_tasks)
         Intercepts.
-    scores_path_ : ndarray of shape (n_alphas, n_folds)
-        Score of every fold, larger is better.
-    criterion_path_ : None
-        There is no information criterion here.
+    scores_path_ : ndarray of shape (n_alphas, n_folds) or None
+        Score of every fold, larger is better; None with an information criterion.
+    criterion_path_ : ndarray of shape (n_alphas,) or None
+        Information criterion, smaller is better; None with ``criterion="cv"``.
     coef_ : ndarray of shape (n_tasks, n_features)
         Coefficients at ``alpha_``.
     intercept_ : ndarray of shape (n_tasks,)
@@ -95,10 +102,15 @@ class MultiTaskRegressorCV(PathSelection, MultiTaskRegressor):
     all the data: under a nonconvex penalty a better minimum than a fit from nothing
     finds. Scores are weighted by ``sample_weight`` in a fold, and folds count alike.
 
+    Information criteria use the exact divergence of the lasso of the rows as degrees of
+    freedom, one variance of the noise for all tasks, and the sum of ``sample_weight``
+    times the number of tasks as observations.
+
     References
     ----------
     Friedman, Hastie and Tibshirani, Journal of Statistical Software 33(1), 2010 (paths,
-    one standard error).
+    one standard error); Vaiter et al., arXiv:1205.1481, 2012 (degrees of freedom); Chen
+    and Chen, Biometrika 95, 2008 (EBIC).
 
     Examples
     --------
@@ -112,9 +124,7 @@ class MultiTaskRegressorCV(PathSelection, MultiTaskRegressor):
     [0, 1, 2]
     """
 
-    # No parameters: the degrees of freedom of these models have no simple count.
-    criterion = "cv"
-    ebic_gamma = 0.5
+    _criterion = RowCriterion
 
     def __init__(
         self,
@@ -124,7 +134,9 @@ class MultiTaskRegressorCV(PathSelection, MultiTaskRegressor):
         eps=1e-3,
         cv=None,
         scoring=None,
+        criterion="cv",
         selection="min",
+        ebic_gamma=0.5,
         n_jobs=None,
         fit_intercept=True,
         tol=1e-6,
@@ -137,7 +149,9 @@ class MultiTaskRegressorCV(PathSelection, MultiTaskRegressor):
         self.eps = eps
         self.cv = cv
         self.scoring = scoring
+        self.criterion = criterion
         self.selection = selection
+        self.ebic_gamma = ebic_gamma
         self.n_jobs = n_jobs
         self.fit_intercept = fit_intercept
         self.tol = tol

@@ -17,6 +17,7 @@ from skopt2.linear_model import (
     SparseRegressor,
 )
 from skopt2.linear_model.multitask_formulation import MultiTaskFormulation
+from skopt2.linear_model.multitask_freedom import degrees_of_freedom
 from skopt2.penalties import RowMCP, RowSCAD, SpectralMCP
 from skopt2.solvers import nuclear_norm
 from tests.callbacks.test_checkpoint import Interrupt
@@ -261,6 +262,51 @@ def test_paths_end_where_fits_do(data, penalty):
     assert model.objective_ <= single.objective_ * (1 + 1e-6)
     looser = clone(model).set_params(selection="1se", scoring="r2").fit(X, Y)
     assert looser.alpha_ >= model.alpha_
+
+
+@pytest.mark.parametrize(("n", "weighted"), [(14, False), (24, True)])
+def test_degrees_of_freedom_are_the_divergence(n, weighted):
+    X, Y = make_data(n, 20, 3, noise=2.0)
+    s = np.random.default_rng(2).uniform(0.5, 1.5, n) if weighted else None
+    model = MultiTaskRegressor(alpha=1.5, tol=1e-13)
+    formulation = model._formulate(model._check_input(X, Y, s))
+    formulation.set_alpha(1.5)
+    solver = formulation.solver()
+    result, _ = formulation.minimise(solver, solver.init())
+    df = degrees_of_freedom(formulation.problem, result.solution)
+    rows, step, divergence = result.solution.ids.size, 1e-4, 0.0
+    for i in range(n):
+        for k in range(3):
+            ends = []
+            for sign in (1, -1):
+                moved = Y.copy()
+                moved[i, k] += sign * step
+                ends.append(clone(model).fit(X, moved, s).predict(X)[i, k])
+            divergence += (ends[0] - ends[1]) / (2 * step)
+    assert 2 < rows < 20
+    assert_allclose(df, divergence, rtol=1e-3)
+    # Shrinkage of the length takes less than all of the coefficients.
+    assert 3 + rows < df < 3 + 3 * rows
+
+
+@pytest.mark.parametrize("criterion", ["aic", "bic", "ebic"])
+def test_information_criteria_of_rows(criterion):
+    X, Y = make_data(200, 30, 4)
+    model = MultiTaskRegressorCV("row_mcp", criterion=criterion, alphas=30, eps=0.01)
+    model.fit(X, Y)
+    assert model.scores_path_ is None
+    assert len(model.criterion_path_) == len(model.alphas_)
+    assert model.alpha_ == model.alphas_[np.argmin(model.criterion_path_)]
+    used = model.coef_.any(axis=0)
+    assert used[:10].all()
+    if criterion == "ebic":
+        assert used[10:].sum() <= 1
+    # Repeated rows are more observations.
+    double = clone(model).fit(X, Y, np.full(200, 2.0))
+    twice = clone(model).fit(np.vstack([X, X]), np.vstack([Y, Y]))
+    assert_allclose(double.criterion_path_, twice.criterion_path_, rtol=1e-6)
+    with pytest.raises(ValueError, match="has no count of here"):
+        clone(model).set_params(penalty="nuclear").fit(X, Y)
 
 
 def test_a_grid_search_reaches_the_penalty(data):
