@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skopt2 import (
+    covariance,
     decomposition,
     gaussian_process,
     kernel_machine,
@@ -20,6 +21,7 @@ from skopt2 import (
     semi_supervised,
     transport,
 )
+from skopt2.covariance import SparseInverseCovariance, SparseInverseCovarianceCV
 from skopt2.decomposition import (
     MatrixFactorization,
     SparseRatioPCA,
@@ -208,6 +210,19 @@ CONFIGURATIONS = [
     MatrixFactorization(
         2, solver="bcd-pr", alpha_W=0.01, l1_ratio=0.5, init="k-means++", device="cpu"
     ),
+    SparseInverseCovariance(),
+    # Some checks have fewer rows than features, where only a penalised diagonal keeps
+    # the likelihood of flat penalties bounded.
+    SparseInverseCovariance(
+        0.1, "mcp", standardize=True, penalize_diagonal=True, tol=1e-10
+    ),
+    SparseInverseCovariance(
+        0.1, "scad", penalize_diagonal=True, warm_start=True, device="cpu", tol=1e-10
+    ),
+    SparseInverseCovarianceCV(alphas=4, eps=0.2, cv=3, tol=1e-10),
+    SparseInverseCovarianceCV(
+        "mcp", alphas=3, eps=0.3, criterion="ebic", penalize_diagonal=True, tol=1e-10
+    ),
     RiskParity(),
     # Not the empirical covariance: with the checks' 15 rows of 30 assets there are
     # weights without risk, and so no risk to share.
@@ -358,6 +373,7 @@ def test_every_public_estimator_is_checked():
     public = {
         value
         for package in (
+            covariance,
             decomposition,
             gaussian_process,
             kernel_machine,

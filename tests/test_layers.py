@@ -17,6 +17,7 @@ LAYERS = {
     "kernels": 1,
     "solvers": 2,
     "linear_model": 3,
+    "covariance": 3,
     "decomposition": 3,
     "transport": 3,
     "kernel_machine": 3,
