@@ -20,7 +20,7 @@ from skopt2._core.array import max_abs, namespace
 from skopt2.penalties.base import soft_threshold
 from skopt2.solvers.precision.definite import symmetric
 from skopt2.solvers.precision.problem import inner
-from skopt2.solvers.precision.spectral_gradient import ROUNDINGS, SpectralGradient
+from skopt2.solvers.precision.spectral_gradient import SpectralGradient
 
 SUFFICIENT = 1e-4
 HALVINGS = 40
@@ -56,7 +56,7 @@ class OrthantNewton(SpectralGradient):
         V = xp.where(T == 0.0, soft_threshold(state.G, L), state.G + L * xp.sign(T))
         sign = xp.where(T == 0.0, -xp.sign(V), xp.sign(T))
         D = self._direction(state, V, (sign != 0.0) | (L == 0.0))
-        slack = ROUNDINGS * 2.0**-53 * (abs(state.value) + T.shape[0])
+        slack = self._slack(state)
         t = 1.0
         for _ in range(HALVINGS):
             moved = T + t * D

@@ -104,6 +104,18 @@ class PrecisionProblem:
         )
         return replace(self, C=C, Q=Q, level=level)
 
+    def astype(self, dtype):
+        """Return the problem in another precision.
+
+        Parameters
+        ----------
+        dtype : dtype
+            Of its namespace.
+        """
+        xp = namespace(self.C)
+        C, Q, level = (xp.astype(M, dtype) for M in (self.C, self.Q, self.level))
+        return replace(self, C=C, Q=Q, level=level)
+
     def concave_value(self, T, L):
         """Return the penalty less its l1 part."""
         if self.penalty.convex:

@@ -1,13 +1,8 @@
-"""A sparse precision matrix: blocks, stages, certificate.
+"""A sparse precision matrix: its blocks, solved one beside the other.
 
-Isolated nodes have T_ii = 1 / C_ii; the other blocks are solved one beside the other,
-each until its own certificate holds, so that their sum does: by proximal gradient
-steps, and where these have not been enough by Newton's. With a concave penalty the
-l1 problem is solved first, roughly, and its solution is the start: the stationary point
-that a path of tangents of the penalty (local linear approximation) leads to.
-
-Source: J. Fan, L. Xue, H. Zou, Strong oracle optimality of folded concave penalized
-estimation, Annals of Statistics 42, 2014, for the start from the l1 solution.
+Isolated nodes have T_ii = 1 / C_ii; the other blocks are solved by
+:mod:`skopt2.solvers.precision.stages`, each until its own certificate holds, so that
+that of the whole does: gaps add up, and the KKT violation is the largest.
 """
 
 import math
@@ -19,17 +14,9 @@ from skopt2._core.array import asarray_like, device_of, max_abs, namespace, sum6
 from skopt2._core.result import Measure
 from skopt2.solvers.precision.components import find_blocks
 from skopt2.solvers.precision.definite import factorise, inverse
-from skopt2.solvers.precision.orthant_newton import OrthantNewton
-from skopt2.solvers.precision.problem import dual_point, duality_gap, kkt_violation
-from skopt2.solvers.precision.spectral_gradient import SpectralGradient
+from skopt2.solvers.precision.stages import PAUSES, StagedBlock
 
 GAP, KKT = "relative duality gap", "KKT violation"
-# Relative gap at which the l1 problem is near enough to start the concave one.
-ROUGH = 1e-4
-# Steps between two measures, while the gap is about that many times tol.
-PAUSES = ((3.0, 1), (30.0, 2), (300.0, 4), (math.inf, 8))
-# Proximal steps on a block before Newton's take over, and the most of these.
-PATIENCE, NEWTON = 200, 100
 # Precision of a node times its variance that is taken for a likelihood without bound.
 UNBOUNDED = 1e6
 
@@ -40,17 +27,11 @@ class PrecisionState:
 
     Parameters
     ----------
-    parts : list of BlockState
+    parts : list of Part
         One a block.
-    concave : bool
-        Whether the stage is the last one.
-    errors : list of float
-        Certificate of each block, infinity before it was measured.
     """
 
     parts: list
-    concave: bool
-    errors: list
 
 
 class SparsePrecision:
@@ -72,9 +53,7 @@ class SparsePrecision:
         self.certificate_name = GAP if self.convex else KKT
         self.isolated, self.blocks, self.n_components = find_blocks(problem)
         self.index = [self._beside(block) for block in self.blocks]
-        self.problems = [problem.restrict(index) for index in self.index]
-        self.rough = [SpectralGradient(part, False) for part in self.problems]
-        self.last = [SpectralGradient(part) for part in self.problems]
+        self.solvers = [StagedBlock(problem.restrict(i), tol) for i in self.index]
         alone = take(diagonal_of(problem.C), self._beside(self.isolated))
         self._variances = alone
         self._offset = offset + sum64(namespace(alone).log(alone)) + self.isolated.size
@@ -102,10 +81,10 @@ class SparsePrecision:
         if not max_abs(self.problem.level) > 0.0:
             T = self._unpenalised()
         parts = []
-        for solver, index in zip(self.rough, self.index, strict=True):
+        for solver, index in zip(self.solvers, self.index, strict=True):
             start = None if T is None else take(take(T, index), index, axis=1)
             parts.append(solver.init(start))
-        return PrecisionState(parts, self.convex, [math.inf] * len(parts))
+        return PrecisionState(parts)
 
     def _unpenalised(self):
         """Return the inverse of the covariance."""
@@ -119,113 +98,51 @@ class SparsePrecision:
             )
         return inverse(C, factor)
 
+    def _each(self, state):
+        return zip(self.solvers, state.parts, strict=True)
+
     def step(self, state):
         """Take a step on every block whose certificate does not hold yet."""
-        solvers = self.last if state.concave else self.rough
-        parts = []
-        for solver, part, error in zip(solvers, state.parts, state.errors, strict=True):
-            if error > self._goal(state, part):
-                if PATIENCE <= part.turn < PATIENCE + NEWTON:
-                    solver = OrthantNewton(solver.problem, solver.concave)
-                part = solver.step(part)
-            parts.append(part)
-        return PrecisionState(parts, state.concave, state.errors)
-
-    def _goal(self, state, part):
-        """Return the error at which a block is left alone."""
-        if not state.concave:
-            return ROUGH * part.T.shape[0]
-        return self.tol * part.T.shape[0] if self.convex else self.tol
+        return PrecisionState([s.step(part) for s, part in self._each(state)])
 
     def pause(self, state):
-        """Return the number of steps until the next measure, for ``iterate``.
-
-        A gap takes a Cholesky factor, an estimate of it none.
-        """
-        if not self.convex:
-            return 1
-        expected = sum(
-            dual_point(problem, solver.L, part.T, part.W)[1]
-            for problem, solver, part in zip(
-                self.problems, self.last, state.parts, strict=True
-            )
-        )
-        ratio = expected / max(self.problem.size * self.tol, 1e-300)
-        return next(steps for limit, steps in PAUSES if ratio <= limit)
+        """Return the number of steps until the next measure, for ``iterate``."""
+        pauses = [solver.pause(part) for solver, part in self._each(state)]
+        return min(pauses, default=PAUSES[0][1])
 
     def certificate(self, state):
         """Return the objective, and the gap by row or the KKT violation."""
-        state.errors = [
-            self._error(state, *each)
-            for each in zip(self.problems, self.last, state.parts, strict=True)
-        ]
-        goals = [self._goal(state, part) for part in state.parts]
-        value = self._offset + sum(self._values(state))
-        if not state.concave:
-            solved = all(e <= g for e, g in zip(state.errors, goals, strict=True))
-            if solved or all(part.still for part in state.parts):
-                self._bend(state)
+        state.parts = [solver.measure(part) for solver, part in self._each(state)]
+        value = self._offset + sum(part.value for part in state.parts)
         extra = {"support": self.count_edges(state)}
-        still = bool(state.parts) and all(
-            part.still or error <= goal
-            for part, error, goal in zip(state.parts, state.errors, goals, strict=True)
-        )
+        stuck = [solver.stuck(part) for solver, part in self._each(state)]
+        still = bool(stuck) and all(stuck)
         if self.convex:
-            gap = sum(state.errors)
+            gap = float(sum(part.error for part in state.parts))
             return Measure(value, gap / self.problem.size, gap, extra, still)
-        worst = max(self._violations(state), default=0.0)
-        largest = max((max_abs(diagonal_of(s.T)) for s in state.parts), default=0.0)
+        worst = max((part.error for part in state.parts), default=0.0)
+        largest = max((s.largest(part) for s, part in self._each(state)), default=0.0)
         if largest > UNBOUNDED:
             value = -math.inf
-        return Measure(value, worst, extra=extra, stalled=still and state.concave)
-
-    def _error(self, state, problem, solver, part):
-        """Return the certificate of a block, of the stage that it is in."""
-        if state.concave and not self.convex:
-            return kkt_violation(part.T, part.G, solver.L)
-        Z, expected = dual_point(problem, solver.L, part.T, part.W)
-        if not state.concave and expected > 2.0 * self._goal(state, part):
-            return math.inf
-        return duality_gap(Z, part.value)
-
-    def _bend(self, state):
-        """Begin the last stage where the l1 stage ended."""
-        state.parts = [
-            solver.init(part.T)
-            for solver, part in zip(self.last, state.parts, strict=True)
-        ]
-        state.concave, state.errors = True, [math.inf] * len(state.parts)
-
-    def _values(self, state):
-        """Return the objective of each block, with the concave part of the penalty."""
-        for problem, solver, part in zip(
-            self.problems, self.last, state.parts, strict=True
-        ):
-            missing = 0.0 if state.concave else problem.concave_value(part.T, solver.L)
-            yield part.value + missing
-
-    def _violations(self, state):
-        """Return the violation of each block, with the concave part of the penalty."""
-        for problem, solver, part in zip(
-            self.problems, self.last, state.parts, strict=True
-        ):
-            G = part.G
-            if not state.concave:
-                G = G + problem.concave_gradient(part.T, solver.L)
-            yield kkt_violation(part.T, G, solver.L)
+        return Measure(value, worst, extra=extra, stalled=still)
 
     def count_edges(self, state):
         """Return the number of pairs of nodes that are linked."""
         return sum(
-            (int(namespace(s.T).count_nonzero(s.T)) - s.T.shape[0]) // 2
-            for s in state.parts
+            (int(namespace(T).count_nonzero(T)) - T.shape[0]) // 2
+            for T in (part.state.T for part in state.parts)
         )
 
     def finalize(self, state):
         """Return the precision matrix and its inverse, both (p, p)."""
+        # In the precision of the problem also where a fit ends early.
+        parts = [
+            part if part.last else solver.finish(part.state.T)
+            for solver, part in self._each(state)
+        ]
         return (
-            self._assemble([part.T for part in state.parts], 1.0 / self._variances),
-            self._assemble([part.W for part in state.parts], self._variances),
+            self._assemble([part.state.T for part in parts], 1.0 / self._variances),
+            self._assemble([part.state.W for part in parts], self._variances),
         )
 
     def _assemble(self, parts, alone):
@@ -247,13 +164,18 @@ class SparsePrecision:
 
     def pack(self, state):
         """Return the state for a checkpoint."""
-        return {"T": self.finalize(state)[0], "concave": state.concave}
+        last = [part.last for part in state.parts]
+        return {"T": self.finalize(state)[0], "last": last}
 
     def unpack(self, packed):
         """Return the state of a checkpoint."""
         state = self.init(asarray_like(packed["T"], self.problem.C))
-        if packed["concave"] and not self.convex:
-            self._bend(state)
+        state.parts = [
+            solver.finish(part.state.T) if last else part
+            for solver, part, last in zip(
+                self.solvers, state.parts, packed["last"], strict=True
+            )
+        ]
         return state
 
 

@@ -29,7 +29,7 @@ HALVINGS = 60
 MEMORY = 5
 SUFFICIENT = 1e-4
 # Part of the objective that is rounding error, in units of the machine precision.
-ROUNDINGS = 64.0
+ROUNDINGS = 32.0
 SHORTEST, LONGEST = 1e-12, 1e6
 # Of a step where the curvature along the last one was not positive.
 STRETCH = 2.0
@@ -120,7 +120,7 @@ class SpectralGradient:
         state : BlockState
         """
         t, limit = self._length(state), max(state.recent)
-        slack = ROUNDINGS * 2.0**-53 * (abs(state.value) + state.T.shape[0])
+        slack = self._slack(state)
         for _ in range(HALVINGS):
             T = soft_threshold(state.T - t * state.G, t * self.L)
             found = self._evaluate(T)
@@ -135,6 +135,12 @@ class SpectralGradient:
             t *= 0.5
         still = {name: getattr(state, name) for name in ("T", "W", "G", "value")}
         return BlockState(**still, recent=state.recent, still=True)
+
+    def _slack(self, state):
+        """Return what of the objective may be rounding."""
+        T = state.T
+        eps = float(namespace(T).finfo(T.dtype).eps)
+        return ROUNDINGS * eps * (abs(state.value) + T.shape[0])
 
     def _evaluate(self, T):
         """Return the objective and the factor; None if T is not positive definite."""

@@ -206,9 +206,9 @@ def test_checkpoint_continues():
     for _ in range(40):
         state = solver.step(state)
         solver.certificate(state)
-    assert state.concave
+    assert state.parts[0].last
     again = solver.unpack(solver.pack(state))
-    assert again.concave
+    assert again.parts[0].last
     np.testing.assert_allclose(solver.finalize(again)[0], solver.finalize(state)[0])
 
 
