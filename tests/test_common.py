@@ -25,6 +25,7 @@ from skopt2.covariance import SparseInverseCovariance, SparseInverseCovarianceCV
 from skopt2.decomposition import (
     MatrixFactorization,
     SparseRatioPCA,
+    TensorFactorization,
     WassersteinDictionary,
 )
 from skopt2.gaussian_process import (
@@ -222,6 +223,9 @@ CONFIGURATIONS = [
     SparseInverseCovarianceCV(alphas=4, eps=0.2, cv=3, tol=1e-10),
     SparseInverseCovarianceCV(
         "mcp", alphas=3, eps=0.3, criterion="ebic", penalize_diagonal=True, tol=1e-10
+    TensorFactorization(),
+    TensorFactorization(
+        2, nonnegative="codes", solver="bcd-pr", alpha_W=0.01, l1_ratio=0.5
     ),
     RiskParity(),
     # Not the empirical covariance: with the checks' 15 rows of 30 assets there are

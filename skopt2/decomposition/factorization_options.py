@@ -48,6 +48,31 @@ def check_level(name, value, top=math.inf):
     return float(value)
 
 
+def check_scales(estimator, terms):
+    """Raise ValueError if one block is penalised and another can take its size.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With ``alpha_W``, ``alpha_H`` and ``bounded``.
+    terms : list of Term
+        Of the codes and of the other blocks.
+    """
+    codes, others = terms[0].penalised, terms[1].penalised
+    if others and not codes:
+        raise ValueError(
+            f"alpha_H={estimator.alpha_H!r} without alpha_W has no effect: the codes "
+            "can grow while the components shrink. Set alpha_W as well."
+        )
+    if codes and not others and not estimator.bounded:
+        raise ValueError(
+            f"alpha_W={estimator.alpha_W!r} without alpha_H has no effect: the "
+            "components can grow while the codes shrink. Penalise both "
+            "(alpha_H='same'), or set bounded=True to keep the norms of the components "
+            "at most one."
+        )
+
+
 def block_term(penalty, level, l1_ratio, nonnegative, *, ball=False, name="penalty"):
     """Return the term of a block.
 

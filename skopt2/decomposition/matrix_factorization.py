@@ -1,31 +1,20 @@
 """Constrained and sparse matrix factorisation, as an estimator."""
 
-import warnings
-
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
 
-from skopt2._core import cuda
-from skopt2._core.array import asarray_like, move, namespace
-from skopt2._core.estimator import IterativeEstimator, fit_method, level_of_caller
+from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.iterate import iterate
 from skopt2._core.validation import check_fit_input, check_predict_input
-from skopt2.decomposition.factorization_arrays import (
-    check_codes,
-    check_nonnegative,
-    plain_array,
-)
+from skopt2.decomposition.factorization_arrays import check_codes, check_nonnegative
+from skopt2.decomposition.factorization_codes import solved_codes
 from skopt2.decomposition.factorization_options import block_term, check_level
 from skopt2.decomposition.matrix_options import check_matrix_factorization
 from skopt2.decomposition.matrix_start import starting_blocks
-from skopt2.solvers.factorization.codes import solve_codes
 from skopt2.solvers.factorization.data import MatrixData
 from skopt2.solvers.factorization.descent import FactorDescent
 from skopt2.solvers.factorization.proximal import ProximalDescent
 
 CERTIFICATE = "relative fixed-point residual"
-# Sweeps over the codes of a row for each iteration that the fit may take.
-CODE_SWEEPS = 10
 
 
 class MatrixFactorization(
@@ -131,6 +120,7 @@ class MatrixFactorization(
 
     See Also
     --------
+    TensorFactorization : Arrays of more modes.
     WassersteinDictionary : Histograms, compared by optimal transport.
     sklearn.decomposition.NMF : Other losses of nonnegative factors.
 
@@ -356,24 +346,7 @@ class MatrixFactorization(
         )
         if self.nonnegative is True:
             check_nonnegative(X, type(self).__name__)
-        _, target = cuda.resolve(self.device, X)
-        with target.activate():
-            matrix = MatrixData(move(X, target))
-            H = asarray_like(move(self.components_, target), matrix.like)
-            term = self._terms(matrix.shape[1])[0]
-            sweeps = CODE_SWEEPS * self.max_iter
-            A, gaps = solve_codes(matrix, H, term, sweeps=sweeps)
-            worst = float(namespace(gaps).max(gaps))
-            if not worst <= self.tol:
-                warnings.warn(
-                    f"The codes of a row did not reach tol={self.tol:.0e}: its "
-                    f"certificate is {worst:.1e}. Increase max_iter or alpha_W, or "
-                    "loosen tol.",
-                    ConvergenceWarning,
-                    stacklevel=level_of_caller(),
-                )
-            codes = namespace(A).matrix_transpose(A)
-        return plain_array(codes, X)
+        return solved_codes(self, X, self._terms(self.n_features_in_)[0])
 
     def inverse_transform(self, X):
         """Return the samples that codes stand for.

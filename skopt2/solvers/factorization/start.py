@@ -193,3 +193,58 @@ def _one_sign(A, H, codes):
     flip = xp.where(total < 0.0, -xp.ones_like(total), 1.0)
     A, H = A * flip, H * flip
     return (xp.maximum(A, 0.0), H) if codes else (A, xp.maximum(H, 0.0))
+
+
+def mode_vectors(data, lengths, mode, k, rng, nonnegative):
+    """Return leading singular vectors of an unfolding as factors of a mode.
+
+    Parameters
+    ----------
+    data : MatrixData or TensorData
+        Dense samples in rows, of prod(lengths) elements.
+    lengths : tuple of int
+        d_1, ..., d_m.
+    mode : int
+        Which of them, from 0.
+    k : int
+        How many; random ones where the mode has fewer.
+    rng : numpy.random.Generator
+        Draws what is missing.
+    nonnegative : bool
+        Whether absolute values are taken.
+    """
+    xp, d = namespace(data.like), lengths[mode]
+    X, s = data.X, data.weights
+    scaled = X * (math.sqrt(s) if isinstance(s, float) else xp.sqrt(s)[:, None])
+    before = int(X.shape[0]) * math.prod(lengths[:mode])
+    folded = xp.reshape(scaled, (before, d, math.prod(lengths[mode + 1 :])))
+    # One matrix, and so one product, with the mode in front.
+    flat = xp.reshape(xp.permute_dims(folded, (1, 0, 2)), (d, -1))
+    _, U = xp.linalg.eigh(flat @ xp.matrix_transpose(flat))
+    V = xp.flip(xp.matrix_transpose(U), axis=0)[: min(k, d), :]
+    V = xp.abs(V) if nonnegative else V
+    if k <= d:
+        return V
+    return xp.concat([V, random_factor(data, lengths, mode, k - d, rng, nonnegative)])
+
+
+def random_factor(data, lengths, mode, k, rng, nonnegative):
+    """Return random factors of a mode, with norms of about one.
+
+    Parameters
+    ----------
+    data : MatrixData or TensorData
+        Example of the namespace and the dtype.
+    lengths : tuple of int
+        d_1, ..., d_m.
+    mode : int
+        Which of them, from 0.
+    k : int
+        How many.
+    rng : numpy.random.Generator
+        Draws them.
+    nonnegative : bool
+        Whether they have no negative element.
+    """
+    draw = rng.standard_normal((k, lengths[mode])) / math.sqrt(lengths[mode])
+    return asarray_like(np.abs(draw) if nonnegative else draw, data.like)
