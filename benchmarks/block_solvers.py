@@ -83,7 +83,7 @@ CASES = (
         for design in ("wide", "tall", "sparse")
         for model, fraction in (
             ("lasso", 0.1),
-            ("lasso", 0.01),
+            ("lasso", 0.03),
             ("elastic net", 0.05),
             ("l1 logistic", 0.05),
             ("MCP logistic", 0.3),
@@ -252,7 +252,7 @@ def main(arguments=None):
     parser.add_argument("--designs", nargs="+", default=None)
     parser.add_argument("--models", nargs="+", default=None)
     parser.add_argument("--solvers", nargs="+", default=SOLVERS)
-    parser.add_argument("--limit", type=float, default=20.0)
+    parser.add_argument("--limit", type=float, default=60.0)
     parser.add_argument("--json", type=Path, default=None)
     options = parser.parse_args(arguments)
     heads = "".join(f"{f'{target:.0e} s':>9s}{'passes':>8s}" for target in TARGETS)

@@ -7,6 +7,7 @@ ORDER = (
     "plot_choose_alpha.py",
     "plot_convergence.py",
     "plot_block_rules.py",
+    "plot_block_solvers.py",
     "plot_digits.py",
     "plot_robust.py",
     "plot_sparse_text_like.py",

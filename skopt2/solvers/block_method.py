@@ -51,6 +51,7 @@ class BlockMethod(FirstOrder):
         self.passes = 0.0
         self._blocks = self._run = self._known = None
         self._least, self._idle, self._done = math.inf, 0, False
+        self._values = []
 
     def _refuse(self, penalty):
         """Raise ValueError if the method has no step for a penalty."""

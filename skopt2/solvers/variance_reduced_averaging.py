@@ -30,7 +30,7 @@ Ours: L is only where the search starts, at an eighth of it, for the constant 8 
 from needed (measured: three to ten times the passes). The objective at every anchor is
 known, for its gradient is. Where it has fallen, L is cut by a fifth. Where it has not,
 the averages start again at the best anchor with four times the L. They also start again
-when the gradient mapping has shrunk to a tenth, as those of A-CODER do.
+when the gradient mapping has shrunk to a fifth, as those of A-CODER do.
 
 Source: C. Y. Lin, C. Song and J. Diakonikolas, ICML 2023, arXiv:2303.16279; R. Gower et
 al., SGD: general analysis and improved rates, ICML 2019, for expected smoothness.
@@ -44,7 +44,7 @@ from skopt2._core.array import take
 from skopt2.solvers.block_method import BlockMethod, longest
 from skopt2.solvers.column_blocks import POWER_ITERATIONS
 from skopt2.solvers.composite import Point
-from skopt2.solvers.cyclic_dual_averaging import AGAIN, refuse_nonconvex
+from skopt2.solvers.cyclic_dual_averaging import NEARER, refuse_nonconvex
 from skopt2.solvers.row_sampler import RowSampler
 
 # Epochs between two certificates; cycles of an epoch at most; fewest rows of a sample.
@@ -160,7 +160,7 @@ class VarianceReducedAveraging(BlockMethod):
                 best, value, here = run.y, min(value, reached), there
                 if self.met(here.length, goal):
                     break
-                if here.length <= AGAIN * run.first:
+                if here.length <= NEARER * run.first:
                     run = self.start(best)
             else:
                 self.L *= HARDER
