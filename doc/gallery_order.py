@@ -24,6 +24,7 @@ ORDER = (
     "plot_digit_retrieval.py",
     "plot_gromov.py",
     "plot_wasserstein_dictionary.py",
+    "plot_sparse_ratio_pca.py",
     "plot_kernel_digits.py",
     "plot_large_n.py",
     "plot_centers.py",
