@@ -167,10 +167,12 @@ class ComponentSequence:
         low, high, few = 0.0, 1.0, 1
         for _ in range(HALVINGS):
             middle = 0.5 * (low + high)
-            tried, ratios = power_steps(form, V, middle / (1.0 - middle), TRIAL)
+            lam = middle / (1.0 - middle)
+            tried, ratios = power_steps(form, V, lam, TRIAL, 1e-3)
             count = np.count_nonzero(tried[:, int(np.argmin(ratios))])
             if count > k:
-                low = middle
+                # Directions that are too dense are a good start for less dense ones.
+                low, V = middle, tried
             else:
                 high, few = middle, count
         return high if few == k and high < 1.0 else low

@@ -14,8 +14,8 @@ import numpy as np
 from skopt2._core.array import is_sparse
 from skopt2.solvers.design import Block, Design
 
-# Features up to which C is formed: always, and where there are more rows.
-SMALL, LARGE = 500, 3000
+# Features up to which C is formed: always, and where its products are the cheaper.
+SMALL, LARGE = 100, 3000
 # Variance that is rounding, in units of eps times the largest value of a column.
 NOISE = 64.0
 
@@ -130,7 +130,7 @@ def covariance_form(X, s=None):
         X[:, noise], variances[noise] = 0.0, 0.0
         design = Design(X, s, False)
     C = None
-    if p <= SMALL or (p <= LARGE and p <= n):
+    if p <= SMALL or p <= min(LARGE, 2 * n):
         block = Block(design)
         ids = np.arange(p)
         block.extend(ids)
