@@ -41,7 +41,7 @@ CASES = {
     "spread": (200, 100, 2, 8, (4.0, 2.5)),
     "wide": (60, 500, 2, 10, (8.0, 6.0)),
     "weak": (100, 200, 2, 20, (3.0, 2.0)),
-    "wider": (100, 2000, 3, 20, (12.0, 9.0, 7.0)),
+    "wider": (80, 1000, 3, 20, (12.0, 9.0, 7.0)),
 }
 
 
@@ -51,7 +51,7 @@ def make_planted(case, rng):
     Parameters
     ----------
     case : str
-        Of :data:`CASES`, or "digits", which has none planted.
+        Of :data:`CASES`, or "digits", 300 pictures with none planted.
     rng : numpy.random.Generator
         Draws them.
 
@@ -63,7 +63,7 @@ def make_planted(case, rng):
         Orthonormal, of disjoint supports, unequal loadings of both signs.
     """
     if case == "digits":
-        return load_digits().data, None
+        return load_digits().data[:300], None
     n, p, K, k, strengths = CASES[case]
     V = np.zeros((K, p))
     for j in range(K):

@@ -63,8 +63,8 @@ class SparseRatioPCA(
         power steps, for comparison.
     n_init : int, default=5
         Starts of each component: half of them, rounded up, leading directions, the
-        rest those of the features that explain most on their own. The best after a few
-        steps is followed.
+        rest those of the features that explain most on their own; the feature of
+        largest variance comes on top. The best after a few steps is followed.
     tol : float, default=1e-10
         Tolerance of the certificate.
     max_iter : int, default=1000

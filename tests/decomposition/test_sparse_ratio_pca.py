@@ -69,7 +69,9 @@ def test_without_penalty_it_is_pca(X, solver):
 
 
 def test_the_largest_penalty_leaves_the_feature_of_largest_variance(X):
-    fit = model(n_components=1, alpha=0.999).fit(X)
+    # A feature of larger variance that goes with no other.
+    X = X * np.where(np.arange(40) == 30, 4.0, 1.0)
+    fit = model(n_components=1, alpha=0.999, n_init=1).fit(X)
     assert_array_equal(np.flatnonzero(fit.components_), [X.var(axis=0).argmax()])
     assert fit.explained_variance_[0] == pytest.approx(X.var(axis=0).max())
 
@@ -205,17 +207,18 @@ def test_a_gpu_that_is_asked_for_is_refused(X):
     assert model(device="auto").fit(X).device_ == "cpu"
 
 
-def test_starts_help_where_the_leading_direction_is_noise():
+def test_starts_help_where_the_leading_direction_mixes_groups():
     better = 0
-    for seed in range(100, 106):
+    for seed in (10, 13, 16):
         rng = np.random.default_rng(seed)
-        X = rng.standard_normal((15, 400))
-        X[:, :6] += 0.9 * rng.standard_normal((15, 1))
-        one = model(n_components=1, alpha=0.3, n_init=1).fit(X).objective_
-        more = model(n_components=1, alpha=0.3).fit(X).objective_
+        X = rng.standard_normal((40, 100))
+        for g in range(6):
+            X[:, 8 * g : 8 * g + 8] += 1.2 * rng.standard_normal((40, 1))
+        one = model(n_components=1, alpha=0.2, n_init=1).fit(X).objective_
+        more = model(n_components=1, alpha=0.2).fit(X).objective_
         assert more <= one * (1.0 + 1e-10)
         better += more < one * (1.0 - 1e-3)
-    assert better >= 1
+    assert better >= 2
 
 
 def test_a_search_finds_how_many_loadings(rng):

@@ -45,6 +45,10 @@ SOLVERS = ("fcd", "pcd", "power")
 HALVINGS, TRIAL, NONE, POLISH = 10, 15, 1e-12, 200
 # Most exchanges of features after the ratio has chosen k of them.
 EXCHANGES = 50
+# Accuracy of leading directions that are only where sparse ones start.
+ROUGH = 1e-2
+# Starts that are followed for longer, and for how many steps.
+FINALISTS, LONG = 3, 100
 
 
 @dataclass(frozen=True)
@@ -140,10 +144,27 @@ class ComponentSequence:
         """Return the state at the start of a component, None if nothing is left."""
         if not form.diagonal.sum() > NONE * form.total:
             return None
-        V = starting_directions(form, self.n_init)
+        dense = self.alpha == 0.0
+        if self.n_nonzero is not None:
+            dense = self.n_nonzero >= self._p
+        V = starting_directions(form, self.n_init, 0.0 if dense else ROUGH)
         alpha = self.alpha if self.n_nonzero is None else self._search(form, V)
         V, ratios = power_steps(form, V, alpha / (1.0 - alpha))
-        return self._at(found, form, alpha, V[:, int(np.argmin(ratios))])
+        # Early ranks may change: a few of the best go on before one is chosen.
+        V = V[:, np.argsort(ratios, kind="stable")[:FINALISTS]]
+        V, ratios = power_steps(form, V, alpha / (1.0 - alpha), LONG)
+        best = int(np.argmin(ratios))
+        if self.n_nonzero is not None and self.refit:
+            # Their number is given: what counts is what so many loadings explain.
+            best = int(np.argmax([self._explained(form, v) for v in V.T]))
+        return self._at(found, form, alpha, V[:, best])
+
+    def _explained(self, form, v):
+        """Return the variance that a direction explains with k loadings."""
+        v = exchanged(
+            form, leading_on(form, largest(v, self.n_nonzero)), self.n_nonzero
+        )
+        return float(v @ form.products(v))
 
     def _at(self, found, form, alpha, v):
         problem = FractionalProblem(
@@ -228,7 +249,8 @@ class ComponentSequence:
         inner, form, k = state.inner, state.form, self.n_nonzero
         v = inner.x / np.linalg.norm(inner.x)
         if k is not None and np.count_nonzero(v) > k:
-            v[np.argsort(-np.abs(v), kind="stable")[k:]] = 0.0
+            ids = largest(v, k)
+            v = np.bincount(ids, v[ids], v.size)
             v /= np.linalg.norm(v)
         elif not self.refit and np.count_nonzero(v) > 1:
             # A gain of eps leaves half of the digits of the loadings open.
@@ -299,6 +321,11 @@ class ComponentSequence:
         return replace(state, inner=state.solver.unpack(packed))
 
 
+def largest(v, k):
+    """Return the places of the k largest absolute values, in increasing order."""
+    return np.sort(np.argsort(-np.abs(v), kind="stable")[:k])
+
+
 def leading_on(form, ids):
     """Return the leading direction on some features, in all p."""
     v = np.zeros(form.diagonal.size)
@@ -314,9 +341,7 @@ def exchanged(form, v, k):
     """
     variance = float(v @ form.products(v))
     for _ in range(EXCHANGES):
-        pull = np.abs(form.products(v))
-        ids = np.sort(np.argsort(-pull, kind="stable")[:k])
-        other = leading_on(form, ids)
+        other = leading_on(form, largest(form.products(v), k))
         gained = float(other @ form.products(other))
         if not gained > variance * (1.0 + 1e-10):
             break

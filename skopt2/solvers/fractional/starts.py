@@ -18,7 +18,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 STEPS, SKETCH, DENSE = 30, 24, 300
 
 
-def leading_directions(form, k):
+def leading_directions(form, k, tol=0.0):
     """Return up to k leading directions of a form, of norm 1, in columns.
 
     Parameters
@@ -27,6 +27,9 @@ def leading_directions(form, k):
         Or any with ``products`` and ``diagonal``.
     k : int
         How many.
+    tol : float, default=0.0
+        Relative accuracy of their variances where an iteration finds them; 0 for that
+        of the machine.
 
     Returns
     -------
@@ -41,7 +44,7 @@ def leading_directions(form, k):
         operator = LinearOperator((p, p), matvec=form.products, dtype=np.float64)
         # A vector of the range: its own search would start anywhere.
         start = form.products(np.random.default_rng(0).standard_normal(p))
-        values, V = eigsh(operator, k=min(k, p - 1), v0=start)
+        values, V = eigsh(operator, k=min(k, p - 1), v0=start, tol=tol)
         V = V[:, np.argsort(-values)]
     return V * np.where(V[np.abs(V).argmax(axis=0), np.arange(V.shape[1])] < 0, -1, 1)
 
@@ -76,7 +79,7 @@ def single_features(form, k):
     return V / np.maximum(np.linalg.norm(V, axis=0), 1e-300)
 
 
-def starting_directions(form, n_init):
+def starting_directions(form, n_init, tol=0.0):
     """Return the directions to start from, in columns.
 
     Parameters
@@ -85,16 +88,22 @@ def starting_directions(form, n_init):
         As above.
     n_init : int
         How many: more than half of them leading directions, the rest single features.
+        The feature of largest variance, the answer for the largest penalties, comes
+        on top.
+    tol : float, default=0.0
+        As for :func:`leading_directions`.
 
     Returns
     -------
-    V : ndarray of shape (p, n_init)
+    V : ndarray of shape (p, n_init + 1)
         Of norm 1, in an order that depends on the data alone.
     """
-    V = leading_directions(form, (n_init + 1) // 2)
+    alone = np.zeros((form.diagonal.size, 1))
+    alone[int(np.argmax(form.diagonal))] = 1.0
+    V = leading_directions(form, (n_init + 1) // 2, tol)
     if n_init > 1:
         V = np.column_stack([V, single_features(form, n_init // 2)])
-    return V
+    return np.column_stack([V, alone])
 
 
 def power_steps(form, V, lam, steps=STEPS, still=1e-6):
