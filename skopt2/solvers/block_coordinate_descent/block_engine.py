@@ -77,7 +77,7 @@ class BlockEngine:
         self.fixed, self._trees = make_blocks(smooth, rules.partition, rules.block_size)
         count = -(-smooth.size // rules.block_size)
         self.n_blocks = max(1, count if self.fixed is None else len(self.fixed))
-        self._matrices, self._steepness = {}, {}
+        self._matrices, self._steepness, self._inverses = {}, {}, None
         self._turn, self._order, self._theta = 0, [], None
         self.pattern = PatternNewton(self) if rules.finish else None
         self._points = []
@@ -151,6 +151,8 @@ class BlockEngine:
         With the smallest eigenvalue in the place of M_b a model promises more, and all
         blocks are looked at at once: those that promise less even so need no solution.
         """
+        if self.penalty is None and self.smooth.safe and self._trees is None:
+            return int(np.argmax(self._promises()))
         least = [self._bounds(number)[2] for number in range(self.n_blocks)]
         ceilings = self.fixed.sums(self._gains(self.fixed.spread(least)))
         best, chosen = -np.inf, 0
@@ -176,6 +178,21 @@ class BlockEngine:
     def _gains(self, D):
         g = self.smooth.gradient()
         return coordinate_gains(self.penalty, self.x, g, self.lam, D)
+
+    def _promises(self):
+        """Return g_b' M_b^-1 g_b / 2 of all fixed blocks, from stacked inverses."""
+        if self._inverses is None:
+            size = max(b.size for b in self.fixed.blocks)
+            index = np.zeros((self.n_blocks, size), dtype=np.intp)
+            inverses = np.zeros((self.n_blocks, size, size))
+            for number, b in enumerate(self.fixed.blocks):
+                index[number, : b.size] = b
+                matrix = self._bound_matrix(number, b)
+                inverses[number, : b.size, : b.size] = matrix.solve(np.eye(b.size))
+            self._inverses = index, inverses
+        index, inverses = self._inverses
+        g = self.smooth.gradient()[index][:, :, None]
+        return 0.5 * (g * (inverses @ g)).sum(axis=(1, 2))
 
     def _promise(self, number):
         """Return the decrease that the model with M_b promises."""

@@ -21,13 +21,13 @@ class FixedBlocks:
 
     Parameters
     ----------
-    blocks : list of ndarray of int
+    blocks : list of ndarray of int, none of them empty
         They cover all coordinates once.
     """
 
     def __init__(self, blocks):
         self.blocks = blocks
-        self._order = np.concatenate(blocks)
+        self._order = np.concatenate([np.zeros(0, dtype=np.intp), *blocks])
         sizes = [block.size for block in blocks]
         self._start = np.cumsum([0, *sizes[:-1]])
         # An order that is the identity needs no gather.

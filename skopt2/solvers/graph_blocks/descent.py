@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skopt2._core.result import Measure
+from skopt2.solvers.block_coordinate_descent.block_partition import FixedBlocks
 from skopt2.solvers.graph_blocks.forest import ForestBlock
 from skopt2.solvers.graph_blocks.partition import greedy_forest
 from skopt2.solvers.graph_blocks.problem import free_part
@@ -71,9 +72,7 @@ class GraphDescent:
         self.rng = rng
         self._diagonal = problem.diagonal
         self._floor = problem.floor()
-        self._number = np.zeros(self._diagonal.size, dtype=np.intp)
-        for i, block in enumerate(blocks):
-            self._number[block.nodes] = i
+        self._fixed = FixedBlocks([block.nodes for block in blocks])
 
     def init(self, F):
         """Return the state at some values, within the bounds if there are any."""
@@ -107,8 +106,7 @@ class GraphDescent:
             scores /= self._diagonal
         if self.selection == "variable":
             return ForestBlock(self.problem.A, greedy_forest(self.problem.A, scores))
-        sums = np.bincount(self._number, weights=scores, minlength=len(self.blocks))
-        return self.blocks[int(np.argmax(sums))]
+        return self.blocks[int(np.argmax(self._fixed.sums(scores)))]
 
     def _progress(self, R, free):
         """Return R_b' A_bb^-1 R_b of all blocks."""
