@@ -8,10 +8,7 @@ import scipy.sparse as sp
 from scipy.optimize import lsq_linear
 
 from skopt2.penalties import L1, MCP, SCAD, Box, ElasticNet, Positive
-from skopt2.solvers.block_coordinate_descent.block_engine import (
-    BlockEngine,
-    steepness,
-)
+from skopt2.solvers.block_coordinate_descent.block_engine import BlockEngine
 from skopt2.solvers.block_coordinate_descent.block_minimum import (
     DenseMatrix,
     block_minimum,
@@ -20,6 +17,7 @@ from skopt2.solvers.block_coordinate_descent.block_scores import (
     coordinate_gains,
     largest_ratio_block,
 )
+from skopt2.solvers.block_coordinate_descent.eigenvalues import steepness
 from skopt2.solvers.block_coordinate_descent.graph_part import SparsePart
 from skopt2.solvers.block_coordinate_descent.pattern_newton import PatternNewton
 from skopt2.solvers.block_coordinate_descent.ruled_descent import RuledDescent

@@ -19,7 +19,6 @@ converge faster, JMLR 23:131, 2022, sections 2 to 5.
 """
 
 import numpy as np
-from scipy.linalg import eigvalsh
 
 from skopt2.solvers.block_coordinate_descent.block_minimum import (
     DenseMatrix,
@@ -33,6 +32,7 @@ from skopt2.solvers.block_coordinate_descent.block_scores import (
     largest_ratio_block,
     thresholded_block,
 )
+from skopt2.solvers.block_coordinate_descent.eigenvalues import TINY, steepness
 from skopt2.solvers.block_coordinate_descent.extrapolation import (
     extrapolation_weights,
 )
@@ -45,8 +45,6 @@ from skopt2.solvers.graph_blocks.partition import greedy_forest
 ARMIJO, CUT, CUTS = 1e-4, 0.1, 30
 # Sweeps that an extrapolation looks back to.
 MEMORY = 5
-# What stands for a curvature of 0.
-TINY = 1e-300
 # Power iterations for the scaled Hessian of all coordinates, and their margin.
 POWERS, MARGIN = 15, 1.1
 
@@ -376,30 +374,3 @@ class BlockEngine:
         if change + rise < 0.0:
             self.smooth.accept(token)
             self.x = target
-
-
-def steepness(M):
-    """Return three eigenvalues of a positive semidefinite matrix, with a margin.
-
-    Parameters
-    ----------
-    M : ndarray of shape (t, t)
-        Up to rounding.
-
-    Returns
-    -------
-    largest, scaled, least : float
-        The largest one, that of M scaled to a unit diagonal, and the smallest one;
-        positive. Rounding does not take the first two below the eigenvalue, nor the
-        third above it.
-    """
-    diagonal = M.diagonal()
-    root = np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
-    values = eigvalsh(M)
-    last = [M.shape[0] - 1] * 2
-    scaled = float(eigvalsh(M / np.outer(root, root), subset_by_index=last)[0])
-    slack = 10.0 * M.shape[0] * np.finfo(np.float64).eps
-    top = float(values[-1])
-    least = max(float(values[0]) - slack * top, 1e-12 * top)
-    grown = 1.0 + slack
-    return max(top * grown, TINY), max(scaled * grown, TINY), max(least, TINY)
