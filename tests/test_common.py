@@ -223,6 +223,7 @@ CONFIGURATIONS = [
     SparseInverseCovarianceCV(alphas=4, eps=0.2, cv=3, tol=1e-10),
     SparseInverseCovarianceCV(
         "mcp", alphas=3, eps=0.3, criterion="ebic", penalize_diagonal=True, tol=1e-10
+    ),
     TensorFactorization(),
     TensorFactorization(
         2, nonnegative="codes", solver="bcd-pr", alpha_W=0.01, l1_ratio=0.5

@@ -74,13 +74,12 @@ class QuadraticModel:
         self.blocks = [block for block, _, _ in framed]
         self.axes = [axes for _, _, axes in framed]
         members = np.array([block.members for block in self.blocks], dtype=np.int64)
+        ends = np.cumsum(members)
         self.updates = [
-            make_update(penalty, values, float(level[0]), principal)
-            if level.size == 1
-            else BundleUpdate(penalty, values, level)
-            for (_, values, _), level in zip(
-                framed, np.split(levels, np.cumsum(members)[:-1]), strict=True
-            )
+            make_update(penalty, values, float(levels[end - 1]), principal)
+            if count == 1
+            else BundleUpdate(penalty, values, levels[end - count : end])
+            for (_, values, _), count, end in zip(framed, members, ends, strict=True)
         ]
         self.curvatures = [
             float(values.max()) if values.size else 0.0 for _, values, _ in framed
