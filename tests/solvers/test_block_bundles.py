@@ -137,3 +137,13 @@ def test_float32():
     assert held
     assert all(part.dtype == np.float32 for part in held)
     assert_allclose(together.flat(), exact.flat(), rtol=1e-3, atol=1e-3)
+
+
+def test_a_model_of_no_group():
+    target = np.arange(30.0).reshape(3, 10)
+    model = QuadraticModel(
+        GroupLasso(), [], np.ones(0), [], True, target, np.full(10, 0.3)
+    )
+    assert model.minimise(make_selection("cyclic", None), lambda first: 0.0) == 0.0
+    assert_allclose(model.residual(), -target)
+    assert_allclose(model.objective(), 0.5 * (target**2).sum())

@@ -76,10 +76,10 @@ class QuadraticModel:
         members = np.array([block.members for block in self.blocks], dtype=np.int64)
         ends = np.cumsum(members)
         self.updates = [
-            make_update(penalty, values, float(levels[end - 1]), principal)
-            if count == 1
-            else BundleUpdate(penalty, values, levels[end - count : end])
-            for (_, values, _), count, end in zip(framed, members, ends, strict=True)
+            BundleUpdate(penalty, values, levels[end - block.members : end])
+            if block.members > 1
+            else make_update(penalty, values, float(levels[end - 1]), principal)
+            for (block, values, _), end in zip(framed, ends, strict=True)
         ]
         self.curvatures = [
             float(values.max()) if values.size else 0.0 for _, values, _ in framed
