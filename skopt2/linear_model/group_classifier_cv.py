@@ -126,7 +126,7 @@ class GroupClassifierCV(PathSelection, GroupClassifier):
 
     References
     ----------
-    Vaiter, Deledalle, Peyre, Fadili and Dossal, arXiv:1205.1481, 2012 (degrees of
+    Vaiter, Deledalle, Peyre, Fadili and Dossal, hal-00768896, 2012 (degrees of
     freedom); Chen and Chen, Biometrika 95, 2008 (EBIC).
 
     Examples

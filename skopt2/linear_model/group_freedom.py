@@ -16,18 +16,18 @@ squared loss. Thus
 
 df = [free intercepts] + trace((H + D)^-1 H),
 
-which Vaiter et al. prove to be the divergence for almost all y (their eq. 13), and by
+which Vaiter et al. prove to be the divergence for almost all y and any design, and by
 Stein's lemma an unbiased estimate of the degrees of freedom. With orthonormal groups H
 is the identity, and df = sum_g (1 + (d_g - 1) |v_g| / (|v_g| + lam_g)), the formula of
-Yuan and Lin (their eq. 6.2). For the logistic loss it is the trace of the hat matrix of
-the last Newton step, the usual generalisation. With K outputs v and b have K columns,
-and h is a matrix for each sample. A concave penalty is replaced by its tangent, which
-leaves a count of the coefficients where groups are not shrunk or have one feature;
-jumps of such a fit are not counted.
+Yuan and Lin. For the logistic loss it is the trace of the hat matrix of the last Newton
+step, the usual generalisation. With K outputs v and b have K columns, and h is a matrix
+for each sample. A concave penalty is replaced by its tangent, which leaves a count of
+the coefficients where groups are not shrunk or have one feature; jumps of such a fit
+are not counted.
 
 Sources: S. Vaiter, C. Deledalle, G. Peyre, J. Fadili and C. Dossal, The degrees of
-freedom of the group lasso, arXiv:1205.1481, 2012; M. Yuan and Y. Lin, JRSS B 68, 2006,
-section 6.
+freedom of the group lasso for a general design, hal-00768896, 2012; M. Yuan and Y. Lin,
+Model selection and estimation in regression with grouped variables, JRSS B 68, 2006.
 """
 
 import numpy as np

@@ -132,8 +132,8 @@ class GroupRegressorCV(PathSelection, GroupRegressor):
 
     References
     ----------
-    Vaiter, Deledalle, Peyre, Fadili and Dossal, arXiv:1205.1481, 2012 (degrees of
-    freedom); Yuan and Lin, JRSS B 68, 2006, section 6; Chen and Chen, Biometrika 95,
+    Vaiter, Deledalle, Peyre, Fadili and Dossal, hal-00768896, 2012 (degrees of
+    freedom); Yuan and Lin, JRSS B 68, 2006; Chen and Chen, Biometrika 95,
     2008 (EBIC).
 
     Examples

@@ -12,9 +12,8 @@ Conjugate of a group: |u_g|_inf^2 / (2 lam), finite everywhere, so that every du
 is feasible and the duality gap needs no scaling.
 
 Sources: Y. Zhou, R. Jin and S. Hoi, Exclusive lasso for multi-task feature selection,
-AISTATS 2010, eq. 4; F. Campbell and G. Allen, Within group variable selection through
-the exclusive lasso, Electronic Journal of Statistics 11, 2017, section 2 and, for the
-Hessian in the degrees of freedom, theorem 3.
+AISTATS 2010; F. Campbell and G. Allen, Within group variable selection through the
+exclusive lasso, Electronic Journal of Statistics 11, 2017.
 """
 
 import math
@@ -31,7 +30,7 @@ class ExclusiveLasso(GroupPenalty):
 
     References
     ----------
-    Zhou, Jin and Hoi, AISTATS 2010, eq. 4; Campbell and Allen, Electronic Journal of
+    Zhou, Jin and Hoi, AISTATS 2010; Campbell and Allen, Electronic Journal of
     Statistics 11, 2017.
 
     Examples

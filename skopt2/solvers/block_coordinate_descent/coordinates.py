@@ -18,7 +18,7 @@ T^+ T = 1. With K outputs w is (p, K), and v (r K,): all outputs of a row end to
 Sources: N. Simon and R. Tibshirani, Standardization and the group lasso penalty,
 Statistica Sinica 22, 2012, section 2; Breheny and Huang, Statistics and Computing 25,
 2015, section 2.1; G. Obozinski, L. Jacob and J.-P. Vert, Group lasso with overlaps: the
-latent group lasso approach, arXiv:1110.0413, 2011, section 3.
+latent group lasso approach, arXiv:1110.0413, 2011.
 """
 
 import numpy as np
