@@ -8,13 +8,9 @@ from numpy.testing import assert_allclose
 from skopt2.losses import Squared
 from skopt2.penalties import GroupLasso, GroupMCP, GroupSCAD, SparseGroupLasso
 from skopt2.penalties.partition import Partition
-from skopt2.solvers.block_coordinate_descent.blocks import (
-    Blocks,
-    DenseBlock,
-    diagonal_bound,
-    frame,
-)
+from skopt2.solvers.block_coordinate_descent.blocks import Blocks, DenseBlock, frame
 from skopt2.solvers.block_coordinate_descent.coordinates import Coordinates
+from skopt2.solvers.block_coordinate_descent.curvature import diagonal_bound
 from skopt2.solvers.block_coordinate_descent.extrapolation import (
     extrapolation_weights,
 )

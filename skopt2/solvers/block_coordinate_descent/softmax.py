@@ -25,7 +25,7 @@ import numpy as np
 
 from skopt2._core.array import dot64
 from skopt2.penalties.partition import Partition
-from skopt2.solvers.block_coordinate_descent.blocks import (
+from skopt2.solvers.block_coordinate_descent.curvature import (
     diagonal_bound,
     principal_axes,
 )
