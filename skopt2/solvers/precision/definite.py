@@ -24,13 +24,15 @@ def symmetric(M):
     return 0.5 * (M + namespace(M).matrix_transpose(M))
 
 
-def factorise(M):
+def factorise(M, out=None):
     """Return the Cholesky factor, with the logarithm of the determinant.
 
     Parameters
     ----------
     M : array of shape (p, p)
         Symmetric.
+    out : ndarray of shape (p, p), default=None
+        Memory for the factor, on the host, in the order of rows.
 
     Returns
     -------
@@ -43,7 +45,9 @@ def factorise(M):
     if xp is np:
         # The transpose is the same matrix in the order that LAPACK reads.
         (potrf,) = get_lapack_funcs(("potrf",), (M,))
-        factor, info = potrf(M.T, lower=1, clean=1)
+        out = np.empty_like(M) if out is None else out
+        np.copyto(out, M)
+        factor, info = potrf(out.T, lower=1, clean=1, overwrite_a=1)
         diagonal = factor.diagonal()
         if info:
             return None, -np.inf
@@ -75,11 +79,26 @@ def inverse(M, factor):
     -------
     W : array of shape (p, p)
     """
-    xp = namespace(M)
-    if xp is np:
-        (potri,) = get_lapack_funcs(("potri",), (factor,))
-        half, _ = potri(factor, lower=1, overwrite_c=1)
+    if namespace(M) is np:
+        half = inverse_half(factor)
         W = half + half.T
         W.reshape(-1)[:: len(W) + 1] *= 0.5
         return W
-    return symmetric(xp.linalg.inv(M))
+    return symmetric(namespace(M).linalg.inv(M))
+
+
+def inverse_half(factor):
+    """Return the lower triangle of an inverse on the host, and zeros above.
+
+    Parameters
+    ----------
+    factor : ndarray of shape (p, p)
+        What :func:`factorise` returned; it is overwritten, and the memory is in the
+        order of columns.
+
+    Returns
+    -------
+    half : ndarray of shape (p, p)
+    """
+    (potri,) = get_lapack_funcs(("potri",), (factor,))
+    return potri(factor, lower=1, overwrite_c=1)[0]

@@ -16,11 +16,13 @@ inverse covariance estimation, NIPS 2012, section 3; C.-J. Hsieh, M. Sustik, I. 
 P. Ravikumar, QUIC, JMLR 15, 2014, section 3 for the free set and the line search.
 """
 
+from dataclasses import replace
+
 from skopt2._core.array import max_abs, namespace
 from skopt2.penalties.base import soft_threshold
 from skopt2.solvers.precision.definite import symmetric
-from skopt2.solvers.precision.problem import inner
 from skopt2.solvers.precision.spectral_gradient import SpectralGradient
+from skopt2.solvers.precision.workspace import inner
 
 SUFFICIENT = 1e-4
 HALVINGS = 40
@@ -56,8 +58,7 @@ class OrthantNewton(SpectralGradient):
         V = xp.where(T == 0.0, soft_threshold(state.G, L), state.G + L * xp.sign(T))
         sign = xp.where(T == 0.0, -xp.sign(V), xp.sign(T))
         D = self._direction(state, V, (sign != 0.0) | (L == 0.0))
-        slack = self._slack(state)
-        t = 1.0
+        limit, t = state.value + self._slack(state), 1.0
         for _ in range(HALVINGS):
             moved = T + t * D
             # The diagonal has no penalty, and is positive all the way.
@@ -65,18 +66,16 @@ class OrthantNewton(SpectralGradient):
             moved = xp.where(kept, moved, xp.zeros_like(moved))
             found = self._evaluate(moved)
             if found is not None:
-                value, factor = found
-                dT = moved - T
-                slope = inner(V, dT)
-                if slope < 0.0 and value <= state.value + SUFFICIENT * slope + slack:
-                    options = {"dT": dT, "t": state.t, "turn": state.turn + 1}
-                    return self._at(moved, factor, value, (value,), state.G, **options)
+                slope = inner(V, moved - T)
+                if slope < 0.0 and found[0] <= limit + SUFFICIENT * slope:
+                    accepted = self._accept(state, moved, *found, state.t)
+                    return replace(accepted, recent=(found[0],))
             t *= 0.5
         return super().step(state)
 
     def _direction(self, state, V, free):
         """Return D with (W D W + V) near zero on the free elements, and zero else."""
-        xp, T, W = namespace(V), state.T, state.W
+        xp, T, W = namespace(V), state.T, self.problem.C - state.H
         zero = xp.zeros_like(V)
         R = xp.where(free, -V, zero)
         D = P = zero

@@ -37,22 +37,12 @@ covariance thresholding into connected components for large-scale graphical lass
 2015, for the split into l1 and a concave part.
 """
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 from skopt2._core.array import max_abs, namespace, sum64, take
 from skopt2.penalties.base import soft_threshold
-from skopt2.solvers.precision.definite import factorise, symmetric
-
-
-def inner(A, B):
-    """Return the sum of the products of the elements, as a float."""
-    xp = namespace(A)
-    # NumPy's matrices of one memory order need no temporary product.
-    if xp.__name__ == "numpy":
-        return float(xp.vdot(A, B))
-    return sum64(A * B)
+from skopt2.solvers.precision.definite import symmetric
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +111,7 @@ class PrecisionProblem:
         if self.penalty.convex:
             return 0.0
         whole = float(self.penalty.value(T / self.Q, self.level))
-        return whole - inner(L, namespace(T).abs(T))
+        return whole - sum64(L * namespace(T).abs(T))
 
     def concave_gradient(self, T, L):
         """Return the gradient of the penalty less its l1 part."""
@@ -129,48 +119,21 @@ class PrecisionProblem:
         return slope - L * namespace(T).sign(T)
 
 
-def dual_point(problem, L, T, W):
-    """Return a dual point, and what the gap will be, without a factor.
-
-    With R = Z - W, log det Z = log det W + tr(T R) - tr(T R T R) / 2 + ...; the second
-    order is estimated with T near the identity.
+def gap_at(log_det, value, size):
+    """Return the duality gap, infinity without a dual point.
 
     Parameters
     ----------
-    problem : PrecisionProblem
-        With the l1 penalty.
-    L, T, W : array of shape (p, p)
-        Slopes, precision, its inverse.
-
-    Returns
-    -------
-    Z : array of shape (p, p)
-        Feasible, but perhaps not positive definite.
-    estimate : float
-        Of the gap.
-    """
-    xp, C = namespace(T), problem.C
-    Z = C + xp.minimum(xp.maximum(W - C, -L), L)
-    R = Z - W
-    return Z, inner(T, C - Z) + inner(L, xp.abs(T)) + 0.5 * inner(R, R)
-
-
-def duality_gap(Z, value):
-    """Return the value less that of the dual point, infinity if there is none.
-
-    Parameters
-    ----------
-    Z : array of shape (p, p)
-        Feasible.
+    log_det : float
+        Logarithm of the determinant of the dual point, minus infinity if it is not
+        positive definite.
     value : float
         Primal objective.
+    size : int
+        Number of rows.
     """
-    factor, log_det = factorise(Z)
-    if factor is None:
-        return math.inf
-    gap = value - log_det - int(Z.shape[0])
     # Below zero is rounding of sums of this size.
-    return max(gap, 0.0)
+    return max(value - log_det - size, 0.0)
 
 
 def kkt_violation(T, G, L):

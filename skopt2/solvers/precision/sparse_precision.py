@@ -140,9 +140,10 @@ class SparsePrecision:
             part if part.last else solver.finish(part.state.T)
             for solver, part in self._each(state)
         ]
+        inverses = zip(self.solvers, (part.state.H for part in parts), strict=True)
         return (
             self._assemble([part.state.T for part in parts], 1.0 / self._variances),
-            self._assemble([part.state.W for part in parts], self._variances),
+            self._assemble([s.problem.C - H for s, H in inverses], self._variances),
         )
 
     def _assemble(self, parts, alone):

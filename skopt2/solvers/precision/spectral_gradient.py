@@ -16,13 +16,12 @@ R. Nowak, M. Figueiredo, Sparse reconstruction by separable approximation, IEEE
 Transactions on Signal Processing 57, 2009, for the line search.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from skopt2._core.array import device_of, namespace
-from skopt2.penalties.base import soft_threshold
-from skopt2.solvers.precision.definite import factorise, inverse, symmetric
-from skopt2.solvers.precision.problem import inner
+from skopt2.solvers.precision.definite import symmetric
+from skopt2.solvers.precision.workspace import inner, make_workspace
 
 HALVINGS = 60
 # Values that the next one is compared with.
@@ -41,29 +40,25 @@ class BlockState:
 
     Parameters
     ----------
-    T, W, G : array of shape (k, k)
-        Precision, its inverse, gradient of all but the l1 part.
+    T, H, G : array of shape (k, k)
+        Precision, gradient of the likelihood C - T^-1, gradient of all but the l1 part.
     value : float
         Objective.
     recent : tuple of float
         Last values, this one among them.
-    dT, dG : array of shape (k, k) or None
-        Changes of the last step.
-    t : float
-        Length of the last step.
-    turn : int
+    t : float, default=1.0
+        Length to try next.
+    turn : int, default=0
         Steps so far.
-    still : bool
+    still : bool, default=False
         Whether no step lowers the objective.
     """
 
     T: Any
-    W: Any
+    H: Any
     G: Any
     value: float
     recent: tuple
-    dT: Any = None
-    dG: Any = None
     t: float = 1.0
     turn: int = 0
     still: bool = False
@@ -81,8 +76,11 @@ class SpectralGradient:
     """
 
     def __init__(self, problem, concave=True):
-        self.problem, self.L = problem, problem.L
+        self.problem = problem
         self.concave = concave and not problem.penalty.convex
+        self.work = make_workspace(problem)
+        self.L = self.work.L
+        self.eps = float(namespace(problem.C).finfo(problem.C.dtype).eps)
 
     def init(self, T=None):
         """Return the state at a precision matrix, by default the identity.
@@ -105,7 +103,8 @@ class SpectralGradient:
             T = namespace(C).eye(C.shape[0], dtype=C.dtype, device=device_of(C))
             found = self._evaluate(T)
         value, factor = found
-        return self._at(T, factor, value, (value,))
+        H, G = self._gradients(T, factor)
+        return BlockState(T, H, G, value, (value,))
 
     def step(self, state):
         """Return the next state.
@@ -119,55 +118,53 @@ class SpectralGradient:
         -------
         state : BlockState
         """
-        t, limit = self._length(state), max(state.recent)
-        slack = self._slack(state)
+        t, limit = state.t, max(state.recent) + self._slack(state)
         for _ in range(HALVINGS):
-            T = soft_threshold(state.T - t * state.G, t * self.L)
+            T = self.work.shrink(state.T, state.G, t)
             found = self._evaluate(T)
             if found is not None:
                 value, factor = found
-                dT = T - state.T
-                fall = SUFFICIENT / (2.0 * t) * inner(dT, dT)
-                if value <= limit - fall + slack:
-                    recent = (*state.recent, value)[-MEMORY:]
-                    options = {"dT": dT, "t": t, "turn": state.turn + 1}
-                    return self._at(T, factor, value, recent, state.G, **options)
+                dT = self.work.difference(T, state.T)
+                square = inner(dT, dT)
+                if value <= limit - SUFFICIENT / (2.0 * t) * square:
+                    return self._accept(state, T, value, factor, t)
             t *= 0.5
-        still = {name: getattr(state, name) for name in ("T", "W", "G", "value")}
-        return BlockState(**still, recent=state.recent, still=True)
+        return replace(state, still=True)
 
     def _slack(self, state):
         """Return what of the objective may be rounding."""
-        T = state.T
-        eps = float(namespace(T).finfo(T.dtype).eps)
-        return ROUNDINGS * eps * (abs(state.value) + T.shape[0])
+        return ROUNDINGS * self.eps * (abs(state.value) + state.T.shape[0])
 
     def _evaluate(self, T):
         """Return the objective and the factor; None if T is not positive definite."""
-        factor, log_det = factorise(T)
+        factor, log_det = self.work.factorise(T)
         if factor is None:
             return None
-        xp = namespace(T)
-        value = inner(self.problem.C, T) - log_det + inner(self.L, xp.abs(T))
+        value = inner(self.problem.C, T) - log_det + self.work.size(T)
         if self.concave:
             value += self.problem.concave_value(T, self.L)
         return value, factor
 
-    def _at(self, T, factor, value, recent, before=None, **options):
-        """Return the state at a point, with the change of the gradient."""
-        W = inverse(T, factor)
-        G = self.problem.C - W
-        if self.concave:
-            G = G + self.problem.concave_gradient(T, self.L)
-        dG = None if before is None else G - before
-        return BlockState(T, W, G, value, recent, dG=dG, **options)
+    def _gradients(self, T, factor):
+        """Return the gradient of the likelihood, and of all but the l1 part."""
+        H = self.work.gradient(T, factor)
+        if not self.concave:
+            return H, H
+        return H, H + self.problem.concave_gradient(T, self.L)
 
-    def _length(self, state):
-        """Return the length of a step that fits the last changes."""
-        if state.dT is None:
-            return 1.0
-        curved = inner(state.dT, state.dG)
+    def _accept(self, state, T, value, factor, t):
+        """Return the state after a step, with the length of the next one."""
+        H, G = self._gradients(T, factor)
+        dT = self.work.difference(T, state.T)
+        square, curved = inner(dT, dT), inner(dT, G) - inner(dT, state.G)
         # The concave part may bend the objective down.
-        if not curved > 0.0:
-            return min(STRETCH * state.t, LONGEST)
-        return min(max(inner(state.dT, state.dT) / curved, SHORTEST), LONGEST)
+        t = square / curved if curved > 0.0 else STRETCH * t
+        return BlockState(
+            T,
+            H,
+            G,
+            value,
+            (*state.recent, value)[-MEMORY:],
+            min(max(t, SHORTEST), LONGEST),
+            state.turn + 1,
+        )

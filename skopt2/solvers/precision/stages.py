@@ -17,7 +17,7 @@ from typing import Any
 
 from skopt2._core.array import has_float64, max_abs, namespace
 from skopt2.solvers.precision.orthant_newton import OrthantNewton
-from skopt2.solvers.precision.problem import dual_point, duality_gap, kkt_violation
+from skopt2.solvers.precision.problem import gap_at, kkt_violation
 from skopt2.solvers.precision.spectral_gradient import SpectralGradient
 
 # Relative gap that ends the first stage.
@@ -135,8 +135,8 @@ class StagedBlock:
 
     def _dual_point(self, part):
         """Return a dual point of the stage, and an estimate of its gap."""
-        solver, state = self.last if part.last else self.rough, part.state
-        return dual_point(solver.problem, solver.L, state.T, state.W)
+        solver = self.last if part.last else self.rough
+        return solver.work.dual_point(part.state.T, part.state.H)
 
     def measure(self, part):
         """Measure, and go on to the last stage where the first one is done.
@@ -155,17 +155,21 @@ class StagedBlock:
             Z, expected = self._dual_point(part)
             ready = expected <= self.rough_goal or part.state.still
             if not ready and part.state.turn < PATIENCE:
-                gap = duality_gap(Z, part.state.value)
+                gap = self._gap(self.rough, part, Z)
                 return self._with_rough(part, max(gap, expected))
             part = self.finish(part.state.T)
         state, L = part.state, self.last.L
         if part.error <= self.goal:
             return part
         if self.convex:
-            error = duality_gap(self._dual_point(part)[0], state.value)
+            error = self._gap(self.last, part, self._dual_point(part)[0])
         else:
             error = kkt_violation(state.T, state.G, L)
         return replace(part, error=error, value=state.value)
+
+    def _gap(self, solver, part, Z):
+        _, log_det = solver.work.factorise(Z)
+        return gap_at(log_det, part.state.value, self.size)
 
     def finish(self, T):
         """Return the last stage at a precision matrix of any precision.
