@@ -25,6 +25,7 @@ from skopt2.covariance import SparseInverseCovariance, SparseInverseCovarianceCV
 from skopt2.decomposition import (
     MatrixFactorization,
     SparseRatioPCA,
+    SpectralUnmixer,
     TensorFactorization,
     WassersteinDictionary,
 )
@@ -224,6 +225,8 @@ CONFIGURATIONS = [
     SparseInverseCovarianceCV(
         "mcp", alphas=3, eps=0.3, criterion="ebic", penalize_diagonal=True, tol=1e-10
     ),
+    SpectralUnmixer(),
+    SpectralUnmixer(3, sum_to_one=False, guidance=0.0, init="random", device="cpu"),
     TensorFactorization(),
     TensorFactorization(
         2, nonnegative="codes", solver="bcd-pr", alpha_W=0.01, l1_ratio=0.5

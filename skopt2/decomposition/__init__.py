@@ -2,12 +2,14 @@
 
 from skopt2.decomposition.matrix_factorization import MatrixFactorization
 from skopt2.decomposition.sparse_ratio_pca import SparseRatioPCA
+from skopt2.decomposition.spectral_unmixer import SpectralUnmixer
 from skopt2.decomposition.tensor_factorization import TensorFactorization
 from skopt2.decomposition.wasserstein_dictionary import WassersteinDictionary
 
 __all__ = [
     "MatrixFactorization",
     "SparseRatioPCA",
+    "SpectralUnmixer",
     "TensorFactorization",
     "WassersteinDictionary",
 ]

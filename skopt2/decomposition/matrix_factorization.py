@@ -121,6 +121,7 @@ class MatrixFactorization(
     See Also
     --------
     TensorFactorization : Arrays of more modes.
+    SpectralUnmixer : Spectra with outlying channels.
     WassersteinDictionary : Histograms, compared by optimal transport.
     sklearn.decomposition.NMF : Other losses of nonnegative factors.
 

@@ -86,7 +86,7 @@ def solve_block(
     pull, target = (G + ridge * eye) / L - eye, B / L
     steps = [float(L[j, 0]) for j in range(k)]
     A = xp.asarray(A, copy=True)
-    plain = term.nonnegative and not (term.l1 > 0.0 or term.level > 0.0 or term.ball)
+    plain = term.clipped
     zero, first = xp.zeros_like(A[:1, :1])[0, :], None
     for sweep in range(sweeps):
         before = xp.asarray(A, copy=True) if sweeps > 1 else None

@@ -3,7 +3,7 @@ r"""What is asked of one block of a factorisation: sign, size, sparsity, norm.
 Term of a block A (k, d), one component a row:
 
     sum_j sum_i s_i (lam1 * abs(A_ji) + lam2 / 2 * A_ji^2 + pen(A_ji; lam))
-    such that A >= 0 (where asked) and the norm of every row is at most 1 (where asked).
+    such that A >= 0, A <= a bound and the norm of every row at most 1, where asked.
 
 The quadratic part of the loss in one row of a block, all others fixed, is a multiple L
 of the identity. A row is therefore minimised exactly by the prox of its term with the
@@ -43,7 +43,9 @@ class Term:
     level : float, default=0.0
         Its level.
     ball : bool, default=False
-        Whether the norm of each row is at most one.
+        Whether the norm of each row is at most one; not with ``upper``.
+    upper : array of shape (d,), default=None
+        Bound of each column, not with another penalty.
     """
 
     nonnegative: bool = False
@@ -52,6 +54,7 @@ class Term:
     penalty: Any = None
     level: float = 0.0
     ball: bool = False
+    upper: Any = None
 
     @property
     def penalised(self):
@@ -61,7 +64,7 @@ class Term:
     @property
     def linear(self):
         """Whether the minimiser over the block solves a linear system."""
-        plain = self.l1 == 0.0 and self.level == 0.0
+        plain = self.l1 == 0.0 and self.level == 0.0 and self.upper is None
         return plain and not self.nonnegative and not self.ball
 
     @property
@@ -88,7 +91,15 @@ class Term:
             z = z - self.l1 / L if self.nonnegative else soft_threshold(z, self.l1 / L)
         if self.nonnegative:
             z = xp.maximum(z, 0.0)
+        if self.upper is not None:
+            z = xp.minimum(z, self.upper)
         return into_ball(z) if self.ball else z
+
+    @property
+    def clipped(self):
+        """Whether the prox is that of the sign alone."""
+        plain = self.l1 == 0.0 and self.level == 0.0 and self.upper is None
+        return self.nonnegative and plain and not self.ball
 
     def value(self, A, weights=None):
         """Return the penalties of a block as a float.
@@ -119,6 +130,8 @@ class Term:
         """Return the nearest block that keeps to the constraints."""
         if self.nonnegative:
             A = namespace(A).maximum(A, 0.0)
+        if self.upper is not None:
+            A = namespace(A).minimum(A, self.upper)
         return into_ball(A) if self.ball else A
 
 

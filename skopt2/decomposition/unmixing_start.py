@@ -1,0 +1,86 @@
+"""Parameters of spectral unmixing, and where its fit starts."""
+
+import numbers
+
+import numpy as np
+
+from skopt2._core.array import asarray_like, move, namespace, take
+from skopt2._core.random import spawn
+from skopt2.decomposition.factorization_arrays import given_block
+from skopt2.decomposition.factorization_options import (
+    check_choice,
+    check_common,
+    check_level,
+)
+from skopt2.solvers.factorization.term import Term
+from skopt2.solvers.factorization.unmixing import channel_precision, purest_pixels
+
+STARTS = ("purest", "random")
+
+
+def check_unmixer(estimator):
+    """Raise ValueError unless the parameters are in range.
+
+    Parameters
+    ----------
+    estimator : SpectralUnmixer
+        Not fitted.
+    """
+    check_common(estimator)
+    check_choice("sum_to_one", estimator.sum_to_one, (True, False))
+    for name in ("alpha", "guidance"):
+        check_level(name, getattr(estimator, name))
+    for name in ("p", "smoothing", "offset"):
+        value, top = getattr(estimator, name), 1.0 if name == "p" else None
+        inside = isinstance(value, numbers.Real) and 0 < value < float("inf")
+        if not inside or (top is not None and value > top):
+            what = "a number in (0, 1]" if top else "a positive number"
+            raise ValueError(f"{name} must be {what}; got {value!r}.")
+    init = estimator.init
+    if isinstance(init, str) and init not in STARTS:
+        raise ValueError(
+            f"init must be one of {STARTS} or an array of spectra; got {init!r}."
+        )
+
+
+def starting_spectra(estimator, X, target):
+    """Return endmembers and channel weights to start from.
+
+    Parameters
+    ----------
+    estimator : SpectralUnmixer
+        Its parameters, and its last fit where ``warm_start`` asks for it.
+    X : array of shape (n_pixels, n_channels)
+        Checked.
+    target : Target
+        Where to compute.
+
+    Returns
+    -------
+    S : array of shape (k, n_channels)
+        Endmembers.
+    v : array of shape (n_channels,)
+        Channel weights.
+
+    Raises
+    ------
+    ValueError
+        If ``init`` is an array that does not fit.
+    """
+    k, xp = int(estimator.n_components), namespace(X)
+    n, shape = int(X.shape[0]), (k, int(X.shape[1]))
+    v = channel_precision(X)
+    last = getattr(estimator, "components_", None) if estimator.warm_start else None
+    if last is not None and tuple(last.shape) == shape:
+        S = asarray_like(move(last, target), X)
+        return S, asarray_like(move(estimator._weights, target), X)
+    if not isinstance(estimator.init, str):
+        term = Term(nonnegative=True)
+        return given_block("init", estimator.init, shape, X, target, term), v
+    if estimator.init == "purest":
+        chosen = purest_pixels(X, v, k)
+    else:
+        (rng,) = spawn(estimator.random_state, 1)
+        chosen = rng.choice(n, size=k, replace=n < k)
+    S = take(X, asarray_like(np.asarray(chosen), X, xp.int64))
+    return xp.maximum(S, 0.0), v
