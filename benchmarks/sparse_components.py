@@ -148,8 +148,11 @@ def refitted(X, V):
     return np.stack(found)
 
 
-def methods(X, K, k):
-    """Return components and seconds of every method by name, and one fit's seconds."""
+def methods(X, K, k, peer=True):
+    """Return components and seconds of every method by name, and one fit's seconds.
+
+    Without ``peer`` the fits of scikit-learn, which take the longest, are left out.
+    """
     found = {}
 
     def timed(name, run):
@@ -182,10 +185,12 @@ def methods(X, K, k):
             X, K, lambda form: truncated_power(form, k, starting_directions(form, 5))
         ),
     )
-    V, once = timed("SparsePCA", lambda: scikit_learn(X, K, k))
-    found["SparsePCA"] = V, found["SparsePCA"][1]
-    found["SparsePCA refit"] = refitted(X, V), found["SparsePCA"][1]
     timed("thresholded", lambda: thresholded(X, K, k))
+    once = np.nan
+    if peer:
+        V, once = timed("SparsePCA", lambda: scikit_learn(X, K, k))
+        found["SparsePCA"] = V, found["SparsePCA"][1]
+        found["SparsePCA refit"] = refitted(X, V), found["SparsePCA"][1]
     return found, once
 
 
@@ -207,7 +212,7 @@ def figures(X, V, planted):
     return count, explained / most, overlap, cosine[rows, columns].mean()
 
 
-def measure(case, n_data):
+def measure(case, n_data, peer=True):
     """Return the means of every method over data sets of one case.
 
     Parameters
@@ -216,6 +221,8 @@ def measure(case, n_data):
         Of :data:`CASES`, or "digits".
     n_data : int
         Data sets, drawn with the seeds 0, 1, ...
+    peer : bool, default=True
+        Whether to fit scikit-learn's ``SparsePCA``.
 
     Returns
     -------
@@ -228,7 +235,7 @@ def measure(case, n_data):
     for seed in range(1 if case == "digits" else n_data):
         X, planted = make_planted(case, np.random.default_rng(seed))
         K, k = (4, 10) if case == "digits" else CASES[case][2:4]
-        found, single = methods(X, K, k)
+        found, single = methods(X, K, k, peer)
         once.append(single)
         for name, (V, spent) in found.items():
             total.setdefault(name, []).append((*figures(X, V, planted), spent))
@@ -244,13 +251,14 @@ def main(argv=None):
     names = [*CASES, "digits"]
     parser.add_argument("--cases", nargs="+", choices=names, default=names)
     parser.add_argument("--data", type=int, default=10)
+    parser.add_argument("--no-peer", action="store_true", help="leave out SparsePCA")
     options = parser.parse_args(argv)
     print(
         f"{'case':9}{'method':17}{'nonzero':>8}{'explained':>10}{'overlap':>8}"
         f"{'cosine':>8}{'ms':>9}{'once':>7}"
     )
     for case in options.cases:
-        rows, once = measure(case, options.data)
+        rows, once = measure(case, options.data, not options.no_peer)
         for name, (count, explained, overlap, cosine, spent) in rows.items():
             line = (
                 f"{case:9}{name:17}{count:8.1f}{explained:10.4f}{overlap:8.3f}"

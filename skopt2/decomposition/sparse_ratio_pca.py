@@ -80,18 +80,18 @@ class SparseRatioPCA(
 
     Attributes
     ----------
-    components_ : ndarray of shape (n_components_, n_features)
+    components_ : ndarray of shape (n_components, n_features)
         Loadings, of Euclidean norm 1, the largest of each positive. Not orthogonal in
         general.
     n_components_ : int
         Number of components.
-    alphas_ : ndarray of shape (n_components_,)
+    alphas_ : ndarray of shape (n_components,)
         ``alpha`` of each component.
-    explained_variance_ : ndarray of shape (n_components_,)
+    explained_variance_ : ndarray of shape (n_components,)
         Variance that each component adds to what those before it explain: that of the
         data in the space that they span. Sums over rows are divided by their number or
         total weight.
-    explained_variance_ratio_ : ndarray of shape (n_components_,)
+    explained_variance_ratio_ : ndarray of shape (n_components,)
         As shares of the variance of all features. Their sum is at most that of PCA.
     mean_ : ndarray of shape (n_features,)
         Mean of the features.
@@ -322,7 +322,7 @@ class SparseRatioPCA(
 
         Returns
         -------
-        codes : ndarray of shape (n_samples, n_components_)
+        codes : ndarray of shape (n_samples, n_components)
             In the namespace and dtype of ``X``.
 
         Raises
@@ -338,7 +338,7 @@ class SparseRatioPCA(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_components_)
+        X : array-like of shape (n_samples, n_components)
             Coordinates.
 
         Returns
