@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skopt2.callbacks import Checkpoint, EarlyStopping
 from skopt2.decomposition import SparseRatioPCA
+from skopt2.solvers.fractional.covariance_form import CovarianceForm
 from tests.callbacks.test_checkpoint import Interrupt
 
 
@@ -167,6 +168,22 @@ def test_many_features_without_a_covariance_matrix(rng):
         assert set(range(6, 12)) <= set(np.flatnonzero(fit.components_[1]))
     half, pca = model(alpha=0.0).fit(X), PCA(2, svd_solver="full").fit(X)
     assert_allclose(half.explained_variance_ratio_, pca.explained_variance_ratio_)
+
+
+def test_many_loadings_need_no_matrix_of_their_features(rng, monkeypatch):
+    X = rng.standard_normal((30, 1200)) * np.linspace(1.0, 2.0, 1200)
+    gram = CovarianceForm.gram
+    monkeypatch.setattr(
+        CovarianceForm, "gram", lambda form, ids: _small(gram, form, ids)
+    )
+    fit, pca = model(alpha=0.0).fit(X), PCA(2, svd_solver="full").fit(X)
+    assert_allclose(fit.explained_variance_ratio_, pca.explained_variance_ratio_)
+    assert (model(n_components=1, alpha=0.005).fit(X).components_ != 0.0).sum() > 1000
+
+
+def _small(gram, form, ids):
+    assert ids.size <= 1000
+    return gram(form, ids)
 
 
 def test_weights_are_repetitions(X, rng):

@@ -47,6 +47,8 @@ HALVINGS, TRIAL, NONE, POLISH = 10, 15, 1e-12, 200
 EXCHANGES = 50
 # Accuracy of leading directions that are only where sparse ones start.
 ROUGH = 1e-2
+# Most features whose covariances are put side by side.
+BLOCK = 1000
 # Starts that are followed for longer, and for how many steps.
 FINALISTS, LONG = 3, 100
 
@@ -350,11 +352,16 @@ def exchanged(form, v, k):
 
 
 class _Restricted:
-    """A form on some coordinates."""
+    """A form on some coordinates; only a few of them get a matrix."""
 
     def __init__(self, form, ids):
-        self.H = form.gram(ids)
-        self.diagonal = self.H.diagonal()
+        self.form, self.ids = form, ids
+        self.H = form.gram(ids) if ids.size <= BLOCK else None
+        self.diagonal = form.diagonal[ids]
 
     def products(self, V):
-        return self.H @ V
+        if self.H is not None:
+            return self.H @ V
+        full = np.zeros((self.form.diagonal.size, *V.shape[1:]))
+        full[self.ids] = V
+        return self.form.products(full)[self.ids]
