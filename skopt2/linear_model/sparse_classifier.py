@@ -43,14 +43,16 @@ class SparseClassifier(Probabilities, ClassifierMixin, SparseLinearModel):
         Restrict the coefficients to nonnegative values.
     fit_intercept : bool, default=True
         Whether to fit an unpenalised intercept.
-    solver : str, default="auto"
+    solver : str or BlockCoordinateDescent, default="auto"
         ``"newton"`` is active-set Newton on working sets; ``"proxgrad"`` proximal
         gradient with restarts, for every penalty; ``"ag"`` the accelerated gradient
         method for l1, MCP and SCAD; ``"splicing"`` best-subset exchanges for
         ``penalty="l0"``. The block methods of two papers are here to be compared with:
         ``"a-coder"`` and ``"vr-a-coder"`` for convex penalties, ``"p-ccd"`` and
         ``"vro-ccd"`` for those, MCP and SCAD; the second of each estimates gradients
-        from samples of the rows. ``"auto"`` picks Newton wherever it applies.
+        from samples of the rows. ``"bcd"`` moves greedily chosen blocks of
+        coefficients; a :class:`BlockCoordinateDescent` sets its rules, which a search
+        reaches as ``solver__selection``. ``"auto"`` picks Newton wherever it applies.
     tol : float, default=1e-6
         Tolerance of ``certificate_``, relative to the scale of the problem.
     max_iter : int, default=1000

@@ -46,7 +46,7 @@ class SparseRegressorCV(PathSelection, SparseRegressor):
         Restrict the coefficients to nonnegative values.
     fit_intercept : bool, default=True
         Whether to fit an unpenalised intercept.
-    solver : str, default="auto"
+    solver : str or BlockCoordinateDescent, default="auto"
         As in :class:`SparseRegressor`.
     tol : float, default=1e-6
         Tolerance of the certificate of every fit.
@@ -229,7 +229,7 @@ class SparseClassifierCV(PathSelection, SparseClassifier):
         Restrict the coefficients to nonnegative values.
     fit_intercept : bool, default=True
         Whether to fit an unpenalised intercept.
-    solver : str, default="auto"
+    solver : str or BlockCoordinateDescent, default="auto"
         As in :class:`SparseClassifier`.
     tol : float, default=1e-6
         Tolerance of the certificate of every fit.

@@ -198,7 +198,7 @@ def sparse_path(
         Restrict the coefficients to nonnegative values.
     fit_intercept : bool, default=True
         Whether to fit an intercept.
-    solver : str, default="auto"
+    solver : str or BlockCoordinateDescent, default="auto"
         As in :class:`SparseRegressor`.
     tol : float, default=1e-6
         Tolerance of each certificate.
