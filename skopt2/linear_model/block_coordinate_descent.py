@@ -8,7 +8,7 @@ from skopt2.solvers.choice import check_solver
 
 
 class BlockCoordinateDescent(BaseEstimator):
-    r"""Rules of block coordinate descent, for ``solver=`` of the sparse models.
+    """Rules of block coordinate descent, for ``solver=`` of the sparse models.
 
     ``solver="bcd"`` stands for this object with its defaults, which are the best of the
     rules on the problems of the user guide. Other rules are there to be compared.
@@ -41,7 +41,7 @@ class BlockCoordinateDescent(BaseEstimator):
         Whether to extrapolate sweeps (Anderson), which helps first-order updates where
         ``finish=False``.
     random_state : int, RandomState instance or None, default=None
-        Seed of ``selection="random"``.
+        Seed of ``selection="random"``; None for that of the model.
 
     See Also
     --------
@@ -85,7 +85,7 @@ class BlockCoordinateDescent(BaseEstimator):
         self.extrapolate = extrapolate
         self.random_state = random_state
 
-    def make_solver(self, problem, tol):
+    def make_solver(self, problem, tol, random_state=None):
         """Return the solver of a problem.
 
         Parameters
@@ -94,6 +94,8 @@ class BlockCoordinateDescent(BaseEstimator):
             In host memory.
         tol : float
             Tolerance of the certificate.
+        random_state : None, int, RandomState or Generator, default=None
+            Seed where the rules have none.
 
         Returns
         -------
@@ -113,4 +115,7 @@ class BlockCoordinateDescent(BaseEstimator):
         for name in ("finish", "extrapolate"):
             check_flag(name, getattr(self, name))
         check_solver("bcd", problem.loss, problem.penalty)
-        return RuledDescent(problem, tol, BlockRules(**self.get_params(deep=False)))
+        rules = self.get_params(deep=False)
+        if self.random_state is None:
+            rules["random_state"] = random_state
+        return RuledDescent(problem, tol, BlockRules(**rules))

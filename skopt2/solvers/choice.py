@@ -66,7 +66,7 @@ def make_solver(problem, name, tol, random_state=None):
         If there is no such solver, or it cannot solve this problem.
     """
     if hasattr(name, "make_solver"):
-        return name.make_solver(problem, tol)
+        return name.make_solver(problem, tol, random_state)
     if name == "auto":
         name = choose_solver(problem.loss, problem.penalty)
         if name == "splicing" and problem.n_outputs > 1:

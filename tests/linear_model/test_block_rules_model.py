@@ -274,3 +274,12 @@ def test_the_concavity_of_a_penalty_may_exceed_the_curvature(rng):
     for rules in RULES:
         model = SparseRegressor(penalty=MCP(1.5), alpha=0.1, solver=rules).fit(X, y)
         assert model.converged_
+
+
+def test_the_seed_of_the_model_is_that_of_the_rules(X, y):
+    rules = BlockCoordinateDescent("order", "random", "gradient", finish=False)
+    model = SparseRegressor(alpha=0.05, solver=rules, tol=1e-4, max_iter=1)
+    seeded = [clone(model).set_params(random_state=k).fit(X, y).coef_ for k in (0, 0)]
+    np.testing.assert_array_equal(*seeded)
+    own = clone(model).set_params(solver__random_state=0).fit(X, y).coef_
+    np.testing.assert_array_equal(own, seeded[0])
