@@ -66,9 +66,11 @@ class GroupClassifier(Probabilities, ClassifierMixin, GroupLinearModel):
         Start from the previous fit.
     random_state : int, RandomState instance or None, default=None
         Seed of ``selection="random"``.
-    device : {None, "cpu", "auto"}, default=None
-        Blocks are updated on the CPU. Arrays of a GPU are copied for the fit; the
-        fitted attributes go back to it.
+    device : {None, "cpu", "cuda", "cuda:<number>", "auto"}, default=None
+        Where to compute; None follows ``X``. On a GPU all groups move at once, by
+        proximal gradient steps, and ``selection`` has no meaning; penalties that
+        select inside groups, overlapping groups and ``orthonormalize=True`` are
+        for the CPU, to which arrays of a GPU are copied for them.
 
     Attributes
     ----------

@@ -144,6 +144,8 @@ class GroupClassifierCV(PathSelection, GroupClassifier):
     """
 
     _criterion = GroupCriterion
+    # Degrees of freedom are those of blocks.
+    _moves_at_once = False
 
     def __init__(
         self,

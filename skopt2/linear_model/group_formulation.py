@@ -34,9 +34,9 @@ def host_data(estimator, data):
     if str(estimator.device).startswith("cuda"):
         raise ValueError(
             f"device={estimator.device!r} is not available for "
-            f"{type(estimator).__name__}: block coordinate descent computes on the "
-            "CPU. Leave device=None; arrays of a GPU are copied for the fit, and the "
-            "fitted attributes go back to it."
+            f"{type(estimator).__name__} with these parameters: block coordinate "
+            "descent computes on the CPU. Leave device=None; arrays of a GPU are "
+            "copied for the fit, and the fitted attributes go back to it."
         )
     return replace(
         data,

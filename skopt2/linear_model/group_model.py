@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skopt2._core.array import to_numpy
+from skopt2.linear_model.group_device import DeviceGroupFormulation, move_at_once
 from skopt2.linear_model.group_formulation import GroupFormulation, host_data
 from skopt2.linear_model.sparse_model import SparseLinearModel
 from skopt2.penalties import get_group_penalty
@@ -15,6 +16,8 @@ class GroupLinearModel(SparseLinearModel):
     """Base of the group regressor and the group classifier."""
 
     _get_penalty = staticmethod(get_group_penalty)
+    # Whether problems on a device may be solved there.
+    _moves_at_once = True
 
     @property
     def _sweep(self):
@@ -22,10 +25,16 @@ class GroupLinearModel(SparseLinearModel):
         return self.selection
 
     def _check_input(self, X, y, sample_weight):
-        return host_data(self, super()._check_input(X, y, sample_weight))
+        data = super()._check_input(X, y, sample_weight)
+        if data.target.kind != "numpy" and move_at_once(self, data):
+            return data
+        return host_data(self, data)
 
     def _formulate(self, data):
-        formulation = GroupFormulation(self, data)
+        on_host = data.target.kind == "numpy"
+        formulation = (GroupFormulation if on_host else DeviceGroupFormulation)(
+            self, data
+        )
         groups = formulation.groups
         if isinstance(groups, Cover):
             self.groups_ = [groups.members(g) for g in range(groups.n_groups)]

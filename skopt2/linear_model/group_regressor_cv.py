@@ -151,6 +151,8 @@ class GroupRegressorCV(PathSelection, GroupRegressor):
     """
 
     _criterion = GroupCriterion
+    # Degrees of freedom are those of blocks.
+    _moves_at_once = False
 
     def __init__(
         self,
