@@ -7,8 +7,12 @@ from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.linear_model import MultiTaskLasso
 
-from skopt2.linear_model import GroupRegressor
-from skopt2.penalties import SparseGroupLasso
+from skopt2._core.validation import check_fit_input
+from skopt2.callbacks import Checkpoint
+from skopt2.linear_model import GroupClassifier, GroupRegressor
+from skopt2.linear_model.group_formulation import GroupFormulation
+from skopt2.penalties import GroupMCP, SparseGroupLasso
+from tests.callbacks.test_checkpoint import Interrupt
 
 PENALTIES = ["group_lasso", "group_mcp", "group_scad", "sparse_group_lasso"]
 LABELS = np.repeat(np.arange(7), [1, 2, 3, 4, 5, 6, 3])
@@ -209,3 +213,42 @@ def test_arrays_of_a_device(backend):
     assert_allclose(
         backend.to_numpy(model.predict(backend.asarray(X))), expected.predict(X)
     )
+
+
+@pytest.mark.parametrize("kind", [GroupRegressor, GroupClassifier])
+@pytest.mark.parametrize("penalty", ["group_lasso", GroupMCP(20.0), SparseGroupLasso()])
+def test_alpha_max_is_where_the_first_group_enters(kind, penalty):
+    X, Y = make_data()
+    y = Y if kind is GroupRegressor else Y.argmax(axis=1)
+    for weights in (None, np.array([0.0, 1, 1, 1, 1, 1, 1])):
+        model = kind(penalty=penalty, groups=LABELS, group_weights=weights, tol=1e-8)
+        data = check_fit_input(clone(model), X, y, None, y_kind=model._y_kind)
+        top = GroupFormulation(model, data).alpha_max()
+        model.set_params(alpha=top * 1.0001).fit(X, y)
+        free = int(weights is not None)
+        assert not model.coef_[:, free:].any()
+        model.set_params(alpha=top * 0.99).fit(X, y)
+        assert model.coef_[:, free:].any()
+
+
+@pytest.mark.parametrize("kind", [GroupRegressor, GroupClassifier])
+def test_warm_starts_random_orders_and_checkpoints(kind, tmp_path):
+    X, Y = make_data()
+    y = Y if kind is GroupRegressor else Y.argmax(axis=1)
+    for penalty in ("group_lasso", GroupMCP(20.0)):
+        model = kind(penalty=penalty, groups=LABELS, alpha=0.05, tol=1e-9)
+        whole = clone(model).fit(X, y)
+        warm = clone(model).set_params(warm_start=True).fit(X, y)
+        assert warm.fit(X, y).n_iter_ == 1
+        assert_allclose(warm.coef_, whole.coef_, atol=1e-6)
+        mixed = clone(model).set_params(selection="random", random_state=0).fit(X, y)
+        assert_allclose(mixed.objective_, whole.objective_, rtol=1e-7)
+        path = tmp_path / f"{type(penalty).__name__}.ckpt"
+        broken = clone(model).set_callbacks(
+            Checkpoint(path, min_seconds=0), Interrupt(1)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            broken.fit(X, y)
+        rest = clone(model).set_callbacks(Checkpoint(path)).fit(X, y)
+        assert rest.converged_
+        assert_allclose(rest.objective_, whole.objective_, rtol=1e-7)

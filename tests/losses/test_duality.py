@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize_scalar
 
-from skopt2.losses import HuberizedHinge, Logistic, Poisson, SquaredHinge
+from skopt2.losses import HuberizedHinge, Logistic, Poisson, Squared, SquaredHinge
 from tests.losses.reference import ALL, SCALAR, data
 
 
@@ -92,6 +92,18 @@ def test_balanced_points_are_orthogonal_to_constants_and_in_the_domain(name, rng
         assert loss.to_domain(y, balanced) == pytest.approx(1, abs=1e-13)
     # A point that is balanced already stays where it is.
     assert_allclose(loss.balance(y, balanced, s), balanced, atol=1e-13)
+
+
+def test_squared_loss_of_several_outputs_is_the_sum(rng):
+    loss, s = Squared(), rng.uniform(0, 1, 7)
+    s /= s.sum()
+    y, eta = rng.standard_normal((2, 7, 3))
+    for name in ("value", "conjugate"):
+        parts = [getattr(loss, name)(y[:, k], eta[:, k], s) for k in range(3)]
+        assert_allclose(getattr(loss, name)(y, eta, s), sum(parts))
+    balanced = loss.balance(y, eta, s)
+    assert_allclose(balanced[:, 1], loss.balance(y[:, 1], eta[:, 1], s))
+    assert_allclose(loss.intercept_start(y, s), s @ y)
 
 
 def test_balance_of_one_sided_points():

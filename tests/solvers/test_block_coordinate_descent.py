@@ -157,6 +157,34 @@ def test_random_order_visits_every_block():
         make_selection("gs", None)
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_blocks_of_several_outputs_are_those_of_each(sparse):
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((40, 8)) * (rng.random((40, 8)) < 0.4)
+    Y, s = rng.standard_normal((40, 3)), rng.uniform(0, 1, 40)
+    s /= s.sum()
+    A, root = sp.csc_array(X) if sparse else X, np.sqrt(s)
+    pairs = []
+    for y in (Y, Y[:, 1]):
+        problem = LinearProblem(A, y, Squared(), None, np.ones(4), s, True)
+        coordinates = Coordinates(problem.design, GROUPS, False, problem.n_outputs)
+        pairs.append((problem, Blocks(problem, coordinates)))
+    (problem, several), (_, single) = pairs
+    R = np.ascontiguousarray((root[:, None] * problem.y).T)
+    r = R[1].copy()
+    for g in (0, 3, 2):
+        one, other = several.get(g), single.get(g)
+        d = GROUPS.sizes[g]
+        delta = rng.standard_normal((d, 3))
+        one.add(R, delta.ravel())
+        other.add(r, np.ascontiguousarray(delta[:, 1]))
+        gradient = one.gradient(R).reshape(d, 3)[:, 1]
+        assert_allclose(gradient, other.gradient(r), atol=1e-12)
+        assert_allclose(one.gram(), other.gram(), atol=1e-12)
+    assert_allclose(R[1], r, atol=1e-12)
+    assert_allclose(several.shift[0][1], single.shift[0], atol=1e-12)
+
+
 @pytest.mark.parametrize("orthonormal", [False, True])
 def test_sparse_blocks_are_the_dense_ones(orthonormal):
     rng = np.random.default_rng(3)
