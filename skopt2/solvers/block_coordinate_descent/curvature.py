@@ -1,6 +1,7 @@
 """Curvatures of a block: along its principal axes, or of a diagonal bound.
 
-Symbols: the Gram matrix B B' (d, d) of a block of columns, or one for each of K outputs.
+Symbols: the Gram matrix B B' (d, d) of a block of columns, or one for each of K
+outputs.
 """
 
 import numpy as np
