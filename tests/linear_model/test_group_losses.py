@@ -70,8 +70,7 @@ def convex_minimum(X, target, alpha, s, tau, loss):
     return problem.solve(solver="CLARABEL", tol_gap_rel=1e-9, tol_gap_abs=1e-9)
 
 
-@pytest.mark.parametrize("tau", [0.0, 0.4])
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("tau", "weighted"), [(0.0, True), (0.4, False)])
 def test_multinomial_minimum_of_an_independent_solver(tau, weighted):
     X, y = make_classes()
     s = np.random.default_rng(1).uniform(0, 2, 300) if weighted else np.ones(300)
@@ -114,7 +113,7 @@ def test_nonconvex_multinomial_is_where_proximal_gradient_ends(penalty):
     Z = np.column_stack([X - X.mean(axis=0), np.ones(300)])
     step = 2.0 * 300 / np.linalg.norm(Z, 2) ** 2
     V = np.zeros((P + 1, 4))
-    for _ in range(4000):
+    for _ in range(3500):
         V -= step * Z.T @ (softmax(Z @ V, axis=1) - np.eye(4)[y]) / 300
         for g in range(7):
             ids = np.flatnonzero(g == LABELS)
