@@ -72,7 +72,10 @@ def newton_rows(model, V, ids, by_gap, goal, expired):
             break
         last = size
         unit = rows / norms[:, None]
-        D, bound = _direction(model, ids, unit, slope / norms, bend, force)
+        # No finer than the goal needs.
+        forcing = min(0.1, math.sqrt(size / (model.lam + size)))
+        forcing = max(forcing, min(0.3 * enough / size, 0.3))
+        D, bound = _direction(model, ids, unit, slope / norms, bend, force, forcing)
         found = _search(model, V, ids, D, value, float(np.vdot(D, force)))
         if found is None and model.stiff:
             slant = float(np.vdot(bound, force))
@@ -86,14 +89,12 @@ def newton_rows(model, V, ids, by_gap, goal, expired):
     return (V, value) if value <= first else None
 
 
-def _direction(model, ids, u, c, h, force):
+def _direction(model, ids, u, c, h, force, forcing):
     """Return an approximate Newton direction, and that of the preconditioner alone."""
     d = model.d[ids]
     across = d + c
     along = np.where(d + h > 0.1 * d, d + h, d)
     spread = np.zeros(model.V.shape)
-    lowest = float(model.lam) + float(np.abs(force).max())
-    forcing = min(0.1, math.sqrt(float(np.abs(force).max()) / lowest))
 
     def times(D):
         spread[ids] = D

@@ -37,7 +37,9 @@ from skopt2.solvers.row_search import minimise_rows
 from skopt2.solvers.state import Solution
 
 # Fewest features that enter at once; fraction of the levels on the way; most features
-# whose Gram matrix is held, and most samples whose kernel matrix is factorised.
+# whose Gram matrix is held, and most samples whose kernel matrix is factorised. A Gram
+# matrix of a few features may be larger than the sample.
+SMALL = 500
 FEWEST, LEVEL_RATIO, GRAM_LIMIT, FACTOR_LIMIT = 50, 0.7, 4000, 1500
 
 
@@ -300,7 +302,8 @@ class GramCache:
     def fits(self, ids):
         """Tell whether the features could be held beside those that are."""
         new = int(np.count_nonzero(self.position[ids] < 0))
-        return self.block.m + new <= min(GRAM_LIMIT, max(FEWEST, self.design.n))
+        limit = max(SMALL, self.design.n)
+        return self.block.m + new <= min(GRAM_LIMIT, limit)
 
     def gram(self, ids):
         """Return the Gram matrix of some features, (k, k), in host memory."""

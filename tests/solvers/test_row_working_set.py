@@ -8,6 +8,7 @@ from sklearn.linear_model import MultiTaskLasso
 
 from skopt2.losses import get_loss
 from skopt2.penalties import MCP, RowLasso, RowMCP, RowSCAD, get_penalty
+from skopt2.solvers import row_working_set
 from skopt2.solvers.problem import LinearProblem
 from skopt2.solvers.row_working_set import RowWorkingSet as Solver
 from skopt2.solvers.working_set import WorkingSetNewton
@@ -58,7 +59,8 @@ def test_coefficients_of_scikit_learn(fit_intercept):
     assert 0 < state.measure.extra["support"] < 25
 
 
-def test_more_rows_in_use_than_samples():
+def test_more_rows_in_use_than_samples(monkeypatch):
+    monkeypatch.setattr(row_working_set, "SMALL", 0)
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((30, 300)), rng.standard_normal((30, 12))
     solver, state = solve(X, Y, "row_lasso", 0.02, tol=1e-9)
