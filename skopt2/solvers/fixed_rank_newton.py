@@ -38,8 +38,8 @@ from skopt2._core.array import asarray_like, dot64, to_numpy
 
 NEWTON_LIMIT, CG_LIMIT, BACKTRACKS = 12, 60, 6
 # Curvature, relative to that of the preconditioner, that counts as none; singular
-# values, relative to the largest, that are the same.
-FLAT, SAME = 1e-12, 1e-7
+# values, relative to the largest, that are the same; what is added to curvatures.
+FLAT, SAME, FLOOR = 1e-12, 1e-7, 1e-14
 
 
 class TraceForm:
@@ -233,7 +233,7 @@ def _direction(quadratic, point, gP, gQ, forcing):
     Pt, Qt, Mt = turn(P), turn(Q), turn(M)
     weights = form.weights
     # Where neither loss nor penalty bends, something has to.
-    floor = 1e-8 * float(xp.max(quadratic.diagonal)) * float(point.sigma[0])
+    floor = FLOOR * float(xp.max(quadratic.diagonal)) * float(point.sigma[0])
     rows = quadratic.diagonal * point.sigma[None, :] + weights[None, :] + floor
     block = Pt @ quadratic.curved(P)
     block = 0.5 * (block + turn(block))

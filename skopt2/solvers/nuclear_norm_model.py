@@ -30,7 +30,7 @@ from skopt2.solvers.composite import MARGIN
 
 # Beyond so many coordinates an eigendecomposition costs more than the products that it
 # saves; up to so many a matrix A'A is held.
-SPECTRAL_LIMIT, GRAM_LIMIT = 1500, 8000
+SPECTRAL_LIMIT, GRAM_LIMIT = 1500, 4000
 # Entries of a dense block that is centred and scaled at a time.
 BLOCK = 4_000_000
 POWER_ITERATIONS = 30
@@ -194,8 +194,8 @@ class PlainModel:
         self.columns, self.y = columns, y
         self.shape = (columns.p, y.shape[1])
         self._s = columns.s[:, None]
-        tall = columns.p <= columns.n and columns.p <= GRAM_LIMIT
-        self._gram = columns.gram() if tall else None
+        few = columns.p <= min(columns.n, GRAM_LIMIT)
+        self._gram = columns.gram() if few and not columns.sparse else None
         self.target = self.reduce(y)
         self.energy = dot64(self._s * y, y)
         largest = float(norms.max(initial=0.0))

@@ -160,9 +160,10 @@ class Search:
         B = problem.minimise(factors, goal, lambda: self.solver.problem.expired)
         M = self.quadratic.gradient(B)
         value = self.base + self.quadratic.value(B, M) + self._penalty(B)
-        if value <= self.value + self.slack:
+        self.done = self._distance(B, M, value) <= self.goal
+        if value < self.value - self.slack or self.done:
             self._restart(B)
             self.value = value
-            self.done = self._distance(B, M, value) <= self.goal
         else:
+            # The momentum of the proximal steps is worth more.
             self.wait = 4

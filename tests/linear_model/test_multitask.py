@@ -309,6 +309,20 @@ def test_information_criteria_of_rows(criterion):
         clone(model).set_params(penalty="nuclear").fit(X, Y)
 
 
+@pytest.mark.usefixtures("cuda_stand_in")
+@pytest.mark.parametrize("penalty", ["row_lasso", "nuclear"])
+def test_paths_of_sparse_columns_and_on_a_device(data, penalty):
+    X, Y = data
+    model = MultiTaskRegressorCV(penalty, alphas=5, eps=0.05, cv=3, tol=1e-8)
+    host = clone(model).fit(X, Y)
+    sparse = clone(model).fit(sp.csc_array(X), Y)
+    moved = clone(model).set_params(device="cuda").fit(X, Y)
+    assert moved.device_ == "cuda:0"
+    for other in (sparse, moved):
+        assert_allclose(other.scores_path_, host.scores_path_, rtol=1e-3)
+        assert_allclose(other.coef_path_, host.coef_path_, atol=1e-3)
+
+
 def test_a_grid_search_reaches_the_penalty(data):
     X, Y = data
     search = GridSearchCV(

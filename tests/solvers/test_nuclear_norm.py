@@ -207,7 +207,7 @@ def test_sparse_columns_are_centred_implicitly(shape):
         assert_allclose(state.measure.objective, dense.measure.objective, rtol=1e-10)
 
 
-def test_bad_scales_and_single_precision():
+def test_bad_scales_of_the_features():
     X, Y = make_data(60, 12)
     scale = np.logspace(-3, 3, 12)
     state = run(Solver(make_problem(X * scale, Y, "nuclear", 0.5), 1e-9), 1e-9)
@@ -216,6 +216,15 @@ def test_bad_scales_and_single_precision():
     scale = np.logspace(-3, 3, 30)
     state = run(Solver(make_problem(wide * scale, targets, "nuclear", 0.5), 1e-9), 1e-9)
     assert state.measure.value <= 1e-9
+    rng = np.random.default_rng(0)
+    X, noise = rng.standard_normal((300, 60)), rng.standard_normal((300, 8))
+    problem = make_problem(X * np.logspace(-4, 4, 60), noise, "spectral_mcp", 0.01)
+    state = run(Solver(problem, 1e-7), 1e-7)
+    assert state.measure.value <= 1e-7
+
+
+def test_single_precision():
+    X, Y = make_data(60, 12)
     single = X.astype(np.float32), Y.astype(np.float32)
     state = run(Solver(make_problem(*single, "nuclear", 0.1), 1e-5), 1e-5)
     whole = run(Solver(make_problem(X, Y, "nuclear", 0.1), 1e-10))
