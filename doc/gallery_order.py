@@ -38,6 +38,7 @@ ORDER = (
     "plot_privacy_curve.py",
     "plot_private_regression.py",
     "plot_audit.py",
+    "plot_graphical_model.py",
     "plot_risk_parity.py",
 )
 

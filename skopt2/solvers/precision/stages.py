@@ -1,7 +1,7 @@
 """The stages of one block of a precision matrix, and its certificate.
 
 The first stage is rough: the l1 problem, in single precision where the block is large,
-up to a relative gap of 1e-4. A step there takes half the time, and its rounding does
+up to a relative gap of 1e-5. A step there takes half the time, and its rounding does
 not show yet. The last stage is the problem itself, from where the first one ended.
 
 With a concave penalty this start leads to the stationary point that tangents of the
@@ -21,7 +21,7 @@ from skopt2.solvers.precision.problem import gap_at, kkt_violation
 from skopt2.solvers.precision.spectral_gradient import SpectralGradient
 
 # Relative gap that ends the first stage.
-ROUGH = 1e-4
+ROUGH = 1e-5
 # Rows of a block from which single precision saves time.
 SINGLE = 100
 # Steps between two measures, while the gap is about that many times what is asked for.
@@ -157,7 +157,7 @@ class StagedBlock:
             if not ready and part.state.turn < PATIENCE:
                 gap = self._gap(self.rough, part, Z)
                 return self._with_rough(part, max(gap, expected))
-            part = self.finish(part.state.T)
+            part = self.finish(part.state.T, part.state.t)
         state, L = part.state, self.last.L
         if part.error <= self.goal:
             return part
@@ -171,19 +171,22 @@ class StagedBlock:
         _, log_det = solver.work.factorise(Z)
         return gap_at(log_det, part.state.value, self.size)
 
-    def finish(self, T):
+    def finish(self, T, t=1.0):
         """Return the last stage at a precision matrix of any precision.
 
         Parameters
         ----------
         T : array of shape (k, k)
             Positive definite.
+        t : float, default=1.0
+            Length of the first step.
 
         Returns
         -------
         part : Part
         """
-        return Part(self.last.init(namespace(T).astype(T, self.problem.C.dtype)), True)
+        state = self.last.init(namespace(T).astype(T, self.problem.C.dtype))
+        return Part(replace(state, t=t), True)
 
     def _with_rough(self, part, gap):
         """Return a part of the first stage with the figures of the problem itself."""
