@@ -131,12 +131,12 @@ def scikit_learn(S, alpha, tol):
 
 
 def skglm(S, alpha, tol):
-    """Return precision and covariance of skglm, by its fast algorithm."""
+    """Return precision and covariance of skglm, by its default algorithm."""
     from skglm.covariance import GraphicalLasso
 
     # Its tolerance is that of a change, and of the problems of single rows.
     inner = {"tol": tol, "inner_tol": min(tol, 1e-4), "max_iter": 500}
-    model = GraphicalLasso(alpha, algo="primal", **inner).fit(S, mode="precomputed")
+    model = GraphicalLasso(alpha, **inner).fit(S, mode="precomputed")
     return model.precision_, model.covariance_
 
 

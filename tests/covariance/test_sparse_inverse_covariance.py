@@ -1,5 +1,7 @@
 """Sparse inverse covariance estimators: contract, weights, units, errors, choice."""
 
+import io
+
 import array_api_strict
 import numpy as np
 import pytest
@@ -9,12 +11,15 @@ from sklearn.covariance import GraphicalLasso, empirical_covariance, graphical_l
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, KFold
 
+from skopt2.callbacks import Checkpoint, TextLog
 from skopt2.covariance import (
     SparseInverseCovariance,
     SparseInverseCovarianceCV,
     inverse_covariance_path,
 )
+from skopt2.inspection import ConvergenceDisplay
 from skopt2.penalties import MCP
+from tests.callbacks.test_checkpoint import Interrupt
 
 
 def chain(n=200, p=12, seed=0):
@@ -345,3 +350,48 @@ def test_arrays_stay_in_their_namespace(dispatch):
     assert model.score(strict) == pytest.approx(host.score(X))
     path = inverse_covariance_path(array_api_strict.asarray(host.covariance_), alphas=2)
     assert isinstance(path.precisions[0], type(strict))
+
+
+@pytest.mark.parametrize("penalty", ["l1", "mcp"])
+def test_checkpoint_continues(tmp_path, penalty):
+    X, path = chain(n=30)[0], tmp_path / "fit.skopt2"
+    model = SparseInverseCovariance(0.1, penalty, penalize_diagonal=True, tol=1e-10)
+    whole = clone(model).fit(X)
+    broken = clone(model).set_callbacks(Checkpoint(path, min_seconds=0), Interrupt(4))
+    with pytest.raises(KeyboardInterrupt):
+        broken.fit(X)
+    assert not hasattr(broken, "precision_")
+    rest = clone(model).set_callbacks(Checkpoint(path)).fit(X)
+    assert rest.history_["iteration"][0] == whole.history_["iteration"][0]
+    np.testing.assert_allclose(rest.precision_, whole.precision_, atol=1e-6)
+    stream = io.StringIO()
+    logged = clone(model).set_callbacks(TextLog(stream)).fit(X)
+    assert len(stream.getvalue().splitlines()) == len(logged.history_["time"]) + 1
+
+
+def test_convergence_can_be_drawn():
+    pytest.importorskip("matplotlib")
+    model = SparseInverseCovariance(0.1).fit(chain()[0])
+    assert ConvergenceDisplay.from_estimator(model).figure_ is not None
+
+
+def test_large_components_start_in_single_precision():
+    # The answer, its certificate and its dtype are those of double precision.
+    X = chain(n=80, p=120)[0]
+    model = SparseInverseCovariance(0.15, tol=1e-9).fit(X)
+    assert model.precision_.dtype == np.float64
+    S = empirical_covariance(X)
+    expected = graphical_lasso(S, 0.15, tol=1e-8, enet_tol=1e-10)[1]
+    np.testing.assert_allclose(model.precision_, expected, atol=1e-5)
+    T, W = model.precision_, model.covariance_
+    Z = S + np.clip(W - S, -0.15, 0.15) * (1 - np.eye(120))
+    off = np.abs(T).sum() - np.trace(T)
+    value = (S * T).sum() - np.linalg.slogdet(T)[1] + 0.15 * off
+    gap = value - np.linalg.slogdet(Z)[1] - 120
+    assert gap == pytest.approx(model.dual_gap_, abs=1e-9)
+    early = SparseInverseCovariance(0.15, max_iter=1)
+    with pytest.warns(ConvergenceWarning):
+        early.fit(X)
+    np.testing.assert_allclose(
+        early.precision_ @ early.covariance_, np.eye(120), atol=1e-10
+    )
