@@ -1,8 +1,9 @@
 """What the estimators of sparse inverse covariance matrices share."""
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skopt2._core.array import asarray_like, namespace, sum64
+from skopt2._core.array import all_finite, asarray_like, namespace, sum64
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.validation import (
     check_fit_input,
@@ -34,7 +35,6 @@ class InverseCovarianceModel(IterativeEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False
-        tags.input_tags.pairwise = self._precomputed
         return tags
 
     @property
@@ -74,10 +74,18 @@ class InverseCovarianceModel(IterativeEstimator):
     def _describe(self, solution, formulation, alpha, dtype):
         """Return the fitted attributes of a solution, on its device."""
         xp = namespace(solution[0])
-        precision, covariance = formulation.solution(solution, alpha)
+        with np.errstate(over="ignore", invalid="ignore"):
+            precision, covariance = formulation.solution(solution, alpha)
+            precision = xp.astype(precision, dtype)
         p = int(precision.shape[0])
+        if not all_finite(precision):
+            raise ValueError(
+                "The precision of a feature in these units is beyond the largest "
+                f"number of dtype {dtype}: its standard deviation is less than "
+                f"{float(xp.finfo(dtype).max) ** -0.5:.0e}. Scale the features."
+            )
         return {
-            "precision_": xp.astype(precision, dtype),
+            "precision_": precision,
             "covariance_": xp.astype(covariance, dtype),
             "location_": xp.astype(formulation.empirical.location, dtype),
             "n_edges_": (int(xp.count_nonzero(solution[0])) - p) // 2,

@@ -256,8 +256,12 @@ def test_warns_without_convergence():
         model = SparseInverseCovariance(0.01, max_iter=2).fit(chain()[0])
     assert not model.converged_
     assert model.stop_reason_ == "max_iter"
-    with pytest.warns(ConvergenceWarning, match="fits on the paths"):
+    with (
+        pytest.warns(ConvergenceWarning, match="CV stopped"),
+        pytest.warns(ConvergenceWarning, match="fits on the paths") as caught,
+    ):
         SparseInverseCovarianceCV(max_iter=2, alphas=3).fit(chain()[0])
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 @pytest.mark.parametrize(
@@ -321,6 +325,8 @@ def test_other_errors():
         model.fit(S, sample_weight=np.ones(12))
     with pytest.raises(ValueError, match="n_samples=1"):
         SparseInverseCovariance().fit(X[:1])
+    with pytest.raises(ValueError, match="Scale the features"):
+        SparseInverseCovariance(0.1, standardize=True).fit(1e-160 * X)
     model = SparseInverseCovariance(0.1).fit(X)
     with pytest.raises(ValueError, match="comp_cov"):
         model.error_norm(np.eye(3))
