@@ -25,7 +25,7 @@ ROUGH = 1e-5
 # Rows of a block from which single precision saves time.
 SINGLE = 100
 # Steps between two measures, while the gap is about that many times what is asked for.
-PAUSES = ((3.0, 1), (30.0, 2), (300.0, 4), (math.inf, 8))
+PAUSES = ((1.5, 1), (5.0, 2), (30.0, 4), (math.inf, 8))
 # Proximal steps of a stage before Newton's take over, and the most of these.
 PATIENCE, NEWTON = 200, 100
 

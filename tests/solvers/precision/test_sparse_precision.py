@@ -163,7 +163,7 @@ def test_small_components_share_a_matrix():
 def test_warm_start_takes_fewer_steps():
     S = covariance(n=15)
     cold = solve(S, 0.1)
-    warm = solve(S, 0.1, start=solve(S, 0.11).solution[0])
+    warm = solve(S, 0.1, start=solve(S, 0.101).solution[0])
     assert warm.n_iter < cold.n_iter
     np.testing.assert_allclose(warm.solution[0], cold.solution[0], atol=1e-6)
 
