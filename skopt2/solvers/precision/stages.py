@@ -11,6 +11,7 @@ Source: J. Fan, L. Xue, H. Zou, Strong oracle optimality of folded concave penal
 estimation, Annals of Statistics 42, 2014, for the start from the l1 solution.
 """
 
+import functools
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -76,6 +77,11 @@ class StagedBlock:
         if rough is not problem or not self.convex:
             self.rough = SpectralGradient(rough, False)
 
+    @functools.cached_property
+    def newton(self):
+        """Newton's method on the problem itself."""
+        return OrthantNewton(self.problem)
+
     def init(self, T=None):
         """Return the first stage at a precision matrix.
 
@@ -110,7 +116,7 @@ class StagedBlock:
             return part
         solver = self.last if part.last else self.rough
         if part.last and PATIENCE <= part.state.turn < PATIENCE + NEWTON:
-            solver = OrthantNewton(solver.problem, solver.concave)
+            solver = self.newton
         return replace(part, state=solver.step(part.state), error=math.inf)
 
     def pause(self, part):
@@ -156,7 +162,9 @@ class StagedBlock:
             ready = expected <= self.rough_goal or part.state.still
             if not ready and part.state.turn < PATIENCE:
                 gap = self._gap(self.rough, part, Z)
-                return self._with_rough(part, max(gap, expected))
+                measured = self._with_rough(part, max(gap, expected))
+                if measured.error > self.goal:
+                    return measured
             part = self.finish(part.state.T, part.state.t)
         state, L = part.state, self.last.L
         if part.error <= self.goal:
