@@ -24,6 +24,8 @@ ORDER = (
     "plot_digit_retrieval.py",
     "plot_gromov.py",
     "plot_wasserstein_dictionary.py",
+    "plot_factorization.py",
+    "plot_unmixing.py",
     "plot_sparse_ratio_pca.py",
     "plot_kernel_digits.py",
     "plot_large_n.py",

@@ -6,8 +6,8 @@ Problem: min over blocks A_0, ..., A_m of
 
 with the model of :mod:`.data` and the terms of :mod:`.term`.
 
-A sweep minimises over the blocks in turn (:mod:`.block`) from factors extrapolated
-along the last step,
+A sweep minimises over the blocks in turn (:mod:`.block`), more exactly with every sweep
+up to a limit, from factors extrapolated along the last step,
 
     Y_b = A_b + beta (A_b - A_b old), b >= 1,
 
@@ -46,8 +46,6 @@ from skopt2.solvers.factorization.restart import dead_components, revive
 BETA, GROWTH, BOUND_GROWTH, DECAY = 0.5, 1.05, 1.01, 1.5
 # Measures without progress beyond rounding after which a fit has stalled.
 IDLE = 30
-# Sweeps over the rows of the codes at the very first, which start far off.
-FIRST_SWEEPS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +72,8 @@ class FactorState:
         Steps without progress.
     revived : int
         Components started again.
+    turn : int
+        Sweeps over all blocks done.
     """
 
     factors: Any
@@ -86,6 +86,7 @@ class FactorState:
     bound: float = 1.0
     idle: int = 0
     revived: int = 0
+    turn: int = 0
 
 
 class FactorDescent:
@@ -154,7 +155,7 @@ class FactorDescent:
         packed = {f"factor_{b}": A for b, A in enumerate(state.factors)}
         if state.old is not None:
             packed |= {f"old_{b}": A for b, A in enumerate(state.old)}
-        names = ("objective", "beta", "bound", "idle", "revived")
+        names = ("objective", "beta", "bound", "idle", "revived", "turn")
         return {**packed, **{name: getattr(state, name) for name in names}}
 
     def unpack(self, packed):
@@ -164,7 +165,7 @@ class FactorDescent:
         def blocks(name):
             return [asarray_like(packed[f"{name}_{b}"], like) for b in range(count)]
 
-        names = ("objective", "beta", "bound", "idle", "revived")
+        names = ("objective", "beta", "bound", "idle", "revived", "turn")
         state = FactorState(blocks("factor"), **{k: packed[k] for k in names})
         state = self._with_product(state)
         if "old_0" in packed:
@@ -206,7 +207,8 @@ class FactorDescent:
 
     def _block(self, state, b, B, G):
         """Return one block minimised, the others fixed."""
-        sweeps = SWEEPS if state.old is not None or b else FIRST_SWEEPS
+        # Early factors are not worth much exactness of the others.
+        sweeps = min(SWEEPS, 1 + state.turn)
         weights = self.data.weights if b == 0 else 1.0
         A, term = state.factors[b], self.terms[b]
         return solve_block(A, B, G, term, sweeps, weights=weights)
@@ -222,7 +224,9 @@ class FactorDescent:
         """Return the state ready for the next sweep and for a measure."""
         gain = state.objective - new.objective
         idle = state.idle + 1 if gain <= self.slack * 1e-2 else 0
-        new = replace(new, old=state.factors, B_old=state.B, idle=idle)
+        new = replace(
+            new, old=state.factors, B_old=state.B, idle=idle, turn=state.turn + 1
+        )
         limit = 4 * int(new.factors[0].shape[0])
         if self.may_revive and new.revived < limit:
             dead = dead_components(new.factors, self.data)

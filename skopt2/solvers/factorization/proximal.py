@@ -43,18 +43,15 @@ SWEEPS, ACCURACY = 50, 1e-2
 
 @dataclass(frozen=True, eq=False)
 class ProximalState(FactorState):
-    """A state with the proximal weights and the number of sweeps.
+    """A state with the proximal weights.
 
     Parameters
     ----------
     mu : list of float
         Proximal weight of each block.
-    turn : int
-        Sweeps done.
     """
 
     mu: Any = ()
-    turn: int = 0
 
 
 class ProximalDescent(FactorDescent):
@@ -88,8 +85,7 @@ class ProximalDescent(FactorDescent):
 
     def step(self, state):
         """Take one sweep over all blocks; never one that increases the objective."""
-        new = self._sweep(state, 0.0)
-        return replace(self._closed(state, new), turn=state.turn + 1)
+        return self._closed(state, self._sweep(state, 0.0))
 
     def certificate(self, state):
         """Return the objective and the measure of stationarity."""
@@ -112,13 +108,13 @@ class ProximalDescent(FactorDescent):
 
     def pack(self, state):
         """Return the state as arrays and numbers."""
-        return {**super().pack(state), "mu": list(state.mu), "turn": state.turn}
+        return {**super().pack(state), "mu": list(state.mu)}
 
     def unpack(self, packed):
         """Return the state of what :meth:`pack` returned."""
         plain = super().unpack(packed)
         mu = [float(value) for value in packed["mu"]]
-        return ProximalState(**vars(plain), mu=mu, turn=int(packed["turn"]))
+        return ProximalState(**vars(plain), mu=mu)
 
     def _block(self, state, b, B, G):
         """Return one block minimised with its proximal term, the others fixed."""
