@@ -7,6 +7,8 @@ from skopt2.penalties import Positive, get_penalty
 from skopt2.solvers.factorization.term import Term
 
 SOLVERS = ("hals", "bcd-pr")
+# Penalties that act on each element alone, with nothing to fit to a feature.
+PENALTIES = ("l1", "mcp", "scad", "l0", "l_half", "l_two_thirds", "log_sum")
 SIGNS = (True, False, "codes", "components")
 
 
@@ -20,7 +22,7 @@ def check_common(estimator):
     """
     for name in ("n_components", "max_iter"):
         value = getattr(estimator, name)
-        if name == "n_components" and isinstance(value, str) and value == "auto":
+        if name == "n_components" and estimator._may_be_auto and value == "auto":
             continue
         if not isinstance(value, numbers.Integral) or value < 1:
             raise ValueError(f"{name} must be a positive integer; got {value!r}.")
@@ -35,7 +37,8 @@ def check_common(estimator):
 
 def check_choice(name, value, options):
     """Raise ValueError unless a parameter is one of its options."""
-    if not any(value is option or value == option for option in options):
+    # 1 == True, but is no flag.
+    if not any(type(value) is type(option) and value == option for option in options):
         raise ValueError(f"{name} must be one of {options}; got {value!r}.")
 
 
@@ -99,7 +102,7 @@ def block_term(penalty, level, l1_ratio, nonnegative, *, ball=False, name="penal
     Raises
     ------
     ValueError
-        If the penalty is unknown, not separable, or bounds the values.
+        If the penalty is unknown or not for codes.
     """
     if isinstance(penalty, str) and penalty == "elasticnet":
         l1, ridge = level * l1_ratio, level * (1.0 - l1_ratio)
@@ -110,10 +113,10 @@ def block_term(penalty, level, l1_ratio, nonnegative, *, ball=False, name="penal
         raise ValueError(f"{name} is not usable: {error}") from error
     if isinstance(penalty, Positive):
         penalty = penalty.penalty
-    if not penalty.separable or penalty.bounds is not None:
+    if penalty.name not in PENALTIES:
         raise ValueError(
-            f"{name}={penalty!r} does not act on each element alone: use 'elasticnet', "
-            "'l1', 'mcp', 'scad', 'l0', 'l_half', 'l_two_thirds' or 'log_sum'."
+            f"{name}={penalty!r} is not for codes: use 'elasticnet' or one of "
+            f"{PENALTIES}, by name or as an object."
         )
     if penalty.name == "l1":
         return Term(nonnegative, l1=level, ball=ball)

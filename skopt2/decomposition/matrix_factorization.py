@@ -154,6 +154,7 @@ class MatrixFactorization(
     """
 
     _remedies = ("try another init or random_state", "bring X to one scale")
+    _may_be_auto = True
 
     def __init__(
         self,

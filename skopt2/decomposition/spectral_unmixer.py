@@ -145,6 +145,7 @@ class SpectralUnmixer(
     """
 
     _remedies = ("try another init", "bring X to one scale")
+    _may_be_auto = False
 
     def __init__(
         self,

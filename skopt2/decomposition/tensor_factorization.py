@@ -160,6 +160,7 @@ class TensorFactorization(
     """
 
     _remedies = ("try another init or random_state", "bring X to one scale")
+    _may_be_auto = False
 
     def __init__(
         self,

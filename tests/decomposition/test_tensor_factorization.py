@@ -228,6 +228,7 @@ def test_stops_pickles_and_clones(X):
     ("options", "words"),
     [
         ({"n_components": 0}, "n_components must be a positive integer"),
+        ({"n_components": "auto"}, "n_components must be a positive integer"),
         ({"shape": (6, 4)}, r"samples of shape \(6, 5\)"),
         ({"shape": 6}, "shape must be None or the lengths"),
         ({"shape": (6, 0)}, "shape must be None or the lengths"),

@@ -22,7 +22,7 @@ ALS algorithms for nonnegative matrix factorization, Neural Computation 24, 2012
 sections 3 and 4. The residual is that of a coordinate-wise proximal step.
 """
 
-from skopt2._core.array import asarray_like, cholesky_solve, dot64, namespace
+from skopt2._core.array import asarray_like, cholesky_solve, dot64, namespace, to_numpy
 
 # Sweeps over the rows of a block at most, and the share of the first sweep's move below
 # which another one is not worth its time.
@@ -84,7 +84,8 @@ def solve_block(
     eye = xp.eye(k, dtype=G.dtype, device=G.device)
     # z_j = A_j - (G_j A + ridge A_j - B_j) / L_j without a pass for A_j.
     pull, target = (G + ridge * eye) / L - eye, B / L
-    steps = [float(L[j, 0]) for j in range(k)]
+    # On the host at once: a device would be waited for in every row.
+    steps = to_numpy(L)[:, 0].tolist()
     A = xp.asarray(A, copy=True)
     plain = term.clipped
     zero, first = xp.zeros_like(A[:1, :1])[0, :], None
