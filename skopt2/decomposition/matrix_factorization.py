@@ -57,12 +57,12 @@ class MatrixFactorization(
         Whether each component has a Euclidean norm of at most one. Then the codes alone
         may be penalised (``alpha_H=0``); otherwise a penalty of one factor without the
         other would have no effect, since one can shrink while the other grows.
-    init : {"nndsvda", "nndsvd", "nndsvdar", "random", "k-means++", "custom"} or \
-            array, default="nndsvda"
-        Where to start: singular vectors, raised to a small number, with their zeros, or
-        raised to small random numbers; random numbers; rows of ``X`` that are far from
-        each other as components; ``"custom"`` takes ``W`` and ``H`` from ``fit``; an
-        array of shape (n_components, n_features) holds the components.
+    init : str or array, default="nndsvda"
+        Where to start: ``"nndsvda"``, ``"nndsvd"``, ``"nndsvdar"``: singular vectors,
+        raised to a small number, with their zeros, or raised to small random numbers;
+        ``"random"``: random numbers; ``"k-means++"``: rows of ``X`` that are far from
+        each other as components; ``"custom"``: ``W`` and ``H`` of ``fit``. An array of
+        shape (n_components, n_features) holds the components.
     solver : {"hals", "bcd-pr"}, default="hals"
         Accelerated hierarchical alternating least squares; or block coordinate descent
         with a proximal term, the method of the reference, which is slower.
