@@ -15,6 +15,7 @@ correlation 0.6 between neighbours; ``sparse`` is 10000 x 20000 with one entry i
 thousand. With ``--data``, the directory of ``gene_golub.csv.gz`` (72 x 7129, its last
 column the class) and of ``libsvm_a9a.t.gz`` (16281 x 123, sparse): cases whose file is
 absent are left out. The level is a fraction of the smallest that leaves no feature.
+``--width`` sets the columns of a block of the block methods.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skopt2.datasets import make_sparse_regression
 from skopt2.linear_model import SparseClassifier, SparseRegressor
+from skopt2.solvers.block_method import BlockMethod
 from skopt2.solvers.composite import CompositeModel
 from skopt2.solvers.design import Design
 
@@ -253,8 +255,10 @@ def main(arguments=None):
     parser.add_argument("--models", nargs="+", default=None)
     parser.add_argument("--solvers", nargs="+", default=SOLVERS)
     parser.add_argument("--limit", type=float, default=60.0)
+    parser.add_argument("--width", type=int, default=None, help="columns of a block")
     parser.add_argument("--json", type=Path, default=None)
     options = parser.parse_args(arguments)
+    BlockMethod.width = options.width
     heads = "".join(f"{f'{target:.0e} s':>9s}{'passes':>8s}" for target in TARGETS)
     print(f"{'':28s} {'solver':11s}{heads}  objective")
     rows, last = [], None

@@ -57,11 +57,15 @@ class BlockMethod(FirstOrder):
         """Raise ValueError if the method has no step for a penalty."""
         raise NotImplementedError
 
+    def _chosen_width(self):
+        """Return the columns of a block, None for the usual choice."""
+        return self.width
+
     def _partition(self, model):
         """Return the blocks of a model; the last ones if it is the same."""
         if self._blocks is None or self._blocks.model is not model:
             c = float(self.problem.loss.lipschitz)
-            self._blocks = ColumnBlocks(model, c, self.width)
+            self._blocks = ColumnBlocks(model, c, self._chosen_width())
             self.read(model, 1 if self._blocks.exact else 2 * POWER_ITERATIONS)
             self._run, self._least, self._idle = None, math.inf, 0
         return self._blocks

@@ -34,6 +34,9 @@ from skopt2.penalties.base import soft_threshold
 from skopt2.penalties.l1 import L1
 from skopt2.solvers.block_method import CYCLES, BlockMethod
 
+# Rows from which a product with one column takes longer than the call.
+TALL = 10_000
+
 
 class CyclicDescent(BlockMethod):
     """P-CCD.
@@ -55,6 +58,17 @@ class CyclicDescent(BlockMethod):
 
     def _refuse(self, penalty):
         refuse_unsplit(self.name, penalty)
+
+    def _chosen_width(self):
+        """Return 1 where single columns are long enough to be worth a call."""
+        problem = self.problem
+        design = problem.design
+        # New values are used at once, and that counts for more the smaller a block is;
+        # but another loss than the squared one is differentiated again after each.
+        tall = problem.loss.is_quadratic and design.n >= TALL
+        if self.width is None and tall and design.on_host and not design.sparse:
+            return 1
+        return self.width
 
     def _minimise(self, model, point, lam, goal, final):
         """Run the cycles; see FirstOrder."""

@@ -90,6 +90,10 @@ class VarianceReducedDescent(CyclicDescent):
         self.chance = self.batch / (n + self.batch)
         self.caution = CAUTION
 
+    def _chosen_width(self):
+        """Return the columns of a block: those of a small sample are never long."""
+        return self.width
+
     def _minimise(self, model, point, lam, goal, final):
         """Run the cycles; see FirstOrder."""
         blocks = self._partition(model)
