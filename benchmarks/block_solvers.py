@@ -15,7 +15,8 @@ correlation 0.6 between neighbours; ``sparse`` is 10000 x 20000 with one entry i
 thousand. With ``--data``, the directory of ``gene_golub.csv.gz`` (72 x 7129, its last
 column the class) and of ``libsvm_a9a.t.gz`` (16281 x 123, sparse): cases whose file is
 absent are left out. The level is a fraction of the smallest that leaves no feature.
-``--width`` sets the columns of a block of the block methods.
+``--width`` sets the columns of a block of the block methods, and ``--rates`` prints the
+errors of A-CODER and P-CCD cycle by cycle beside what their theorems promise.
 """
 
 import argparse
@@ -35,9 +36,16 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skopt2.datasets import make_sparse_regression
 from skopt2.linear_model import SparseClassifier, SparseRegressor
+from skopt2.losses import Squared
+from skopt2.penalties import get_penalty
 from skopt2.solvers.block_method import BlockMethod
+from skopt2.solvers.column_blocks import ColumnBlocks
 from skopt2.solvers.composite import CompositeModel
+from skopt2.solvers.cyclic_descent import CyclicDescent
+from skopt2.solvers.cyclic_dual_averaging import CyclicDualAveraging
 from skopt2.solvers.design import Design
+from skopt2.solvers.problem import LinearProblem
+from skopt2.solvers.working_set import WorkingSetNewton
 
 SOLVERS = ("newton", "proxgrad", "ag", "p-ccd", "vro-ccd", "a-coder", "vr-a-coder")
 TARGETS = (1e-4, 1e-6)
@@ -247,6 +255,67 @@ def show(row):
     return line + (f"  {objective:.6f}" if figures is not None else "")
 
 
+def chain_problem(penalty, fraction):
+    """Return the hard quadratic, a chain of 200 tied at one end, as a sparse model."""
+    p = 200
+    X = math.sqrt(p) * (np.eye(p) - np.eye(p, k=-1))
+    y = math.sqrt(p) * np.eye(p)[0]
+    top = float(np.abs(X.T @ y).max()) / p
+    level = np.full(p, fraction * top)
+    return LinearProblem(X, y, Squared(), get_penalty(penalty), level, None, False)
+
+
+def averages_rate(penalty, fraction, cycles=1000):
+    """Return the errors of A-CODER after each cycle, and their bounds."""
+    problem = chain_problem(penalty, fraction)
+    best = WorkingSetNewton(problem, 1e-13)
+    state = best.init()
+    for _ in range(30):
+        state = best.step(state)
+    solution, minimum = best.finalize(state), best.certificate(state).objective
+    w = np.zeros(200)
+    w[solution.ids] = solution.w
+    solver, model = CyclicDualAveraging(problem, 1e-9), CompositeModel(problem)
+    blocks, lam = ColumnBlocks(model, 1.0, 10), problem.lam
+    mu, square = blocks.convexity(lam), float(blocks.square(w, np.zeros(())))
+    run = solver.start(model.at(np.zeros(200), np.zeros(())))
+    errors = []
+    for _ in range(cycles):
+        run, _ = solver.advance(blocks, run, lam, mu)
+        errors.append((model.objective(run.y, lam) - minimum, 0.5 * square / run.A))
+    return errors
+
+
+def descent_rate(penalty, fraction, cycles=1000):
+    """Return the shortest squared moves of P-CCD so far, and their bounds."""
+    problem = chain_problem(penalty, fraction)
+    solver, model = CyclicDescent(problem, 1e-9), CompositeModel(problem)
+    blocks, lam = ColumnBlocks(model, 1.0, 10), problem.lam
+    end = model.at(np.zeros(200), np.zeros(()))
+    first, shortest, moves = model.objective(end, lam), math.inf, []
+    for _ in range(cycles):
+        new, _ = solver.advance(blocks, end, lam)
+        move = float(blocks.square(new.w - end.w, np.zeros(())))
+        shortest, end = min(shortest, move), new
+        moves.append(shortest)
+    fall = first - model.objective(end, lam)
+    return [(move, 2.0 * fall / k) for k, move in enumerate(moves, 1)]
+
+
+def show_rates():
+    """Print the errors of both methods beside their bounds."""
+    curves = {
+        "A-CODER, lasso": averages_rate("l1", 1e-4),
+        "A-CODER, elastic net": averages_rate("elasticnet", 0.05),
+        "P-CCD, MCP": descent_rate("mcp", 1e-2),
+    }
+    for name, curve in curves.items():
+        print(name)
+        for k in (1, 10, 30, 100, 300, 1000):
+            error, bound = curve[k - 1]
+            print(f"{k:8d}{error:12.2e}{bound:12.2e}")
+
+
 def main(arguments=None):
     """Run the cases that were asked for and print their table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -257,7 +326,11 @@ def main(arguments=None):
     parser.add_argument("--limit", type=float, default=60.0)
     parser.add_argument("--width", type=int, default=None, help="columns of a block")
     parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument("--rates", action="store_true")
     options = parser.parse_args(arguments)
+    if options.rates:
+        show_rates()
+        return
     BlockMethod.width = options.width
     heads = "".join(f"{f'{target:.0e} s':>9s}{'passes':>8s}" for target in TARGETS)
     print(f"{'':28s} {'solver':11s}{heads}  objective")

@@ -27,7 +27,7 @@ do not allow longer steps, but more than 50 cycles in an epoch cost more calls t
 are worth. One sample serves all blocks of a cycle.
 
 Ours: L is only where the search starts, at an eighth of it, for the constant 8 is far
-from needed (measured: three to ten times the passes). The objective at every anchor is
+from needed (measured: 4 to 13 times the passes). The objective at every anchor is
 known, for its gradient is. Where it has fallen, L is cut by a fifth. Where it has not,
 the averages start again at the best anchor with four times the L. They also start again
 when the gradient mapping has shrunk to a fifth, as those of A-CODER do.

@@ -313,3 +313,24 @@ def test_losses_without_bounded_curvature_are_refused(rng, name):
         make_solver(problem, name, 1e-4)
     with pytest.raises(ValueError, match="separable"):
         SparseRegressor(penalty="slope", solver=name).fit(X, X[:, 0])
+
+
+def test_long_columns_are_blocks_of_their_own(rng, monkeypatch):
+    monkeypatch.setattr("skopt2.solvers.cyclic_descent.TALL", 60)
+    passes = {}
+    for loss in ("squared", "logistic"):
+        X = design(rng, 60, 20, rho=0.7)
+        y = target(rng, X, loss)
+        alpha = 0.05 * alpha_max(X, y, loss, "l1")
+        for width in (None, 64):
+            problem = build(X, y, loss, "l1", alpha)
+            solver = named("p-ccd", width)(problem, 1e-8)
+            blocks = solver._partition(solver._restrict(np.arange(20))).blocks
+            single = width is None and loss == "squared"
+            assert len(blocks) == (20 if single else 1)
+            result, _ = solve(named("p-ccd", width), problem, 1e-8, max_iter=500)
+            assert result.certificate.holds
+            passes[loss, width] = result.history.as_dict()["passes"][-1]
+    # A step in a single column is exact, and new values are used at once.
+    assert passes["squared", None] < 0.5 * passes["squared", 64]
+    assert passes["logistic", None] == passes["logistic", 64]
