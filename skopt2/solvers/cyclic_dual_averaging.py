@@ -141,7 +141,9 @@ class CyclicDualAveraging(BlockMethod):
         if run is None:
             run, self._values = self.start(point), [value]
         else:
+            # Predictors are sums of moves: rounding must not add up.
             run = renewed(model, run)
+            self.read(model, 2)
         for _ in range(CYCLES):
             run, length = self.advance(blocks, run, lam, mu)
             reached = model.objective(run.y, lam)
@@ -153,7 +155,6 @@ class CyclicDualAveraging(BlockMethod):
             if self._tired(length, run.first, slack):
                 run = replace(self.start(best), M=run.M, N=run.N)
                 self._values = [value]
-        # Predictors are sums of moves: rounding must not add up.
         best = model.at(best.w, best.b)
         self.read(model, 1)
         self._keep(run, best, final)
@@ -263,8 +264,9 @@ def _two_products(xp, block, base, late):
 
 
 def renewed(model, run):
-    """Return a run with the predictor of its model's minimiser formed again."""
-    return replace(run, eta=model.at(run.v, run.c).eta)
+    """Return a run with its predictors formed again."""
+    y, far = model.at(run.y.w, run.y.b), model.at(run.v, run.c)
+    return replace(run, y=y, eta=far.eta)
 
 
 def refuse_nonconvex(name, penalty):
