@@ -19,7 +19,11 @@ Solvers:
 - ``PGSA``: proximal gradient-subgradient steps, and ``PGSA x10`` the best of ten starts
   that share the time; ``Dinkelbach``: 50 of them for each parameter and subgradient.
 
-Problems, numerator over denominator, all with an l1 term but the fourth:
+With ``--escapes`` another table has, for the points at which PGSA ends, the share from
+which FCD goes on to a ratio that is lower by more than 1e-4 of itself, and the mean
+gain.
+
+Problems, numerator over denominator, all with an l1 term but the Rayleigh quotient:
 
 - ``sparse PCA``: 1/2 + 1/2 x'x over the norm of Ax;
 - ``l1 PCA``: the same over the l1 norm of Ax;
@@ -108,7 +112,7 @@ def make_problem(kind, rng, p=100):
 
 
 def run(solver, x, seconds, tol):
-    """Return the ratio that a method reaches, and its processor time in seconds.
+    """Return the state that a method reaches, and its processor time in seconds.
 
     Parameters
     ----------
@@ -127,7 +131,7 @@ def run(solver, x, seconds, tol):
         spent = time.process_time() - start
         measure = solver.certificate(state)
         if measure.value <= tol or measure.stalled or spent > seconds:
-            return measure.objective, spent
+            return state, spent
         state = solver.step(state)
 
 
@@ -162,7 +166,7 @@ def measure(kind, *, p, n_problems, n_starts, seconds, tol, methods=tuple(METHOD
                 solver = METHODS[name](problem)
                 used = X if name.endswith("x10") else X[:1]
                 runs = [run(solver, x, seconds / len(used), tol) for x in used]
-                ratios[k, i, j] = min(ratio for ratio, _ in runs)
+                ratios[k, i, j] = min(state.ratio for state, _ in runs)
                 spent[k, i, j] = sum(once for _, once in runs)
     best = ratios.min(axis=(0, 2))[None, :, None]
     excess = ratios / best - 1.0
@@ -174,6 +178,31 @@ def measure(kind, *, p, n_problems, n_starts, seconds, tol, methods=tuple(METHOD
         )
         for k, name in enumerate(methods)
     }
+
+
+def escapes(kind, *, p, n_problems, n_starts, seconds, tol):
+    """Return how often, and how far, FCD goes on from where PGSA ends.
+
+    Parameters
+    ----------
+    kind, p, n_problems, n_starts, seconds, tol : str, int, int, int, float, float
+        As for :func:`measure`.
+
+    Returns
+    -------
+    share, gain : float
+        Share of the ends from which the ratio falls by more than 1e-4 of itself, and
+        the mean relative fall.
+    """
+    gains = []
+    for i in range(n_problems):
+        problem = make_problem(kind, np.random.default_rng(i), p)
+        for j in range(n_starts):
+            x = np.random.default_rng([i, j]).standard_normal(p)
+            end, _ = run(METHODS["PGSA"](problem), x, seconds, tol)
+            on, _ = run(METHODS["FCD"](problem), end.x, seconds, tol)
+            gains.append(1.0 - on.ratio / end.ratio)
+    return float(np.mean(np.array(gains) > 1e-4)), float(np.mean(gains))
 
 
 def main(argv=None):
@@ -189,17 +218,24 @@ def main(argv=None):
     parser.add_argument("--starts", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--tol", type=float, default=1e-9)
+    parser.add_argument("--escapes", action="store_true", help="FCD from PGSA's ends")
     options = parser.parse_args(argv)
+    shared = {
+        "p": options.coordinates,
+        "n_problems": options.data,
+        "n_starts": options.starts,
+        "seconds": options.seconds,
+        "tol": options.tol,
+    }
+    if options.escapes:
+        print(f"{'problem':21}{'escapes':>8}{'gain %':>9}")
+        for kind in options.problems:
+            share, gain = escapes(kind, **shared)
+            print(f"{kind:21}{share:8.2f}{1e2 * gain:9.3f}", flush=True)
+        return
     print(f"{'problem':21}{'method':12}{'excess %':>10}{'best':>7}{'ms':>9}")
     for kind in options.problems:
-        rows = measure(
-            kind,
-            p=options.coordinates,
-            n_problems=options.data,
-            n_starts=options.starts,
-            seconds=options.seconds,
-            tol=options.tol,
-        )
+        rows = measure(kind, **shared)
         for name, (excess, share, spent) in rows.items():
             line = (
                 f"{kind:21}{name:12}{1e2 * excess:10.3f}{share:7.2f}{1e3 * spent:9.1f}"

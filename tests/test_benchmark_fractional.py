@@ -13,8 +13,8 @@ def test_every_method_lowers_every_ratio(kind):
     x = np.random.default_rng(1).standard_normal(20)
     first = problem.state(x).ratio
     for make in fractional.METHODS.values():
-        ratio, spent = fractional.run(make(problem), x, 0.02, 1e-9)
-        assert 0.0 < ratio < first
+        state, spent = fractional.run(make(problem), x, 0.02, 1e-9)
+        assert 0.0 < state.ratio < first
         assert spent >= 0.0
 
 
@@ -24,6 +24,8 @@ def test_a_line_for_each_method(capsys):
     head, *lines = capsys.readouterr().out.splitlines()
     assert head.split() == ["problem", "method", "excess", "%", "best", "ms"]
     assert len(lines) == len(fractional.METHODS)
+    fractional.main([*arguments, "--data", "1", "--starts", "1", "--escapes"])
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 def test_methods_have_the_loadings_that_they_may():
