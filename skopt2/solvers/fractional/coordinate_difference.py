@@ -59,6 +59,42 @@ def least_differences(c, a1, lam, x, alpha, d2, d1, d0, lo, hi):
     return best
 
 
+def least_piece_difference(c, a1, lam, x, alpha, pieces):
+    """Return the best step without a root on a few pieces, in Python floats.
+
+    The same as :func:`least_differences`.
+
+    Parameters
+    ----------
+    c, a1, lam, x, alpha : float
+        As in the module, ``lam`` nonnegative.
+    pieces : list of tuple of float
+        d2, d1, d0 and the ends lo and hi of each piece.
+
+    Returns
+    -------
+    eta : float
+        0 where no step is better.
+    """
+    best, least, size = 0.0, math.inf, abs(x)
+    for d2, d1, d0, lo, hi in pieces:
+        curvature = c - 2.0 * alpha * d2
+        for sign in (1.0, -1.0) if lam else (1.0,):
+            left = max(lo, -x) if lam and sign > 0.0 else lo
+            right = min(hi, -x) if sign < 0.0 else hi
+            if left > right:
+                continue
+            slope = a1 + sign * lam - alpha * d1
+            level = lam * (sign * x - size) - alpha * d0
+            middle = -slope / curvature if curvature > 0.0 else left
+            for eta in (min(max(middle, left), right), left, right):
+                if math.isfinite(eta):
+                    value = (0.5 * curvature * eta + slope) * eta + level
+                    if value < least:
+                        best, least = eta, value
+    return best
+
+
 def least_root_difference(c, a1, lam, x, alpha, d2, d1, d0):
     """Return the best step under a root, on the whole line.
 

@@ -282,11 +282,6 @@ class LocalTop:
             (1.0, base + x - t, t - x, math.inf),
         ]
 
-    def pieces(self, k):
-        """Return the same as arrays: d2, d1, d0, lo, hi."""
-        d1, d0, lo, hi = np.array(self.few_pieces(k)).T
-        return np.zeros(3), d1, d0, lo, hi
-
     def move(self, k, eta):
         """Step along the k-th coordinate."""
         self.x[self.ids[k]] += eta

@@ -15,10 +15,9 @@ Source: G. Yuan, Coordinate descent methods for fractional minimization, ICML 20
 arXiv:2201.12691, method PCD.
 """
 
-import numpy as np
-
 from skopt2.solvers.fractional.coordinate_difference import (
     least_differences,
+    least_piece_difference,
     least_root_difference,
 )
 from skopt2.solvers.fractional.denominators import reach
@@ -53,8 +52,11 @@ class ParametricDescent(FractionalDescent):
             d2, d1, d0 = G.polynomial(k)
             far = reach(x, d2, d0)
             c = max(c, 2.0 * alpha * d2 * (1.0 + CONVEX))
-            pieces = [np.array([v]) for v in (d2, d1, d0, -far, far)]
+            pieces = [(d2, d1, d0, -far, far)]
+            eta = least_piece_difference(c, a1, problem.lam, x, alpha, pieces)
+        elif hasattr(G, "few_pieces"):
+            pieces = [(0.0, *piece) for piece in G.few_pieces(k)]
+            eta = least_piece_difference(c, a1, problem.lam, x, alpha, pieces)
         else:
-            pieces = G.pieces(k)
-        eta = least_differences(c, a1, problem.lam, x, alpha, *pieces)
+            eta = least_differences(c, a1, problem.lam, x, alpha, *G.pieces(k))
         return eta if abs(eta) > 1e-15 * abs(x) else 0.0

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose
 
 from skopt2.solvers.fractional.coordinate_difference import (
     least_differences,
+    least_piece_difference,
     least_root_difference,
 )
 from skopt2.solvers.fractional.coordinate_ratio import (
@@ -88,6 +89,10 @@ def test_linear_pieces_of_a_denominator(seed):
         arrays = np.array(pieces).T
         _, least = least_ratios(a2, a1, a0, lam, x, 0.0, *arrays, False)
         assert least.min() == pytest.approx(found, rel=1e-11)
+        one = least_differences(2.0 * a2, a1, lam, x, 0.3, 0.0 * arrays[0], *arrays)
+        few = [(0.0, *piece) for piece in pieces]
+        other = least_piece_difference(2.0 * a2, a1, lam, x, 0.3, few)
+        assert other == pytest.approx(one, rel=1e-12, abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -106,6 +111,8 @@ def test_difference_is_least_on_a_grid(seed):
         eta = least_differences(*case[:5], *pieces)
         wanted = difference(tried, *case, False).min()
         assert difference(eta, *case, False) <= wanted + 1e-9 * abs(wanted)
+        other = least_piece_difference(*case[:5], [(d2, d1, d0, -FAR, FAR)])
+        assert other == pytest.approx(eta, rel=1e-12)
 
 
 def test_parametric_and_fractional_steps_stop_together(rng):
