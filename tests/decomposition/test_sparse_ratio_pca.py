@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse.linalg import ArpackNoConvergence
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -13,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skopt2.callbacks import Checkpoint, EarlyStopping
 from skopt2.decomposition import SparseRatioPCA
+from skopt2.solvers.fractional import starts
 from skopt2.solvers.fractional.covariance_form import CovarianceForm
 from tests.callbacks.test_checkpoint import Interrupt
 
@@ -184,6 +186,21 @@ def test_many_loadings_need_no_matrix_of_their_features(rng, monkeypatch):
 def _small(gram, form, ids):
     assert ids.size <= 1000
     return gram(form, ids)
+
+
+def test_leading_directions_without_the_eigenvalue_solver(rng, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ArpackNoConvergence("no gap", np.empty(0), np.empty((400, 0)))
+
+    X = rng.standard_normal((60, 400))
+    X[:, :6] += 3.0 * rng.standard_normal((60, 1))
+    wanted = model(n_components=1, alpha=0.2).fit(X).components_
+    dense = PCA(1).fit(X).components_
+    monkeypatch.setattr(starts, "eigsh", fail)
+    fit = model(n_components=1, alpha=0.2).fit(X)
+    assert_allclose(fit.components_, wanted, atol=1e-9)
+    fit = model(n_components=1, alpha=0.0).fit(X)
+    assert abs(fit.components_[0] @ dense[0]) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_weights_are_repetitions(X, rng):

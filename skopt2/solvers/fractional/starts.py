@@ -11,7 +11,7 @@ with G = sqrt(v'Cv) and alpha = (1 + lam abs(v)_1) / G, lower the ratio
 """
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 # Steps of all starts, columns of the sketch of the norms of C, and features up to which
 # a dense eigenvalue problem is the quicker one.
@@ -44,9 +44,23 @@ def leading_directions(form, k, tol=0.0):
         operator = LinearOperator((p, p), matvec=form.products, dtype=np.float64)
         # A vector of the range: its own search would start anywhere.
         start = form.products(np.random.default_rng(0).standard_normal(p))
-        values, V = eigsh(operator, k=min(k, p - 1), v0=start, tol=tol)
-        V = V[:, np.argsort(-values)]
+        try:
+            values, V = eigsh(operator, k=min(k, p - 1), v0=start, tol=tol)
+            V = V[:, np.argsort(-values)]
+        except ArpackNoConvergence:
+            # Hardly any gaps: what is close is good enough to start from.
+            V = _subspace(form, start, k)
     return V * np.where(V[np.abs(V).argmax(axis=0), np.arange(V.shape[1])] < 0, -1, 1)
+
+
+def _subspace(form, start, k):
+    """Return k directions of large variance by subspace iteration."""
+    rng = np.random.default_rng(0)
+    V = np.column_stack([start, rng.standard_normal((start.size, 2 * k))])
+    for _ in range(STEPS):
+        V = np.linalg.qr(form.products(V))[0]
+    rotation = np.linalg.eigh(V.T @ form.products(V))[1]
+    return (V @ rotation)[:, ::-1][:, :k]
 
 
 def single_features(form, k):
