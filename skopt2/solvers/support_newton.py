@@ -167,7 +167,7 @@ def _search(model, point, lam, ceiling, index, d, e):
         w = put(xp.asarray(point.w, copy=True), index, end)
         if penalty.bounds is not None:
             # At level 0 the prox of a bounded penalty is the projection.
-            w = penalty.prox(w, 1.0, xp.where(xp.isinf(lam), lam, 0.0 * lam))
+            w = penalty.prox(w, 1.0, xp.where(xp.isinf(lam), lam, xp.zeros_like(lam)))
         trial = model.at(w, point.b if e is None else point.b + t * e)
         reached = model.objective(trial, lam)
         if reached <= ceiling:

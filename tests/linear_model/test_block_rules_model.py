@@ -1,10 +1,13 @@
 """Sparse models by block descent: independent solvers, rules, weights, devices."""
 
+import time
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 from skopt2._core import cuda
@@ -246,6 +249,49 @@ def test_paths_and_searches_take_the_rules(X, y):
     search = GridSearchCV(model, {"solver__selection": ["gs", "gsd"]}, cv=3).fit(X, y)
     assert search.best_params_["solver__selection"] in ("gs", "gsd")
     assert model.solver.selection == "gsd"
+
+
+@pytest.mark.parametrize("loss", ["huber", "poisson", "squared_hinge"])
+@pytest.mark.parametrize("positive", [False, True])
+def test_other_losses_have_the_minimum_of_the_default(X, y, loss, positive):
+    kind, t, alpha = SparseRegressor, y, 0.1
+    if loss == "squared_hinge":
+        kind, t = SparseClassifier, labels(y, 2)
+    elif loss == "poisson":
+        t = np.random.default_rng(0).poisson(np.exp(0.3 * y - 1.0))
+    arguments = {"alpha": alpha, "positive": positive, "tol": 1e-8}
+    default = kind(loss, **arguments).fit(X, t)
+    for rules in RULES[:3]:
+        model = kind(loss, solver=rules, **arguments).fit(X, t)
+        assert model.converged_
+        assert model.objective_ == pytest.approx(default.objective_, rel=1e-7)
+        assert not positive or (model.coef_ >= 0).all()
+
+
+@pytest.mark.parametrize("penalty", ["l1", "mcp", Box(-0.5, 0.5)])
+def test_factors_free_and_exclude_features(X, y, penalty):
+    factor = np.ones(30)
+    factor[0], factor[1] = 0.0, np.inf
+    arguments = {"penalty": penalty, "alpha": 0.5, "penalty_factor": factor}
+    default = SparseRegressor(**arguments, tol=1e-9).fit(X, y)
+    for rules in RULES:
+        model = SparseRegressor(solver=rules, tol=1e-9, **arguments).fit(X, y)
+        assert model.coef_[0] != 0.0
+        assert model.coef_[1] == 0.0
+        assert model.objective_ == pytest.approx(default.objective_, rel=1e-8)
+
+
+def test_time_limits_hold_within_a_sweep(rng):
+    X = rng.standard_normal((200, 190))
+    y = rng.standard_normal(200)
+    rules = BlockCoordinateDescent("order", "gsq", block_size=2, finish=False)
+    model = SparseRegressor(alpha=1e-3, solver=rules, tol=1e-14, time_limit=0.05)
+    start = time.process_time()
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    assert model.stop_reason_ == "time_limit"
+    # A sweep of 95 updates, each with up to as many solutions, would take seconds.
+    assert time.process_time() - start < 0.6
 
 
 def test_what_cannot_be_done_is_refused(X, y):

@@ -66,12 +66,15 @@ class BlockEngine:
         The rules.
     rng : numpy.random.Generator, default=None
         For the random selection.
+    expired : callable, default=None
+        Tells when time is up; None for never.
     """
 
-    def __init__(self, smooth, penalty, lam, x, rules, rng=None):
+    def __init__(self, smooth, penalty, lam, x, rules, rng=None, expired=None):
         self.smooth, self.penalty, self.rules = smooth, penalty, rules
         self.lam, self.x = lam, np.array(x, dtype=np.float64)
         self.rng = np.random.default_rng(0) if rng is None else rng
+        self._expired = expired
         self.fixed, self._trees = make_blocks(smooth, rules.partition, rules.block_size)
         count = -(-smooth.size // rules.block_size)
         self.n_blocks = max(1, count if self.fixed is None else len(self.fixed))
@@ -102,6 +105,8 @@ class BlockEngine:
         """Update as many blocks as there are, then extrapolate or finish."""
         for _ in range(self.n_blocks):
             self.update()
+            if self._expired is not None and self._expired():
+                return
         if self.rules.extrapolate:
             self._extrapolate()
         if self.pattern is not None:

@@ -119,7 +119,15 @@ class RuledDescent(FirstOrder):
             penalty = penalty.restrict(np.arange(levels.size))
         if whole.bounds is None and not levels.any():
             penalty = None
-        engine = BlockEngine(smooth, penalty, levels, x, self.rules, self._rng)
+        engine = BlockEngine(
+            smooth,
+            penalty,
+            levels,
+            x,
+            self.rules,
+            self._rng,
+            lambda: self.problem.expired,
+        )
         self._engine = model, engine
         return engine
 
