@@ -81,18 +81,15 @@ def test_limits_end_a_fit(X, y):
 
 
 @pytest.mark.usefixtures("dispatch")
-def test_arrays_of_a_device_are_fitted_on_the_host(backend, X, y):
-    model = GroupRegressor(groups=5, alpha=0.2, tol=1e-9)
+@pytest.mark.parametrize("penalty", ["group_lasso", "sparse_group_lasso"])
+def test_arrays_of_a_device_come_back_to_it(backend, X, y, penalty):
+    model = GroupRegressor(penalty=penalty, groups=5, alpha=0.2, tol=1e-9)
     expected = clone(model).fit(X, y)
     model.fit(backend.asarray(X), backend.asarray(y))
-    assert_allclose(backend.to_numpy(model.coef_), expected.coef_, rtol=1e-12)
-    assert model.device_ == "cpu"
-
-
-@pytest.mark.usefixtures("cuda_stand_in")
-def test_a_gpu_that_is_asked_for_is_refused(X, y):
-    with pytest.raises(ValueError, match="device='cuda' is not available"):
-        GroupRegressor(groups=5, device="cuda").fit(X, y)
+    assert_allclose(backend.to_numpy(model.coef_), expected.coef_, atol=1e-6)
+    # What selects inside groups is for the CPU.
+    if penalty == "sparse_group_lasso":
+        assert model.device_ == "cpu"
 
 
 @pytest.mark.parametrize("penalty", PENALTIES[:3])

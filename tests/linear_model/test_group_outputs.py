@@ -209,10 +209,9 @@ def test_arrays_of_a_device(backend):
     model = GroupRegressor(groups=LABELS, alpha=0.4, tol=1e-9)
     expected = clone(model).fit(X, Y)
     model.fit(backend.asarray(X), backend.asarray(Y))
-    assert_allclose(backend.to_numpy(model.coef_), expected.coef_, rtol=1e-12)
-    assert_allclose(
-        backend.to_numpy(model.predict(backend.asarray(X))), expected.predict(X)
-    )
+    assert_allclose(backend.to_numpy(model.coef_), expected.coef_, atol=1e-6)
+    predicted = backend.to_numpy(model.predict(backend.asarray(X)))
+    assert_allclose(predicted, expected.predict(X), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [GroupRegressor, GroupClassifier])
