@@ -11,6 +11,8 @@ long; then they are halved. If the rank has not changed, Newton takes over.
 Sources: those of :mod:`skopt2.solvers.nuclear_norm`.
 """
 
+import math
+
 import numpy as np
 
 from skopt2._core.array import dot64, to_numpy
@@ -79,7 +81,10 @@ class Search:
         self.wait = 0
         self.base, self.fit = state.loss, state.fit
         self.value = self.base + self._penalty(state.B)
-        self.slack = 1e-15 * max(abs(self.value), problem.objective_scale)
+        # Two objectives that differ by less are the same but for rounding.
+        eps = float(self.xp.finfo(state.B.dtype).eps)
+        self.slack = 8.0 * eps * max(abs(self.value), problem.objective_scale)
+        self.idle, self.least = 0, math.inf
 
     def _penalty(self, B):
         sigma = np.asarray(to_numpy(self.xp.linalg.svdvals(B)))
@@ -125,12 +130,19 @@ class Search:
         if distance <= self.goal:
             self.done = True
             return
+        # At the floor of rounding neither the objective nor the distance falls.
+        moving = moved > self.slack or distance < 0.9 * self.least
+        self.idle, self.least = (
+            0 if moving else self.idle + 1,
+            min(self.least, distance),
+        )
+        if self.idle > 3:
+            self.done = True
+            return
         settled, self.rank = rank == self.rank, rank
         self.wait -= 1
         if settled and self.wait <= 0 and rank > 0:
             self._newton(rank)
-            return
-        self.done = moved <= 0.0 and distance <= 1e3 * self.goal
 
     def _distance(self, B, M, value):
         """Return the gap, or the distance to stationarity, of the quadratic model."""
