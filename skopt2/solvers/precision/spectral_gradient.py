@@ -3,8 +3,8 @@
 A step is T+ = soft(T - t G, t L), with the notation of
 :mod:`skopt2.solvers.precision.problem`: one Cholesky factor, that says whether T+ is
 positive definite and what the objective is there, and one inverse. t is the long step
-of Barzilai and Borwein, halved until the objective is below the largest of the last
-values by a part of the squared step.
+of Barzilai and Borwein, then the short one or a half, and further halves, until the
+objective is below the largest of the last values by a part of the squared step.
 
 In correlations the curvature is near one at the start, and W has a unit diagonal at the
 solution, so that the steps fit all the elements. While they do, this is faster than
@@ -46,8 +46,8 @@ class BlockState:
         Objective.
     recent : tuple of float
         Last values, this one among them.
-    t : float, default=1.0
-        Length to try next.
+    t, short : float, default=1.0
+        Lengths to try next.
     turn : int, default=0
         Steps so far.
     still : bool, default=False
@@ -60,6 +60,7 @@ class BlockState:
     value: float
     recent: tuple
     t: float = 1.0
+    short: float = 1.0
     turn: int = 0
     still: bool = False
 
@@ -128,7 +129,7 @@ class SpectralGradient:
                 square = inner(dT, dT)
                 if value <= limit - SUFFICIENT / (2.0 * t) * square:
                     return self._accept(state, T, value, factor, t)
-            t *= 0.5
+            t = min(0.5 * t, state.short) if t == state.t else 0.5 * t
         return replace(state, still=True)
 
     def _slack(self, state):
@@ -158,7 +159,10 @@ class SpectralGradient:
         dT = self.work.difference(T, state.T)
         square, curved = inner(dT, dT), inner(dT, G) - inner(dT, state.G)
         # The concave part may bend the objective down.
-        t = square / curved if curved > 0.0 else STRETCH * t
+        t = short = STRETCH * t
+        if curved > 0.0:
+            dG = self.work.difference(G, state.G)
+            t, short = square / curved, curved / inner(dG, dG)
         return BlockState(
             T,
             H,
@@ -166,5 +170,6 @@ class SpectralGradient:
             value,
             (*state.recent, value)[-MEMORY:],
             min(max(t, SHORTEST), LONGEST),
+            min(max(short, SHORTEST), LONGEST),
             state.turn + 1,
         )

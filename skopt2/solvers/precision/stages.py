@@ -194,7 +194,7 @@ class StagedBlock:
         part : Part
         """
         state = self.last.init(namespace(T).astype(T, self.problem.C.dtype))
-        return Part(replace(state, t=t), True)
+        return Part(replace(state, t=t, short=t), True)
 
     def _with_rough(self, part, gap):
         """Return a part of the first stage with the figures of the problem itself."""
