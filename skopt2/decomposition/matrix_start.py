@@ -3,7 +3,7 @@
 from skopt2._core.array import asarray_like, move, namespace
 from skopt2._core.random import spawn
 from skopt2.decomposition.factorization_arrays import given_block
-from skopt2.solvers.factorization.codes import solve_codes
+from skopt2.solvers.factorization.codes import scaled_products, solve_codes
 from skopt2.solvers.factorization.start import random_start, row_start, spectral_start
 
 # Sweeps for codes of components that are known.
@@ -42,7 +42,7 @@ def starting_blocks(estimator, data, terms, target, W, H):
             f"W and H are used with init='custom' only; got init={estimator.init!r}."
         )
     k, (n, p), like = _count(estimator, data, H), data.shape, data.like
-    xp, A = namespace(like), None
+    xp, A, drawn = namespace(like), None, False
     if _goes_on(estimator, k, p):
         H = asarray_like(move(estimator.components_, target), like)
         if estimator._codes.shape[1] == n:
@@ -56,9 +56,14 @@ def starting_blocks(estimator, data, terms, target, W, H):
     elif not isinstance(estimator.init, str):
         H = given_block("init", estimator.init, (k, p), like, target, terms[1])
     else:
+        drawn = True
         A, H = _drawn(estimator, data, k, tuple(t.nonnegative for t in terms))
     H = terms[1].feasible(H)
-    if A is None:
+    if A is None and drawn:
+        # Not worth exact codes.
+        G = H @ xp.matrix_transpose(H)
+        A = scaled_products(data.product(0, [None, H]), G, terms[0])
+    elif A is None:
         A, _ = solve_codes(data, H, terms[0], sweeps=SWEEPS)
     return [terms[0].feasible(A), H]
 
