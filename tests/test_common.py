@@ -275,7 +275,7 @@ CONFIGURATIONS = [
     ),
     GroupClassifierCV(groups=2, alphas=4, eps=0.01, cv=3, tol=1e-10),
     GroupClassifierCV(
-        penalty="sparse_group_lasso", alphas=4, criterion="ebic", tol=1e-10
+        penalty="sparse_group_lasso", alphas=4, eps=0.02, criterion="ebic", tol=1e-10
     ),
     MultiTaskRegressor(tol=1e-10),
     MultiTaskRegressor(RowMCP(2.5), alpha=0.2, tol=1e-10, warm_start=True),
