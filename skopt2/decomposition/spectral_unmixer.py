@@ -125,8 +125,8 @@ class SpectralUnmixer(
 
     References
     ----------
-    Zhu, Wang, Fan, Meng, Xiang and Pan, Effective spectral unmixing via robust
-    representation and learning-based sparsity, 2014.
+    Zhu, Wang, Fan, Meng and Pan, Effective spectral unmixing via robust representation
+    and learning-based sparsity, arXiv 1409.0685, 2014.
 
     Examples
     --------
