@@ -19,9 +19,9 @@ sparse, and mixed ones are left alone.
 Symbols: A (k, n), B (k, n), g (n,), slopes u (k, n).
 
 Source: F. Zhu et al., Effective spectral unmixing via robust representation and
-learning-based sparsity, arXiv 1409.0685 (abundances with an l_p norm weighted by a learnt map);
-this form of the map, and all steps, are ours. B. O'Donoghue and E. Candes, Adaptive
-restart for accelerated gradient schemes, 2015 (the restart).
+learning-based sparsity, arXiv 1409.0685 (abundances with an l_p norm weighted by a
+learnt map); this form of the map, and all steps, are ours. B. O'Donoghue and E. Candes,
+Adaptive restart for accelerated gradient schemes, 2015 (the restart).
 """
 
 import math

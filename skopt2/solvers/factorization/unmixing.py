@@ -26,10 +26,10 @@ residuals r of both blocks, over that of F with no endmembers at all. Half its s
 is what a gradient step of one block gains at least.
 
 Source: F. Zhu et al., Effective spectral unmixing via robust representation and
-learning-based sparsity, arXiv 1409.0685: the l_{2,1} norm over channels and the l_p sparsity with
-a learnt map per pixel. The paper's update scheme is not used: the weights (iteratively
-reweighted least squares: Daubechies et al., CPAM 63, 2010), the form of the map, the
-bounds, the extrapolation and the certificate are ours.
+learning-based sparsity, arXiv 1409.0685: the l_{2,1} norm over channels and the l_p
+sparsity with a learnt map per pixel. The paper's update scheme is not used: the weights
+(iteratively reweighted least squares: Daubechies et al., CPAM 63, 2010), the form of
+the map, the bounds, the extrapolation and the certificate are ours.
 """
 
 import math
