@@ -120,7 +120,7 @@ class SparseInverseCovariance(InverseCovarianceModel):
     >>> X = rng.standard_normal((300, 4))
     >>> X[:, 1] += X[:, 0]
     >>> X[:, 2] += X[:, 1]
-    >>> model = SparseInverseCovariance(alpha=0.2).fit(X)
+    >>> model = SparseInverseCovariance(alpha=0.2, penalty="mcp").fit(X)
     >>> (model.precision_ != 0).astype(int)
     array([[1, 1, 0, 0],
            [1, 1, 1, 0],

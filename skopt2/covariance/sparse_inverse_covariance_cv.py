@@ -133,7 +133,7 @@ class SparseInverseCovarianceCV(InverseCovarianceModel):
     >>> X = rng.standard_normal((300, 4))
     >>> X[:, 1] += X[:, 0]
     >>> X[:, 2] += X[:, 1]
-    >>> model = SparseInverseCovarianceCV(criterion="ebic").fit(X)
+    >>> model = SparseInverseCovarianceCV("mcp", criterion="ebic").fit(X)
     >>> model.n_edges_
     2
     """

@@ -131,7 +131,7 @@ def test_all_estimators_see_the_same_splits():
             X,
             Y,
             epsilons=[1.0, 2.0],
-            cv=ShuffleSplit(3),
+            cv=ShuffleSplit(3, random_state=0),
             n_repeats=2,
             scoring=rows_of,
             baseline=LinearRegression(),
