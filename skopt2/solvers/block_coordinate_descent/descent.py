@@ -8,7 +8,8 @@ One step of this solver:
 
 1. choose the level: nonconvex penalties approach the target from the null model by a
    geometric sequence of levels, so that the minimum is the one that the path leads to;
-2. W: the groups that are not zero, and the largest violations, at most as many again;
+2. W: the groups that are not zero, and the largest violations, at most three times as
+   many;
 3. descend on W: on the problem itself for the squared loss, on quadratic models with a
    line search for other ones;
 4. form c, which tells whether the solution on W is one on all groups.
@@ -32,8 +33,11 @@ from skopt2.solvers.certificate import GAP, certificate_name, objective_scale
 from skopt2.solvers.levels import level_ratio
 from skopt2.solvers.state import Solution, in_use
 
-# Fewest groups that enter at once, and how much stronger the last level on the way is.
-FEWEST, LEVEL_RATIO = 10, 0.6
+# Fewest groups that enter at once, and most of them for each group in use: sweeps over
+# groups that stay at zero cost less than another look at all of X.
+FEWEST, GROWTH = 10, 3
+# How much stronger the last level on the way is.
+LEVEL_RATIO = 0.6
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,7 @@ class BlockDescent:
         must = used | (lam == 0.0)
         critical = self.problem.penalty.critical_level(state.c, lam)
         rest = np.flatnonzero(~must & (critical > 0.9))
-        limit = max(FEWEST, int(np.count_nonzero(used)))
+        limit = max(FEWEST, GROWTH * int(np.count_nonzero(used)))
         if rest.size > limit:
             top = np.argpartition(-critical[rest], limit - 1)[:limit]
             rest = rest[top]
