@@ -33,7 +33,7 @@ def test_convex_minimum_of_a_cone_program(X, y, tau, alpha):
     penalty = alpha * ((1.0 - tau) * norms + tau * cp.norm1(w))
     loss = cp.sum_squares(X @ w + b - y) / (2 * len(y))
     expected = cp.Problem(cp.Minimize(loss + penalty)).solve(
-        solver="CLARABEL", tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10
+        solver="CLARABEL", tol_gap_abs=1e-9, tol_gap_rel=1e-9, tol_feas=1e-9
     )
     kind = SparseGroupLasso(tau) if tau else "group_lasso"
     model = GroupRegressor(penalty=kind, groups=LABELS, alpha=alpha, tol=1e-10)
