@@ -138,12 +138,14 @@ def test_minimise_takes_steps_where_they_pay_and_reaches_the_same_point(
     assert with_steps.objective() == pytest.approx(without.objective(), rel=1e-10)
 
 
-def test_steps_pay_where_there_are_many_coefficients_and_sweeps(rng):
+def test_steps_pay_where_there_are_many_coefficients_and_sweeps(rng, monkeypatch):
     model = make_model(rng, n=30)
     assert not newton_pays(model, list(range(8)), 1e6)
     model = make_model(rng, n=18)
     assert newton_pays(model, list(range(8)), 1e6)
     assert not newton_pays(model, list(range(8)), 1e-3)
+    monkeypatch.setattr(newton, "ENTRIES", 18 * 24 - 1)
+    assert not newton_pays(model, list(range(8)), 1e6)
 
 
 def test_sparse_blocks_have_none():

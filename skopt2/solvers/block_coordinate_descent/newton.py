@@ -42,8 +42,9 @@ HALVINGS = 6
 CALLS, BANDWIDTH, SPEED = 1.2e-5, 1e10, 3e10
 # Sweeps over the blocks in use that one cycle amounts to.
 SWEEPS = 7
-# Most samples of a factor: beyond them it would not fit beside the data.
-LARGEST = 8000
+# Most samples of a factor, and most entries of the blocks in use, of which a step makes
+# three copies.
+LARGEST, ENTRIES = 8000, 5e7
 # Sweeps must need this many times as long as one step before a step is tried.
 PATIENCE = 1.5
 
@@ -69,7 +70,7 @@ def newton_pays(model, active, cycles):
     """
     n = model.target.shape[0]
     m = sum(model.sizes[k] for k in active)
-    if n > min(m, LARGEST):
+    if n > min(m, LARGEST) or n * m > ENTRIES:
         return False
     itemsize = model.target.dtype.itemsize
     sweep = len(active) * CALLS + 2.0 * itemsize * n * m / BANDWIDTH
