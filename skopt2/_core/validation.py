@@ -8,14 +8,14 @@ frame libraries costs more than a small fit.
 """
 
 import numbers
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skopt2._core import cuda
-from skopt2._core.array import Target, is_sparse, move, namespace, to_numpy
+from skopt2._core.array import HOST, Target, is_sparse, move, namespace, to_numpy
 from skopt2._core.checks import (
     canonical,
     cast_target,
@@ -128,6 +128,47 @@ def check_fit_input(
         X,
         y,
         weight,
+    )
+
+
+def host_data(estimator, data, method):
+    """Return the data of a fit in host memory, for methods that compute there.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With a parameter ``device``.
+    data : FitInput
+        Checked.
+    method : str
+        What computes on the CPU, for the message.
+
+    Returns
+    -------
+    data : FitInput
+        The same object if it is there already. Fitted attributes go back to the
+        source all the same.
+
+    Raises
+    ------
+    ValueError
+        If the estimator asks for a GPU.
+    """
+    if data.target.kind == "numpy":
+        return data
+    if str(estimator.device).startswith("cuda"):
+        raise ValueError(
+            f"device={estimator.device!r} is not available for "
+            f"{type(estimator).__name__} with these parameters: {method} computes on "
+            "the CPU. Leave device=None; arrays of a GPU are copied for the fit, and "
+            "the fitted attributes go back to it."
+        )
+    return replace(
+        data,
+        X=move(data.X, HOST),
+        y=move(data.y, HOST),
+        sample_weight=move(data.sample_weight, HOST),
+        target=HOST,
     )
 
 

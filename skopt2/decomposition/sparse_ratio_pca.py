@@ -18,8 +18,9 @@ from skopt2._core.validation import (
     check_fit_input,
     check_predict_input,
     check_weights,
+    host_data,
 )
-from skopt2.decomposition.sparse_ratio_input import check_parameters, host_data
+from skopt2.decomposition.sparse_ratio_parameters import check_parameters
 from skopt2.decomposition.sparse_ratio_score import explained_share
 from skopt2.solvers.fractional.components import ComponentSequence
 from skopt2.solvers.fractional.covariance_form import covariance_form
@@ -230,7 +231,7 @@ class SparseRatioPCA(
         """
         check_parameters(self)
         data = check_fit_input(self, X, None, sample_weight, y_kind="none")
-        data = host_data(self, data)
+        data = host_data(self, data, "coordinate descent")
         form, mean = covariance_form(data.X, data.sample_weight)
         sequence = self._sequence(form)
 

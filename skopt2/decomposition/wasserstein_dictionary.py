@@ -2,13 +2,14 @@
 
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from skopt2._core.array import all_finite, asarray_like
+from skopt2._core.array import asarray_like
 from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.histograms import normalise
 from skopt2._core.iterate import iterate
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.decomposition.dictionary_codes import codes_of
 from skopt2.decomposition.dictionary_start import check_dictionary, starting_state
+from skopt2.decomposition.factorization_arrays import check_codes
 from skopt2.decomposition.ground_metric import describe_metric
 from skopt2.solvers.wasserstein_dictionary.descent import DictionaryDescent
 from skopt2.solvers.wasserstein_dictionary.loss import EntropicLoss
@@ -323,12 +324,4 @@ class WassersteinDictionary(
             If there is not one code for each component, or codes are not finite.
         """
         D = self.components_
-        T = asarray_like(X, D) if hasattr(X, "dtype") else asarray_like(list(X), D)
-        if T.ndim != 2 or T.shape[1] != D.shape[0]:
-            raise ValueError(
-                f"X has the shape {tuple(T.shape)}, but there are {D.shape[0]} "
-                "components: pass one row of codes for each histogram."
-            )
-        if not all_finite(T):
-            raise ValueError("X must be finite, but holds NaN or infinity.")
-        return T @ D
+        return check_codes(X, D) @ D

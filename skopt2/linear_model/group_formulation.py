@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from skopt2._core.array import HOST, move
 from skopt2.linear_model.formulation import Formulation, check_flag
 from skopt2.linear_model.grouping import check_group_weights, check_groups
 from skopt2.penalties.group_names import get_group_penalty
@@ -19,32 +18,6 @@ from skopt2.solvers.block_coordinate_descent.selection import make_selection
 from skopt2.solvers.state import in_use
 
 LOSSES = ("squared", "huber", "poisson", "logistic", "multinomial")
-
-
-def host_data(estimator, data):
-    """Return the data of a fit in host memory, where the blocks are updated.
-
-    Raises
-    ------
-    ValueError
-        If the estimator asks for a GPU.
-    """
-    if data.target.kind == "numpy":
-        return data
-    if str(estimator.device).startswith("cuda"):
-        raise ValueError(
-            f"device={estimator.device!r} is not available for "
-            f"{type(estimator).__name__} with these parameters: block coordinate "
-            "descent computes on the CPU. Leave device=None; arrays of a GPU are "
-            "copied for the fit, and the fitted attributes go back to it."
-        )
-    return replace(
-        data,
-        X=move(data.X, HOST),
-        y=move(data.y, HOST),
-        sample_weight=move(data.sample_weight, HOST),
-        target=HOST,
-    )
 
 
 class GroupFormulation(Formulation):

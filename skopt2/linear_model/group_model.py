@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from skopt2._core.array import to_numpy
+from skopt2._core.validation import host_data
 from skopt2.linear_model.group_device import DeviceGroupFormulation, move_at_once
-from skopt2.linear_model.group_formulation import GroupFormulation, host_data
+from skopt2.linear_model.group_formulation import GroupFormulation
 from skopt2.linear_model.sparse_model import SparseLinearModel
 from skopt2.penalties import get_group_penalty
 from skopt2.penalties.partition import Cover, Partition
@@ -28,7 +29,7 @@ class GroupLinearModel(SparseLinearModel):
         data = super()._check_input(X, y, sample_weight)
         if data.target.kind != "numpy" and move_at_once(self, data):
             return data
-        return host_data(self, data)
+        return host_data(self, data, "block coordinate descent")
 
     def _formulate(self, data):
         on_host = data.target.kind == "numpy"

@@ -6,10 +6,13 @@ import numpy as np
 import skopt2.solvers.working_set  # noqa: F401
 from skopt2._core.array import is_sparse, namespace, to_numpy
 from skopt2._core.estimator import IterativeEstimator
-from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2._core.validation import (
+    check_fit_input,
+    check_predict_input,
+    host_data,
+)
 from skopt2.linear_model.block_coordinate_descent import BlockCoordinateDescent
 from skopt2.linear_model.formulation import Formulation
-from skopt2.linear_model.group_formulation import host_data
 from skopt2.losses import get_loss
 from skopt2.penalties import get_penalty
 from skopt2.solvers.state import Solution
@@ -68,7 +71,7 @@ class SparseLinearModel(IterativeEstimator):
         data = check_fit_input(self, X, y, sample_weight, y_kind=self._y_kind)
         solver = getattr(self, "solver", "auto")
         if solver == "bcd" or isinstance(solver, BlockCoordinateDescent):
-            return host_data(self, data)
+            return host_data(self, data, "block coordinate descent")
         return data
 
     def _formulate(self, data):

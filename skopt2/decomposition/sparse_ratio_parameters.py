@@ -1,10 +1,8 @@
-"""What sparse principal components are given: parameters and data."""
+"""The parameters that sparse principal components are given."""
 
 import math
 import numbers
-from dataclasses import replace
 
-from skopt2._core.array import HOST, move
 from skopt2.solvers.fractional.components import SOLVERS
 
 
@@ -45,40 +43,3 @@ def _check_count(name, value, other=""):
     integral = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not integral or value < 1:
         raise ValueError(f"{name} must be a positive integer{other}; got {value!r}.")
-
-
-def host_data(estimator, data):
-    """Return the data of a fit in host memory, where coordinates are updated.
-
-    Parameters
-    ----------
-    estimator : SparseRatioPCA
-        Its parameter ``device``.
-    data : FitInput
-        Checked.
-
-    Returns
-    -------
-    data : FitInput
-        In host memory.
-
-    Raises
-    ------
-    ValueError
-        If the estimator asks for a GPU.
-    """
-    if data.target.kind == "numpy":
-        return data
-    if str(estimator.device).startswith("cuda"):
-        raise ValueError(
-            f"device={estimator.device!r} is not available for "
-            f"{type(estimator).__name__}: coordinate descent computes on the CPU. "
-            "Leave device=None; arrays of a GPU are copied for the fit, and the fitted "
-            "attributes go back to it."
-        )
-    return replace(
-        data,
-        X=move(data.X, HOST),
-        sample_weight=move(data.sample_weight, HOST),
-        target=HOST,
-    )
