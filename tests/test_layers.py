@@ -25,6 +25,10 @@ LAYERS = {
     "portfolio": 3,
     "privacy": 3,
     "semi_supervised": 3,
+    "neural_network": 3,
+    "structure_learning": 3,
+    # Works on the estimators of the families.
+    "model_selection": 4,
     "inspection": 4,
     "callbacks": 4,
     # Generators use no other part, and no other part uses them.
