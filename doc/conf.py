@@ -57,6 +57,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "download_all_examples": False,
     "abort_on_example_error": True,
+    "parallel": 2,
     "min_reported_time": 1,
 }
 copybutton_prompt_text = r">>> |\.\.\. |\$ "

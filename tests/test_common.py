@@ -207,7 +207,13 @@ CONFIGURATIONS = [
     MatrixFactorization(),
     MatrixFactorization(2, nonnegative=False, init="random"),
     MatrixFactorization(
-        3, nonnegative="codes", bounded=True, alpha_W=0.01, alpha_H=0.0, penalty="mcp"
+        3,
+        nonnegative="codes",
+        bounded=True,
+        alpha_W=0.01,
+        alpha_H=0.0,
+        penalty="mcp",
+        max_iter=60,
     ),
     MatrixFactorization(
         2, solver="bcd-pr", alpha_W=0.01, l1_ratio=0.5, init="k-means++", device="cpu"
@@ -225,11 +231,16 @@ CONFIGURATIONS = [
     SparseInverseCovarianceCV(
         "mcp", alphas=3, eps=0.3, criterion="ebic", penalize_diagonal=True, tol=1e-10
     ),
-    SpectralUnmixer(),
+    SpectralUnmixer(max_iter=60),
     SpectralUnmixer(3, sum_to_one=False, guidance=0.0, init="random", device="cpu"),
     TensorFactorization(),
     TensorFactorization(
-        2, nonnegative="codes", solver="bcd-pr", alpha_W=0.01, l1_ratio=0.5
+        2,
+        nonnegative="codes",
+        solver="bcd-pr",
+        alpha_W=0.01,
+        l1_ratio=0.5,
+        max_iter=60,
     ),
     RiskParity(),
     # Not the empirical covariance: with the checks' 15 rows of 30 assets there are
@@ -365,7 +376,7 @@ CONFIGURATIONS = [
     ),
     WassersteinBarycenter(0.1, debiased=False, normalize_cost="max", device="cpu"),
     WassersteinKMeans(3),
-    WassersteinKMeans(2, n_init=2, init="random", device="cpu"),
+    WassersteinKMeans(2, n_init=2, init="random", marginal_tol=1e-4, device="cpu"),
     WassersteinKMeans(3, 1.0, debiased=False, normalize_cost="median"),
 ]
 
