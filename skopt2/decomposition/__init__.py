@@ -1,5 +1,6 @@
 """Decompositions of data into few components."""
 
+from skopt2.decomposition.lp_dictionary_learning import LpDictionaryLearning
 from skopt2.decomposition.matrix_factorization import MatrixFactorization
 from skopt2.decomposition.sparse_ratio_pca import SparseRatioPCA
 from skopt2.decomposition.spectral_unmixer import SpectralUnmixer
@@ -7,6 +8,7 @@ from skopt2.decomposition.tensor_factorization import TensorFactorization
 from skopt2.decomposition.wasserstein_dictionary import WassersteinDictionary
 
 __all__ = [
+    "LpDictionaryLearning",
     "MatrixFactorization",
     "SparseRatioPCA",
     "SpectralUnmixer",

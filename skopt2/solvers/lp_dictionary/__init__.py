@@ -1,0 +1,1 @@
+"""Square dictionaries by the largest l_p norm of the codes."""
