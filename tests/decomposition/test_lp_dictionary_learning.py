@@ -17,7 +17,6 @@ from skopt2.decomposition import LpDictionaryLearning
 from skopt2.solvers.lp_dictionary.power_method import PowerMethod, polar
 from skopt2.solvers.lp_dictionary.whitening import whitening_of
 
-
 # Of features.
 UNITS = 10.0 ** np.array([-12, 0, 3, 0, 9, 0, 0, 0])
 
