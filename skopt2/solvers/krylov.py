@@ -10,8 +10,6 @@ Source: J. Nocedal and S. Wright, Numerical Optimization, 2nd edition, 2006, alg
 7.1 for the truncation at a direction without curvature.
 """
 
-import numpy as np
-
 # Less curvature than this, relative to that of the preconditioner, is rounding.
 FLAT = 1e-11
 # Curvature that is this small a part of that of the preconditioner in some direction,
@@ -28,8 +26,8 @@ def conjugate_gradient(multiply, b, precondition, forcing, limit, close, expired
     ----------
     multiply, precondition : callable
         Products with A and with P.
-    b : ndarray of shape (k,)
-        Right-hand side.
+    b : array of shape (k,)
+        Right-hand side, on any device.
     forcing : float
         Relative residual to reach.
     limit : int
@@ -41,7 +39,7 @@ def conjugate_gradient(multiply, b, precondition, forcing, limit, close, expired
     expired : callable
         Tells, from time to time, whether to end with what there is.
     """
-    d, r = np.zeros(b.size), b.copy()
+    d, r = 0.0 * b, b + 0.0
     z = precondition(r)
     # q is to p what A @ p would be if P were the inverse of A.
     p, q, rz = z, b, float(r @ z)

@@ -1,0 +1,1 @@
+"""Steps from curvature: Newton methods with schedules, and diagonal and polynomial ones."""
