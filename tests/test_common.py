@@ -232,12 +232,11 @@ CONFIGURATIONS = [
     SparseInverseCovarianceCV(
         "mcp", alphas=3, eps=0.3, criterion="ebic", penalize_diagonal=True, tol=1e-10
     ),
-    SpectralUnmixer(max_iter=60),
     LpDictionaryLearning(tol=1e-12, random_state=0),
     LpDictionaryLearning(
         2, p=4, whiten=False, threshold=1.0, n_init=2, max_iter=30, device="cpu"
     ),
-    SpectralUnmixer(),
+    SpectralUnmixer(max_iter=60),
     SpectralUnmixer(3, sum_to_one=False, guidance=0.0, init="random", device="cpu"),
     TensorFactorization(),
     TensorFactorization(
