@@ -311,6 +311,29 @@ def check_weights(sample_weight, X):
     return move(weight, cuda.target_of(X))
 
 
+def raw_weight(data, sample_weight):
+    """Return weights whose unit counts: an array in host memory, or a float.
+
+    Parameters
+    ----------
+    data : FitInput
+        Whose weights were checked.
+    sample_weight : array-like, float or None
+        The user's.
+
+    Returns
+    -------
+    weight : ndarray of shape (n,) or float
+        A float where all are equal.
+    """
+    if sample_weight is None:
+        return 1.0
+    if cuda.target_of(sample_weight).kind != "numpy":
+        sample_weight = to_numpy(sample_weight)
+    raw = np.asarray(sample_weight, dtype=np.float64)
+    return float(raw.flat[0]) if data.sample_weight is None else raw
+
+
 def _dtypes(source):
     """Return the dtypes that pass unconverted; anything else becomes the first."""
     if source.kind == "numpy":

@@ -18,9 +18,10 @@ from skopt2._core.cuda import target_of
 from skopt2._core.fit_record import FitRecord
 from skopt2._core.random import spawn
 from skopt2._core.result import Certificate, History, Result, StopReason
+from skopt2._core.validation import raw_weight
 from skopt2.kernel_machine.center_choice import choose_centers
 from skopt2.kernel_machine.passes import Passes
-from skopt2.kernel_machine.sample import Sample, raw_weight
+from skopt2.kernel_machine.sample import Sample
 from skopt2.solvers.kernel.center_least_squares import CenterLeastSquares
 from skopt2.solvers.kernel.coefficients import Coefficients
 from skopt2.solvers.kernel.eigenpro_centers import GRADIENT

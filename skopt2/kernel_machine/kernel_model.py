@@ -27,11 +27,11 @@ from skopt2._core.array import (
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.fit_record import FitRecord
 from skopt2._core.transfer import convert
-from skopt2._core.validation import check_predict_input
+from skopt2._core.validation import check_predict_input, raw_weight
 from skopt2.kernel_machine.center_choice import check_centers, choose_centers
 from skopt2.kernel_machine.center_model import CenterModel
 from skopt2.kernel_machine.early_stopping import ValidationMonitor, hold_out
-from skopt2.kernel_machine.sample import Sample, raw_weight, rows_of
+from skopt2.kernel_machine.sample import Sample, rows_of
 from skopt2.kernels import Kernel, KernelOperator, get_kernel
 from skopt2.solvers.kernel.eigenpro_centers import GRADIENT
 from skopt2.solvers.kernel.engine import RESIDUAL

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from skopt2._core import cuda
-from skopt2._core.array import asarray_like, namespace, take, to_numpy
+from skopt2._core.array import asarray_like, namespace, take
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,29 +78,6 @@ class Sample:
         if isinstance(self.unit, np.ndarray):
             return asarray_like(self.unit, self.Y)
         return None
-
-
-def raw_weight(data, sample_weight):
-    """Return weights whose unit counts: an array in host memory, or a float.
-
-    Parameters
-    ----------
-    data : FitInput
-        Whose weights were checked.
-    sample_weight : array-like, float or None
-        The user's.
-
-    Returns
-    -------
-    weight : ndarray of shape (n,) or float
-        A float where all are equal.
-    """
-    if sample_weight is None:
-        return 1.0
-    if cuda.target_of(sample_weight).kind != "numpy":
-        sample_weight = to_numpy(sample_weight)
-    raw = np.asarray(sample_weight, dtype=np.float64)
-    return float(raw.flat[0]) if data.sample_weight is None else raw
 
 
 def rows_of(x, index):

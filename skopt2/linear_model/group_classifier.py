@@ -1,16 +1,13 @@
 """Classification with groups of features."""
 
-import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils.metaestimators import available_if
 
-from skopt2._core.class_scores import ClassProbabilities as Probabilities
 from skopt2._core.estimator import fit_method
+from skopt2.linear_model.class_coefficients import ClassCoefficients
 from skopt2.linear_model.group_model import GroupLinearModel
-from skopt2.losses import is_probabilistic
 
 
-class GroupClassifier(Probabilities, ClassifierMixin, GroupLinearModel):
+class GroupClassifier(ClassCoefficients, ClassifierMixin, GroupLinearModel):
     r"""Classification with a penalty of groups of coefficients, convex or not.
 
     Minimises, with weights :math:`s_i` that sum to 1 and :math:`y_i = \pm 1` (one-hot
@@ -136,8 +133,6 @@ class GroupClassifier(Probabilities, ClassifierMixin, GroupLinearModel):
     True
     """
 
-    _y_kind = "classification"
-
     def __init__(
         self,
         loss="logistic",
@@ -196,21 +191,3 @@ class GroupClassifier(Probabilities, ClassifierMixin, GroupLinearModel):
             If the data or a parameter is out of range, or ``y`` has one class only.
         """
         return self._fit(X, y, sample_weight)
-
-    def _shape_attributes(self, coef, intercept):
-        if coef.ndim == 1:
-            return {"coef_": coef[None, :], "intercept_": intercept.reshape(1)}
-        # A constant added to every intercept changes no probability: take the mean out.
-        intercept = intercept - intercept.mean()
-        return {"coef_": np.ascontiguousarray(coef.T), "intercept_": intercept}
-
-    def _unshape(self, coef, intercept):
-        if coef.shape[0] == 1:
-            return coef[0], float(intercept[0])
-        return coef.T, intercept.astype(np.float64)
-
-    def _scores(self, X, method):
-        return self._linear(X, method)
-
-    predict_proba = available_if(is_probabilistic)(Probabilities.predict_proba)
-    predict_log_proba = available_if(is_probabilistic)(Probabilities.predict_log_proba)
