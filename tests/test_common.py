@@ -58,6 +58,8 @@ from skopt2.linear_model import (
     SparseClassifierCV,
     SparseRegressor,
     SparseRegressorCV,
+    StreamingLinearClassifier,
+    StreamingLinearRegressor,
     TrendFilter,
 )
 from skopt2.losses import Huber
@@ -350,6 +352,12 @@ CONFIGURATIONS = [
     EigenProClassifier(tol=1e-10),
     EigenProClassifier("matern", solver="cg", tol=1e-12, max_iter=1000),
     EigenProClassifier(centers=20, alpha=0.1),
+    StreamingLinearClassifier(max_iter=20),
+    StreamingLinearClassifier(
+        penalty="elasticnet", step="udog", max_iter=25, warm_start=True, device="cpu"
+    ),
+    StreamingLinearRegressor(max_iter=30),
+    StreamingLinearRegressor("huber", "mcp", step="sps", momentum=0.5, max_iter=15),
     TrendFilter(),
     MongeGapMap(),
     ReferenceTransport(),

@@ -12,6 +12,8 @@ from skopt2.linear_model.sparse_classifier import SparseClassifier
 from skopt2.linear_model.sparse_cv import SparseClassifierCV, SparseRegressorCV
 from skopt2.linear_model.sparse_path import PathResult, sparse_path
 from skopt2.linear_model.sparse_regressor import SparseRegressor
+from skopt2.linear_model.streaming_classifier import StreamingLinearClassifier
+from skopt2.linear_model.streaming_regressor import StreamingLinearRegressor
 from skopt2.linear_model.trend_filter import TrendFilter
 
 __all__ = [
@@ -27,6 +29,8 @@ __all__ = [
     "SparseClassifierCV",
     "SparseRegressor",
     "SparseRegressorCV",
+    "StreamingLinearClassifier",
+    "StreamingLinearRegressor",
     "TrendFilter",
     "group_path",
     "sparse_path",

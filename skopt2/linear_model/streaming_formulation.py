@@ -1,0 +1,132 @@
+"""From the parameters of a streaming model to the stream that learns."""
+
+from numbers import Real
+
+import numpy as np
+
+from skopt2._core.array import asarray_like, is_sparse
+from skopt2._core.random import seed_sequence
+from skopt2.linear_model.encoding import encode_target
+from skopt2.linear_model.formulation import (
+    Formulation,
+    check_flag,
+    check_number,
+    levels,
+)
+from skopt2.solvers.problem import LinearProblem
+from skopt2.solvers.streaming.choice import make_rule
+from skopt2.solvers.streaming.epochs import Epochs
+from skopt2.solvers.streaming.rows import Rows
+from skopt2.solvers.streaming.stream import Stream
+
+
+class StreamFormulation(Formulation):
+    """Loss, penalty and rows of a stream; the whole problem only where fit measures it.
+
+    Parameters
+    ----------
+    estimator : StreamingLinearModel
+        Its parameters.
+    data : FitInput
+        Checked data.
+    classes : ndarray of shape (n_classes,) or None
+        All labels of a classifier.
+    codes : array of int of shape (n,) or None
+        Class numbers among them.
+    weight : ndarray of shape (n,) or float
+        Weights whose unit counts.
+    """
+
+    def __init__(self, estimator, data, classes, codes, weight):
+        check_parameters(estimator)
+        self.estimator = estimator
+        n_classes = None if classes is None else len(classes)
+        self._set_loss(estimator, n_classes)
+        self._set_penalty(estimator, data)
+        if not self.penalty.separable:
+            raise ValueError(
+                f"penalty={self.penalty.name!r} ties coefficients, and a stream steps "
+                "in a metric of its own for each: use a separable penalty, such as "
+                "'l1', 'elasticnet', 'mcp', 'scad' or 'box'."
+            )
+        y = data.y if codes is None else codes
+        target = encode_target(self.loss, y, n_classes, data.X)
+        self.rows = _rows(data.X, target, weight)
+        self.loss.check_target(self.rows.y)
+
+    def stream(self, horizon=None):
+        """Return the stream.
+
+        Parameters
+        ----------
+        horizon : int, default=None
+            Minibatches of the whole run, where that is known.
+        """
+        estimator = self.estimator
+        rule = make_rule(
+            estimator.step,
+            preconditioner=estimator.preconditioner,
+            momentum=float(estimator.momentum),
+            horizon=horizon,
+        )
+        return Stream(
+            rule,
+            self.loss,
+            self.penalty.beside(self.rows.s),
+            levels(float(estimator.alpha), self.factor),
+            fit_intercept=estimator.fit_intercept,
+            standardize=estimator.standardize,
+            batch_size=int(estimator.batch_size),
+        )
+
+    def epochs(self):
+        """Return the solver of ``fit``."""
+        estimator, rows = self.estimator, self.rows
+        horizon = rows.count(int(estimator.batch_size)) * int(estimator.max_iter)
+        weight = rows.s / float(rows.xp.sum(rows.s))
+        problem = LinearProblem(
+            rows.X,
+            rows.y,
+            self.loss,
+            self.penalty,
+            levels(float(estimator.alpha), self.factor),
+            weight,
+            estimator.fit_intercept,
+        )
+        seed = seed_sequence(estimator.random_state) if estimator.shuffle else None
+        stream = self.stream(horizon)
+        # A schedule that ends at zero has not done its work before the end.
+        patience = int(
+            estimator.max_iter
+            if stream.rule.needs_horizon
+            else estimator.n_iter_no_change
+        )
+        return Epochs(stream, rows, problem, float(estimator.tol), seed, patience)
+
+
+def check_parameters(estimator):
+    """Raise unless the parameters are in range."""
+    for name in ("max_iter", "batch_size", "n_iter_no_change"):
+        check_number(name, getattr(estimator, name), 1, integer=True)
+    check_number("alpha", estimator.alpha, 0.0)
+    check_number("tol", estimator.tol, 0.0, closed=False)
+    check_number("time_limit", estimator.time_limit, 0.0, closed=False, optional=True)
+    check_number("momentum", estimator.momentum, 0.0)
+    if not estimator.momentum < 1.0:
+        raise ValueError(
+            f"momentum must be in [0, 1), got momentum={estimator.momentum!r}; 0.9 is "
+            "usual."
+        )
+    for name in ("fit_intercept", "positive", "warm_start", "shuffle", "standardize"):
+        check_flag(name, getattr(estimator, name))
+
+
+def _rows(X, target, weight):
+    """Return the rows of positive weight."""
+    values = X.data if is_sparse(X) else X
+    if isinstance(weight, Real):
+        weight = np.full(X.shape[0], weight)
+    s = asarray_like(weight, values)
+    rows = Rows(X, target, s)
+    kept = np.flatnonzero(weight > 0.0)
+    return rows if kept.size == weight.size else rows.chosen(kept)

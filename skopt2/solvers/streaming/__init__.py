@@ -1,0 +1,1 @@
+"""Stochastic proximal methods for rows that come in minibatches."""

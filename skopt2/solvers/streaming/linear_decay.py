@@ -1,0 +1,143 @@
+r"""Linear decay to zero, and the schedule refined by what the gradients were.
+
+For T steps with weights u_t, by the bound on the last iterate of the paper:
+
+    eta_t = D * u_t / sqrt(sum_i u_i^2 norm(g_i)^2) * sum_(i > t) u_i / sum_i u_i
+
+With u_t = 1 that is D / (G sqrt(T)) * (1 - t / T), G the root mean square of the
+gradients. The best weights are u_t = norm(g_t)^(-2), which a second run can use: the
+refined schedule rises where gradients fall, and ends at zero. The norms of the first
+run are smoothed by a median over a tenth of the run, as in the paper. The last iterate
+is the model: nothing is averaged.
+
+Ours: D is the distance r_t of DoG, and G comes from the gradients so far, so that no
+learning rate is left. The refined rule spends a third of the steps on the first run,
+and stretches what it recorded over the rest, which begins anew at x_0 with the D that
+was found.
+
+Source: A. Defazio, A. Cutkosky, H. Mehta and K. Mishchenko, When, why and how much?
+Adaptive learning rate scheduling by refinement, 2023, arXiv:2310.07831, theorem on the
+last iterate and algorithm 1.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import median_filter
+
+from skopt2.solvers.streaming.dog import DistanceRun, DoG
+
+# Steps of the first run, and the width of the median, as shares of the run.
+RECORDED, WIDTH = 1.0 / 3.0, 0.1
+
+
+class LinearDecay(DoG):
+    """Linear decay.
+
+    Parameters
+    ----------
+    horizon : int
+        T, the steps of the whole run.
+    """
+
+    name = "linear"
+    needs_horizon = True
+
+    def __init__(self, horizon):
+        self.horizon = horizon
+
+    def step_size(self, steps, reach, energy):
+        """Return eta_t from the steps before this one, r_t and G_t."""
+        if not energy > 0.0:
+            return 0.0
+        left = max(1.0 - steps / self.horizon, 0.0)
+        return left * reach / math.sqrt(energy)
+
+    def answer(self, run, space):
+        """Return the last iterate."""
+        return run.x
+
+
+@dataclass(frozen=True)
+class RefinedRun(DistanceRun):
+    """Where the refined schedule stands.
+
+    Parameters
+    ----------
+    norms : ndarray of shape (m,)
+        Norms of the gradients of the first run, on the host.
+    schedule : ndarray of shape (k,) or None
+        Step sizes of the second run.
+    """
+
+    norms: Any = None
+    schedule: Any = None
+
+
+class RefinedDecay(LinearDecay):
+    """Linear decay, then the schedule that its gradients suggest."""
+
+    name = "refined"
+    run = RefinedRun
+    host_fields = ("norms", "schedule")
+
+    def __init__(self, horizon):
+        super().__init__(horizon)
+        self.recorded = max(1, round(RECORDED * horizon))
+        self._first = LinearDecay(self.recorded)
+
+    def init(self, x):
+        """Return the run that begins at a point."""
+        return replace(super().init(x), norms=np.empty(0))
+
+    def update(self, run, sample):
+        """Return the run after a minibatch."""
+        if run.steps < self.recorded:
+            return self._record(run, sample)
+        step = run.steps - self.recorded
+        eta = float(run.schedule[step]) if step < len(run.schedule) else 0.0
+        g = sample.gradient
+        x = sample.space.move(run.x, g, eta) if eta > 0.0 else run.x
+        return self.moved(run, x, g, eta)
+
+    def _record(self, run, sample):
+        """Return the run after a minibatch of the first run."""
+        norms = np.append(run.norms, sample.space.dual_norm(sample.gradient))
+        run = replace(self._first.update(run, sample), norms=norms)
+        if run.steps < self.recorded or self.horizon == self.recorded:
+            return run
+        reach = max(run.reach, sample.space.norm(run.x - run.start))
+        schedule = refined_schedule(norms, self.horizon - self.recorded, reach)
+        return replace(run, x=run.start, schedule=schedule)
+
+
+def refined_schedule(norms, steps, distance):
+    """Return step sizes for a run whose gradients will have norms like these.
+
+    Parameters
+    ----------
+    norms : ndarray of shape (m,)
+        Norms of the gradients of a run.
+    steps : int
+        Steps of the next one, over which they are stretched.
+    distance : float
+        D, from the start to the minimiser.
+
+    Returns
+    -------
+    eta : ndarray of shape (steps,)
+        The last is 0 only in the limit: its weight is counted by half.
+    """
+    width = max(1, round(WIDTH * norms.size))
+    smooth = median_filter(norms, width, mode="nearest")
+    positive = smooth[smooth > 0.0]
+    if positive.size == 0:
+        return np.zeros(steps)
+    smooth = np.maximum(smooth, 1e-3 * positive.max())
+    places = (np.arange(steps) + 0.5) / steps * norms.size - 0.5
+    sizes = np.interp(places, np.arange(norms.size), smooth)
+    u = sizes**-2.0
+    after = np.cumsum(u[::-1])[::-1] - 0.5 * u
+    return distance * u * after / (u.sum() * math.sqrt((u * u * sizes**2).sum()))
