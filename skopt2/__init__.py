@@ -20,6 +20,7 @@ _SUBPACKAGES = frozenset(
         "kernels",
         "linear_model",
         "losses",
+        "model_selection",
         "penalties",
         "portfolio",
         "privacy",
