@@ -200,7 +200,7 @@ def _rows(X, index, target):
     return take(X, move(index, target))
 
 
-def _part(data, index):
+def part_of(data, index):
     """Return the input of a fit to some of the rows."""
     weight = data.sample_weight
     if weight is not None:
@@ -228,7 +228,7 @@ def _follow_fold(cv, fold, context):
     """
     data = cv.data
     with data.target.activate():
-        part = _part(data, fold.train)
+        part = part_of(data, fold.train)
         tasks = PathTasks(
             cv.estimator,
             context,
@@ -262,7 +262,7 @@ def _weights_of(data, index):
     return {"sample_weight": _rows(weight, index, data.source)}
 
 
-def _predictors(X, results, target):
+def predictors(X, results, target):
     """Yield X @ w + b for each result, (n,) or (n, K), many of them by one product."""
     dtype = "float32" if "float32" in str(X.dtype) else "float64"
     outputs = results[0].solution.w.shape[1:]
@@ -286,27 +286,43 @@ def _predictors(X, results, target):
 
 
 def _mean_losses(cv, fold, results):
-    """Return minus the mean loss of the test part, or its accuracy, at every level.
-
-    In the units that are usual: mean squared error, mean Poisson deviance, mean Huber
-    and pinball loss, log loss.
-    """
+    """Return the mean score of the test part at every level."""
     data = cv.data
-    test = _part(data, fold.test)
+    test = part_of(data, fold.test)
     y = _rows(cv.target, fold.test, data.target)
-    loss, xp = cv.loss, namespace(y)
-    s = test.sample_weight
+    s, xp = test.sample_weight, namespace(y)
     if s is None:
         flat = y if y.ndim == 1 else y[:, 0]
         s = xp.zeros_like(flat) + 1.0 / y.shape[0]
+    etas = predictors(test.X, results, data.target)
+    return np.asarray([mean_score(cv.loss, y, eta, s, test.y) for eta in etas])
+
+
+def mean_score(loss, y, eta, s, codes=None):
+    """Return minus the mean loss, or the accuracy where there are no probabilities.
+
+    In the units that are usual: mean squared error, mean Poisson deviance, mean Huber
+    and pinball loss, log loss.
+
+    Parameters
+    ----------
+    loss : Loss
+        Of the problem.
+    y, eta : array of shape (k,) or (k, K)
+        Targets as the loss wants them, and predictors.
+    s : array of shape (k,)
+        Weights with sum 1.
+    codes : array of int of shape (k,), default=None
+        Class numbers, of a classifier.
+
+    Returns
+    -------
+    score : float
+        Larger is better.
+    """
     if loss.task != "regression" and not loss.probabilistic:
-        codes = test.y
-        return np.asarray(
-            [
-                sum64(s * xp.astype((eta > 0) == (codes == 1), s.dtype))
-                for eta in _predictors(test.X, results, data.target)
-            ]
-        )
+        xp = namespace(eta)
+        return sum64(s * xp.astype((eta > 0) == (codes == 1), s.dtype))
     scale, shift = 1.0, 0.0
     if loss.name in ("squared", "poisson"):
         scale = 2.0
@@ -315,10 +331,7 @@ def _mean_losses(cv, fold, results):
     if loss.name == "poisson":
         shift = sum64(s * (xlogy(y, y) - y))
     with np.errstate(over="ignore"):
-        values = [
-            loss.value(y, eta, s) for eta in _predictors(test.X, results, data.target)
-        ]
-    return -scale * (np.asarray(values) + shift)
+        return -scale * (loss.value(y, eta, s) + shift)
 
 
 def _scorer_values(cv, fold, results):

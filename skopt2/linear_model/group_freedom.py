@@ -61,6 +61,37 @@ def degrees_of_freedom(problem, solution):
         With the intercepts.
     """
     free = float(free_intercepts(problem))
+    used, bend = support(problem, solution)
+    if used.size == 0:
+        return free
+    H = _hessian(problem, solution, used)
+    M = H + bend
+    size = np.sqrt(M.diagonal())
+    size = np.where(size > 0.0, size, 1.0)
+    M /= np.outer(size, size)
+    M[np.diag_indices_from(M)] += RANK
+    inside = cho_solve(cho_factor(M, lower=True), H / np.outer(size, size))
+    return free + float(np.trace(inside))
+
+
+def support(problem, solution):
+    """Return the coefficients that are free to move, and the Hessian of the penalty.
+
+    Parameters
+    ----------
+    problem : LinearProblem
+        With a ``GroupedPenalty``, at the level of the solution.
+    solution : Solution
+        Its minimiser.
+
+    Returns
+    -------
+    used : ndarray of int of shape (m,)
+        Places in the coordinates of the groups; with K outputs place j K + k is column
+        j of output k.
+    bend : ndarray of shape (m, m)
+        D, see the module.
+    """
     grouped = problem.penalty
     penalty, partition = grouped.penalty, grouped.partition
     v = _coefficients(problem, solution)
@@ -69,20 +100,11 @@ def degrees_of_freedom(problem, solution):
     if not penalty.rotatable:
         used &= (v != 0.0) | partition.spread(problem.lam == 0.0)
     used = np.flatnonzero(used)
-    if used.size == 0:
-        return free
-    H = _hessian(problem, solution, used)
-    M = H.copy()
+    bend = np.zeros((used.size, used.size))
     for g in np.flatnonzero(active & (problem.lam > 0.0)):
-        places = np.flatnonzero(partition.index[used] == g)
-        block = penalty.bend(v[used[places]], float(problem.lam[g]))
-        M[np.ix_(places, places)] += block
-    size = np.sqrt(M.diagonal())
-    size = np.where(size > 0.0, size, 1.0)
-    M /= np.outer(size, size)
-    M[np.diag_indices_from(M)] += RANK
-    inside = cho_solve(cho_factor(M, lower=True), H / np.outer(size, size))
-    return free + float(np.trace(inside))
+        places, lam = np.flatnonzero(partition.index[used] == g), float(problem.lam[g])
+        bend[np.ix_(places, places)] = penalty.bend(v[used[places]], lam)
+    return used, bend
 
 
 def _coefficients(problem, solution):
@@ -97,7 +119,7 @@ def _hessian(problem, solution, used):
     """Return the Hessian of the loss in some coefficients, the intercept minimised."""
     outputs = problem.n_outputs
     rows = np.unique(used // outputs)
-    B, W = _columns(problem, rows), _curvatures(problem, solution)
+    B, W = columns_of(problem, rows), curvatures_of(problem, solution)
     H = np.zeros((rows.size, outputs, rows.size, outputs))
     for k in range(outputs):
         for j in range(outputs):
@@ -111,7 +133,7 @@ def _hessian(problem, solution, used):
     return H[np.ix_(places, places)]
 
 
-def _columns(problem, rows):
+def columns_of(problem, rows):
     """Return centred columns in the coordinates of the groups, (n, m)."""
     transform = problem.penalty.coordinates.transform
     if transform is None:
@@ -121,7 +143,7 @@ def _columns(problem, rows):
     return group_columns(problem.design, ids).astype(np.float64) @ part[ids]
 
 
-def _curvatures(problem, solution):
+def curvatures_of(problem, solution):
     """Return the weighted Hessian of the loss of each sample, (n, K, K)."""
     base = problem.centred_intercept(solution.ids, solution.w, solution.intercept)
     eta = problem.predictor(solution.ids, solution.w, base)

@@ -1,3 +1,16 @@
 """Choosing models without refitting them for every fold."""
 
-__all__ = []
+from skopt2.model_selection.approximate_cv import (
+    ApproximateCV,
+    approx_cross_val_score,
+    approx_cross_validate,
+)
+from skopt2.model_selection.loo_path import LooPath, loo_path
+
+__all__ = [
+    "ApproximateCV",
+    "LooPath",
+    "approx_cross_val_score",
+    "approx_cross_validate",
+    "loo_path",
+]
