@@ -1,6 +1,13 @@
 """Linear models with convex and nonconvex penalties."""
 
 from skopt2.linear_model.block_coordinate_descent import BlockCoordinateDescent
+from skopt2.linear_model.curvature_steps import (
+    DampedNewton,
+    GradientNormalizedNewton,
+    LazyNewton,
+    Oasis,
+    PolynomialGradient,
+)
 from skopt2.linear_model.group_classifier import GroupClassifier
 from skopt2.linear_model.group_classifier_cv import GroupClassifierCV
 from skopt2.linear_model.group_path import group_path
@@ -18,13 +25,18 @@ from skopt2.linear_model.trend_filter import TrendFilter
 
 __all__ = [
     "BlockCoordinateDescent",
+    "DampedNewton",
+    "GradientNormalizedNewton",
     "GroupClassifier",
     "GroupClassifierCV",
     "GroupRegressor",
     "GroupRegressorCV",
+    "LazyNewton",
     "MultiTaskRegressor",
     "MultiTaskRegressorCV",
+    "Oasis",
     "PathResult",
+    "PolynomialGradient",
     "SparseClassifier",
     "SparseClassifierCV",
     "SparseRegressor",

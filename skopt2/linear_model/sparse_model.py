@@ -12,6 +12,7 @@ from skopt2._core.validation import (
     host_data,
 )
 from skopt2.linear_model.block_coordinate_descent import BlockCoordinateDescent
+from skopt2.linear_model.curvature_steps import STEPS
 from skopt2.linear_model.formulation import Formulation
 from skopt2.losses import get_loss
 from skopt2.penalties import get_penalty
@@ -20,12 +21,13 @@ from skopt2.solvers.state import Solution
 
 def _rules(name):
     """Return the options that the name of a solver stands for."""
-    if name != "bcd":
+    known = {"bcd": BlockCoordinateDescent, **STEPS}
+    if name not in known:
         raise ValueError(
             f"solver={name!r} has no parameters. Pass solver=BlockCoordinateDescent() "
             "to the estimator for one that has."
         )
-    return BlockCoordinateDescent()
+    return known[name]()
 
 
 class SparseLinearModel(IterativeEstimator):

@@ -38,7 +38,7 @@ class SparseRegressor(RegressorMixin, SparseLinearModel):
         Restrict the coefficients to nonnegative values.
     fit_intercept : bool, default=True
         Whether to fit an unpenalised intercept.
-    solver : str or BlockCoordinateDescent, default="auto"
+    solver : str or object, default="auto"
         ``"newton"`` is active-set Newton on working sets; ``"proxgrad"`` proximal
         gradient with restarts, for every penalty; ``"ag"`` the accelerated gradient
         method for l1, MCP and SCAD; ``"splicing"`` best-subset exchanges for
@@ -49,6 +49,10 @@ class SparseRegressor(RegressorMixin, SparseLinearModel):
         greedily chosen blocks of coefficients; a :class:`BlockCoordinateDescent` sets
         its rules, which a search reaches as ``solver__selection`` and the like.
         ``"auto"`` picks Newton wherever it applies.
+        ``"newton-damped"``, ``"newton-lazy"``, ``"newton-gn"``, ``"poly"`` and
+        ``"oasis"`` take their steps from curvature and have nothing to tune;
+        :class:`DampedNewton`, :class:`LazyNewton`, :class:`GradientNormalizedNewton`,
+        :class:`PolynomialGradient` and :class:`Oasis` set their options.
     tol : float, default=1e-6
         Tolerance of ``certificate_``, relative to the scale of the problem.
     max_iter : int, default=1000
@@ -58,8 +62,8 @@ class SparseRegressor(RegressorMixin, SparseLinearModel):
     warm_start : bool, default=False
         Start from the previous fit.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows of ``"vr-a-coder"`` and ``"vro-ccd"``; the other solvers draw
-        nothing.
+        Draws the rows of ``"vr-a-coder"`` and ``"vro-ccd"`` and the signs of
+        ``"oasis"``; the other solvers draw nothing.
     device : {None, "cpu", "cuda", "cuda:<number>", "auto"}, default=None
         Where to compute; None follows ``X``.
 

@@ -14,6 +14,11 @@ SOLVERS = {
     "vr-a-coder": ("variance_reduced_averaging", "VarianceReducedAveraging"),
     "p-ccd": ("cyclic_descent", "CyclicDescent"),
     "vro-ccd": ("variance_reduced_descent", "VarianceReducedDescent"),
+    "newton-damped": ("curvature.damped_newton", "DampedNewton"),
+    "newton-lazy": ("curvature.lazy_newton", "LazyNewton"),
+    "newton-gn": ("curvature.normalised_newton", "NormalisedNewton"),
+    "poly": ("curvature.polynomial_gradient", "PolynomialGradient"),
+    "oasis": ("curvature.oasis", "Oasis"),
 }
 
 # Methods that work with gradients of a smooth loss.
@@ -78,13 +83,16 @@ def make_solver(problem, name, tol, random_state=None):
             + "."
         )
     check_solver(name, problem.loss, problem.penalty)
-    module, kind = SOLVERS[name]
-    if not problem.penalty.separable:
-        module, kind = "piece_gradient", "PieceGradient"
-    loaded = getattr(importlib.import_module(f"skopt2.solvers.{module}"), kind)
+    loaded = load(name if problem.penalty.separable else "piece")
     if getattr(loaded, "stochastic", False):
         return loaded(problem, tol, random_state)
     return loaded(problem, tol)
+
+
+def load(name):
+    """Return the class of a solver, ``"piece"`` for penalties that tie coefficients."""
+    module, kind = SOLVERS.get(name, ("piece_gradient", "PieceGradient"))
+    return getattr(importlib.import_module(f"skopt2.solvers.{module}"), kind)
 
 
 def check_solver(name, loss, penalty):

@@ -1,1 +1,1 @@
-"""Steps from curvature: Newton methods with schedules, and diagonal and polynomial ones."""
+"""Steps from curvature: Newton methods, polynomials and diagonals."""

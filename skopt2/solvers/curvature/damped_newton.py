@@ -131,7 +131,7 @@ class DampedNewton(CurvatureMethod):
             bound += excess(self.schedule, m * size) * size * size
             rise = value + field.rest(u) - run.objective
             if value <= bound + slack and rise <= slack:
-                return u, eta, value, m
+                return (*field.centred(u, eta), value, m)
             # At 1 / delta a step is about half of the whole. Where each trial minimises
             # a model, there had better be few of them.
             grow = GROW if field.smooth else GROW * GROW

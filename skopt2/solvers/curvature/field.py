@@ -72,15 +72,18 @@ class Field:
         self.penalty = model.penalty
         self.offset = 1 if model.explicit else 0
         xp = self.xp
-        self.metric = self.join(xp.ones_like(model.metric[:1]), model.metric)
+        self.metric = self.join(xp.ones_like(model.metric[:1, ...]), model.metric)
         if not model.m:
-            one = xp.ones_like(self.problem.y[:1])
+            one = xp.ones_like(self.problem.y[:1, ...])
             self.metric = one if one.ndim == 1 else one[:, :1]
         self.N = self.metric.shape[0]
+        # The softmax does not see what is added to all classes: a quadratic penalty is
+        # least where that is 0, and no penalty has a say in the intercepts.
+        self.shifts = self.problem.loss.task == "multiclass"
         self.q = xp.zeros_like(self.metric)
         if smooth:
             bend = self.penalty.curvature(xp.ones_like(model.metric), lam)
-            self.q = self.join(xp.zeros_like(self.metric[:1]), bend)
+            self.q = self.join(xp.zeros_like(self.metric[:1, ...]), bend)
 
     def join(self, b, w):
         """Return b (1,) or (1, K) and w as one array; w alone without an intercept."""
@@ -107,6 +110,19 @@ class Field:
         xp = self.xp
         out = self.model._adjoint(v)
         return self.join(xp.sum(v, axis=0, keepdims=True), out)
+
+    def centred(self, u, eta):
+        """Return unknowns and predictor without the part that the loss does not see."""
+        if not self.shifts:
+            return u, eta
+        xp, k = self.xp, self.offset
+        if self.smooth:
+            eta = eta - xp.mean(eta, axis=1, keepdims=True)
+            return u - xp.mean(u, axis=1, keepdims=True), eta
+        if not k:
+            return u, eta
+        shift = xp.mean(u[:1, ...], axis=1, keepdims=True)
+        return xp.concat([u[:1, ...] - shift, u[1:, ...]]), eta - shift
 
     def value(self, u, eta):
         """Return the smooth part as a float."""

@@ -27,8 +27,8 @@ from skopt2.solvers.curvature.matrix import CurvatureMatrix
 from skopt2.solvers.curvature.regularised_newton import (
     FIRST,
     TRIALS,
-    Regulariser,
     RegularisedNewton,
+    Regulariser,
 )
 
 # What the constant is multiplied by after a bad step, and divided by after a good one.

@@ -53,7 +53,7 @@ def choose_mode(n, N, K, coupled, sparse, on_host):
         return "cg"
     if coupled:
         return "gram" if N * K <= SOFTMAX_LIMIT else "cg"
-    if N <= MATRIX_LIMIT and N <= max(2 * n, 200):
+    if N <= MATRIX_LIMIT and max(2 * n, 200) >= N:
         return "gram"
     return "samples" if n <= MATRIX_LIMIT else "cg"
 
@@ -79,9 +79,7 @@ class CurvatureMatrix:
         xp, design = field.xp, problem.design
         self.xp, self.K = xp, problem.n_outputs
         n, N = design.n, field.N
-        self.mode = choose_mode(
-            n, N, self.K, coupled, design.sparse, design.on_host
-        )
+        self.mode = choose_mode(n, N, self.K, coupled, design.sparse, design.on_host)
         self.root = field.metric**0.5
         flat = self.root if self.root.ndim == 1 else self.root[:, 0]
         self._flat = flat
@@ -256,7 +254,21 @@ class CurvatureMatrix:
         # Unknown (i, k) of (N, K) is number i K + k.
         rows = [xp.stack(row, axis=-1) for row in blocks]
         N = self.field.N
-        return xp.reshape(xp.stack(rows, axis=1), (N * K, N * K))
+        full = xp.reshape(xp.stack(rows, axis=1), (N * K, N * K))
+        return full + self._blind(full)
+
+    def _blind(self, full):
+        """Return a curvature in the directions that the softmax does not see.
+
+        There the gradient is 0, and rounding errors would be divided by nothing: where
+        the same is added to all classes, of the intercept only if a penalty with a kink
+        tells which is best for the coefficients.
+        """
+        field, K = self.field, self.K
+        rows = np.zeros(field.N)
+        rows[: field.N if field.smooth else field.offset] = 1.0
+        same = np.kron(np.diag(rows), np.full((K, K), 1.0 / K))
+        return largest(full) * asarray_like(same, full)
 
     def _gram(self, weights):
         """Return A' diag(weights) A, (N, N)."""
@@ -272,13 +284,10 @@ class CurvatureMatrix:
                 inner = inner - cross - cross.T + total * square
                 moment = moment - total * means
         else:
-            m = X.shape[1]
-            inner, moment = xp.zeros_like(X[:1, :]).T @ X[:1, :], 0.0
-            step = max(1, BLOCK // max(m, 1))
-            for first in range(0, X.shape[0], step):
-                rows = X[first : first + step, :]
-                rows = rows if means is None else rows - means
-                part = rows * weights[first : first + step][:, None]
+            inner, moment = 0.0, 0.0
+            for at in _blocks(*X.shape):
+                rows = X[at, :] if means is None else X[at, :] - means
+                part = rows * weights[at][:, None]
                 inner = inner + part.T @ rows
                 moment = moment + xp.sum(part, axis=0)
         if not field.offset:
@@ -291,9 +300,11 @@ class CurvatureMatrix:
         """Return the inverse of B + r M through the matrix of the samples."""
         if self._solver is None or self._solver[0] != r:
             weights = self._weighted
-            columns = [weights] if weights.ndim == 1 else [
-                weights[:, k] for k in range(weights.shape[1])
-            ]
+            columns = (
+                [weights]
+                if weights.ndim == 1
+                else [weights[:, k] for k in range(weights.shape[1])]
+            )
             E = self.field.q + r * self.field.metric
             kernel = self._wide(self._kernel(E if E.ndim == 1 else E[:, 0]))
             self._solver = r, E, [_Samples(kernel, w, self.eps) for w in columns]
@@ -323,13 +334,17 @@ class CurvatureMatrix:
                 kernel = kernel - shift[:, None] - shift[None, :]
                 kernel = kernel + xp.sum(inverse * means * means)
         else:
-            kernel, step = 0.0, max(1, BLOCK // X.shape[0])
-            for first in range(0, X.shape[1], step):
-                part = slice(first, first + step)
-                columns = X[:, part]
-                columns = columns if means is None else columns - means[part]
-                kernel = kernel + (columns * inverse[part]) @ columns.T
+            kernel = 0.0
+            for at in _blocks(X.shape[1], X.shape[0]):
+                columns = X[:, at] if means is None else X[:, at] - means[at]
+                kernel = kernel + (columns * inverse[at]) @ columns.T
         return kernel + 1.0 / E[0] if k else kernel
+
+
+def _blocks(length, width):
+    """Return slices of a side of an array that hold BLOCK entries each."""
+    step = max(1, BLOCK // max(width, 1))
+    return [slice(i, min(i + step, length)) for i in range(0, length, step)]
 
 
 class _Samples:

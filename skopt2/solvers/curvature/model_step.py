@@ -75,7 +75,7 @@ class _Model:
             reached = self.value(d, Hd)
             if not reached <= value:
                 self.L *= 2.0
-                if self.L > 1e9 * max(self.B.size, self.r):
+                if 1e9 * max(self.B.size, self.r) < self.L:
                     break
                 continue
             best, Hbest, value = d, Hd, reached
@@ -116,7 +116,9 @@ class _Model:
     def _residual(self, d, Hd):
         """Return the largest distance from stationarity of a coordinate."""
         local = self.local
-        return max_abs(self.field.least(type(local)(local.u + d, None, 0.0, local.g + Hd)))
+        return max_abs(
+            self.field.least(type(local)(local.u + d, None, 0.0, local.g + Hd))
+        )
 
     def _newton(self, d, Hd, value):
         """Return d after a Newton step on its pieces, None if it gains nothing."""

@@ -14,7 +14,9 @@ The approximations, none of which costs more than one matrix for each output:
   with vectors. For the softmax it serves all outputs (Boehning).
 - ``"fisher"``: A'diag(s h)A, the Fisher information, which is the Hessian of the
   losses with one output; the softmax has its blocks on the diagonal, p (1 - p) for
-  each output times K / (K - 1), which is exact where all classes are alike.
+  each output times K / (K - 1), which is exact where all classes are alike. Blocks are
+  stiff where the same is added to all classes, which the softmax does not see. For a
+  quadratic penalty that part of a step is 0; one with a kink takes the whole Hessian.
 - ``"auto"``: ``"fisher"``.
 
 Source: A. Semenov, M. Jaggi and N. Doikov, Gradient-normalized smoothness for
@@ -29,8 +31,8 @@ from skopt2.solvers.curvature.matrix import CurvatureMatrix
 from skopt2.solvers.curvature.regularised_newton import (
     FIRST,
     TRIALS,
-    Regulariser,
     RegularisedNewton,
+    Regulariser,
 )
 
 CURVATURES = ("auto", "fisher", "bound")
@@ -74,8 +76,10 @@ class NormalisedNewton(RegularisedNewton):
             h = field.xp.ones_like(problem.s) * float(problem.loss.lipschitz)
             return CurvatureMatrix(field, h, lasting=True)
         h = field.curvature(local.eta)
-        if problem.n_outputs > 1:
-            K = problem.n_outputs
+        K = problem.n_outputs
+        if K > 1 and not field.smooth:
+            return CurvatureMatrix(field, h, coupled=True)
+        if K > 1:
             h = (K / (K - 1.0)) * h * (1.0 - h)
         return CurvatureMatrix(field, h)
 

@@ -73,7 +73,7 @@ class RegularisedNewton(CurvatureMethod):
         """
         local, slack = run.local, self.rounding(run)
         h = model_step(field, matrix, local, r=r, goal=field.goal)
-        u, eta = local.u + h, local.eta + field.times(h)
+        u, eta = field.centred(local.u + h, local.eta + field.times(h))
         value = field.value(u, eta)
         rest = field.rest(u)
         gained = run.objective - (value + rest)
