@@ -137,7 +137,9 @@ class WorkingSetNewton:
         self._settling = True
         start, level, share = solve_part(WorkingSetNewton(part, 1e-3))
         if share > CROWDED and problem.loss.is_quadratic:
-            self._extend(np.flatnonzero(np.isfinite(problem.lam)))
+            # Few features are all in the working set from the beginning.
+            outside = np.isfinite(problem.lam) & (self.position < 0)
+            self._extend(np.flatnonzero(outside))
         _, _, c = self._evaluate(start)
         return without_excess(start, problem, part, c, level), level
 

@@ -440,3 +440,14 @@ def test_losses_of_counts_are_tagged(kind):
         assert kind(loss).__sklearn_tags__().target_tags.positive_only
     for loss in ("squared", Huber(), "unknown"):
         assert not kind(loss).__sklearn_tags__().target_tags.positive_only
+
+
+def test_tall_data_of_few_features_at_a_low_level(rng):
+    # The part of the rows that the solver begins with admits all features, which are
+    # in the working set already.
+    X = rng.standard_normal((20_000, 5))
+    y = X @ [1.0, -1.0, 0.5, 0.0, 2.0] + rng.standard_normal(20_000)
+    model = SparseRegressor(alpha=1e-4, tol=1e-10).fit(X, y)
+    assert model.converged_
+    reference = Lasso(alpha=1e-4, tol=1e-12).fit(X, y)
+    np.testing.assert_allclose(model.coef_, reference.coef_, atol=1e-6)
