@@ -23,7 +23,7 @@ from skopt2.solvers.streaming.space import Space
 # How fast the mean forgets.
 DECAY = 8.0
 # The first distance is this share of the length of a Polyak step.
-FIRST = 1e-2
+FIRST = 0.03
 
 
 @dataclass(frozen=True)

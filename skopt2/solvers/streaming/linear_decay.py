@@ -31,6 +31,8 @@ from skopt2.solvers.streaming.dog import DistanceRun, DoG
 
 # Steps of the first run, and the width of the median, as shares of the run.
 RECORDED, WIDTH = 1.0 / 3.0, 0.1
+# No norm counts as less than this share of the largest.
+LEAST = 0.01
 
 
 class LinearDecay(DoG):
@@ -128,14 +130,16 @@ def refined_schedule(norms, steps, distance):
     Returns
     -------
     eta : ndarray of shape (steps,)
-        The last is 0 only in the limit: its weight is counted by half.
+        Of the weight of a step itself half counts as what is still to come, so that
+        the last is not 0.
     """
     width = max(1, round(WIDTH * norms.size))
-    smooth = median_filter(norms, width, mode="nearest")
+    # Reflected at its ends: the first norm, repeated, would decide the first steps.
+    smooth = median_filter(norms, width, mode="reflect")
     positive = smooth[smooth > 0.0]
     if positive.size == 0:
         return np.zeros(steps)
-    smooth = np.maximum(smooth, 1e-3 * positive.max())
+    smooth = np.maximum(smooth, LEAST * positive.max())
     places = (np.arange(steps) + 0.5) / steps * norms.size - 0.5
     sizes = np.interp(places, np.arange(norms.size), smooth)
     u = sizes**-2.0
