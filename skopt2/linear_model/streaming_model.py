@@ -164,7 +164,7 @@ class StreamingLinearModel(SparseLinearModel):
         with data.target.activate():
             state = convert(self._state, data.target) if going else None
             if going:
-                data = replace(data, X=_cast(data.X, state.moments.mean))
+                data = _cast(data, state.moments.mean)
             codes = None
             if classes is not None:
                 codes = codes_among(classes, data.classes, data.y)
@@ -227,11 +227,14 @@ def _in_units(weight, unit):
     return weight / unit, unit
 
 
-def _cast(X, like):
-    """Return X in the dtype of the stream."""
+def _cast(data, like):
+    """Return data in the dtype of the stream."""
+    X, y = data.X, data.y
     values = X.data if is_sparse(X) else X
     if values.dtype == like.dtype:
-        return X
-    if is_sparse(X):
-        return X.astype(like.dtype)
-    return namespace(X).astype(X, like.dtype)
+        return data
+    xp = namespace(values)
+    if data.classes is None:
+        y = xp.astype(y, like.dtype)
+    X = X.astype(like.dtype) if is_sparse(X) else xp.astype(X, like.dtype)
+    return replace(data, X=X, y=y)

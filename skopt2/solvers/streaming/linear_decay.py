@@ -133,7 +133,8 @@ def refined_schedule(norms, steps, distance):
         Of the weight of a step itself half counts as what is still to come, so that
         the last is not 0.
     """
-    width = max(1, round(WIDTH * norms.size))
+    # Odd, so that the median of a run that rises or falls is the norm itself.
+    width = 2 * int(0.5 * WIDTH * norms.size) + 1
     # Reflected at its ends: the first norm, repeated, would decide the first steps.
     smooth = median_filter(norms, width, mode="reflect")
     positive = smooth[smooth > 0.0]
