@@ -10,6 +10,7 @@ ORDER = (
     "plot_block_solvers.py",
     "plot_digits.py",
     "plot_robust.py",
+    "plot_sparsemax.py",
     "plot_sparse_text_like.py",
     "plot_signal_recovery.py",
     "plot_groups.py",

@@ -47,7 +47,13 @@ class ClassScores:
 
 
 class ClassProbabilities(ClassScores):
-    """Mixin that adds the probabilities of the logistic model of the scores."""
+    """Mixin that adds the probabilities of the logistic model of the scores.
+
+    A class whose ``_link`` is no None has other ones: those that it returns for scores
+    of shape (n_samples, n_classes), zeros among them.
+    """
+
+    _link = None
 
     def predict_proba(self, X):
         """Predict class probabilities.
@@ -63,6 +69,8 @@ class ClassProbabilities(ClassScores):
             In the order of ``classes_``.
         """
         scores = self._scores(X, "predict_proba")
+        if self._link is not None:
+            return self._link(scores)
         xp = namespace(scores)
         if scores.shape[1] == 1:
             # 1 - p would be 0 where p is close to 1, and its logarithm infinite.
@@ -85,6 +93,9 @@ class ClassProbabilities(ClassScores):
         """
         scores = self._scores(X, "predict_log_proba")
         xp = namespace(scores)
+        if self._link is not None:
+            p = self._link(scores)
+            return xp.where(p > 0, xp.log(xp.where(p > 0, p, 1.0)), -xp.inf)
         if scores.shape[1] == 1:
             scores = xp.concat([xp.zeros_like(scores), scores], axis=1)
         shifted = scores - xp.max(scores, axis=1, keepdims=True)

@@ -19,6 +19,7 @@ from skopt2.linear_model.sparse_classifier import SparseClassifier
 from skopt2.linear_model.sparse_cv import SparseClassifierCV, SparseRegressorCV
 from skopt2.linear_model.sparse_path import PathResult, sparse_path
 from skopt2.linear_model.sparse_regressor import SparseRegressor
+from skopt2.linear_model.sparsemax_classifier import SparsemaxClassifier
 from skopt2.linear_model.streaming_classifier import StreamingLinearClassifier
 from skopt2.linear_model.streaming_regressor import StreamingLinearRegressor
 from skopt2.linear_model.trend_filter import TrendFilter
@@ -41,6 +42,7 @@ __all__ = [
     "SparseClassifierCV",
     "SparseRegressor",
     "SparseRegressorCV",
+    "SparsemaxClassifier",
     "StreamingLinearClassifier",
     "StreamingLinearRegressor",
     "TrendFilter",

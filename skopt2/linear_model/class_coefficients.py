@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from skopt2._core.class_scores import ClassProbabilities as Probabilities
-from skopt2.losses import is_probabilistic
+from skopt2.losses import get_loss, is_probabilistic
 
 
 class ClassCoefficients(Probabilities):
@@ -26,6 +26,11 @@ class ClassCoefficients(Probabilities):
 
     def _scores(self, X, method):
         return self._linear(X, method)
+
+    @property
+    def _link(self):
+        loss = get_loss(self.loss)
+        return loss.inverse_link if loss.name == "sparsemax" else None
 
     predict_proba = available_if(is_probabilistic)(Probabilities.predict_proba)
     predict_log_proba = available_if(is_probabilistic)(Probabilities.predict_log_proba)

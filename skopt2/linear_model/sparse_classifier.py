@@ -23,15 +23,16 @@ class SparseClassifier(ClassCoefficients, ClassifierMixin, SparseLinearModel):
     Parameters
     ----------
     loss : str or Loss, default="logistic"
-        Loss of a sample: ``"logistic"``, ``"multinomial"``, ``"squared_hinge"``,
-        ``"huberized_hinge"`` or an object from :mod:`skopt2.losses`. ``"logistic"``
-        becomes multinomial with more than two classes; the hinge losses are for two.
+        Loss of a sample: ``"logistic"``, ``"multinomial"``, ``"sparsemax"``,
+        ``"squared_hinge"``, ``"huberized_hinge"`` or an object from
+        :mod:`skopt2.losses`. ``"logistic"`` becomes multinomial with more than two
+        classes; the hinge losses are for two.
     penalty : str or Penalty, default="l1"
-        Penalty of a coefficient: ``"l1"``, ``"elasticnet"``, ``"adaptive_l1"``,
-        ``"mcp"``, ``"scad"``, ``"l_half"``, ``"l_two_thirds"``, ``"log_sum"``,
-        ``"l0"``, ``"box"``, ``"slope"``, ``"fused_lasso"``, or an object from
-        :mod:`skopt2.penalties`, which sets its parameters; a search reaches them as
-        ``penalty__gamma`` and the like.
+        Penalty of a coefficient: ``"l1"``, ``"elasticnet"``, ``"ridge"``,
+        ``"adaptive_l1"``, ``"mcp"``, ``"scad"``, ``"l_half"``, ``"l_two_thirds"``,
+        ``"log_sum"``, ``"l0"``, ``"box"``, ``"slope"``, ``"fused_lasso"``, or an object
+        from :mod:`skopt2.penalties`, which sets its parameters; a search reaches them
+        as ``penalty__gamma`` and the like.
     alpha : float, default=0.01
         Level of the penalty, nonnegative.
     penalty_factor : array-like of shape (n_features,), default=None
@@ -74,7 +75,8 @@ class SparseClassifier(ClassCoefficients, ClassifierMixin, SparseLinearModel):
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Coefficients; one row for two classes, except with ``loss="multinomial"``.
+        Coefficients; one row for two classes, except with ``loss="multinomial"`` and
+        ``loss="sparsemax"``.
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Intercepts; 0.0 without.
     n_features_in_ : int

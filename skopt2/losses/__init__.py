@@ -11,6 +11,7 @@ from skopt2.losses.logistic import Logistic
 from skopt2.losses.multinomial import Multinomial
 from skopt2.losses.poisson import Poisson
 from skopt2.losses.quantile import Quantile
+from skopt2.losses.sparsemax import Sparsemax
 from skopt2.losses.squared import Squared
 from skopt2.losses.squared_hinge import SquaredHinge
 
@@ -22,6 +23,7 @@ __all__ = [
     "Multinomial",
     "Poisson",
     "Quantile",
+    "Sparsemax",
     "Squared",
     "SquaredHinge",
     "get_loss",
@@ -38,6 +40,7 @@ _LOSSES = {
         SquaredHinge,
         HuberizedHinge,
         Multinomial,
+        Sparsemax,
     )
 }
 
@@ -49,8 +52,8 @@ def get_loss(loss):
     ----------
     loss : str or Loss
         ``"squared"``, ``"huber"``, ``"quantile"``, ``"poisson"``, ``"logistic"``,
-        ``"squared_hinge"``, ``"huberized_hinge"``, ``"multinomial"``, or an object,
-        which is returned as it is.
+        ``"squared_hinge"``, ``"huberized_hinge"``, ``"multinomial"``, ``"sparsemax"``,
+        or an object, which is returned as it is.
 
     Returns
     -------

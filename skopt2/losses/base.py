@@ -105,6 +105,21 @@ class Loss(BaseEstimator):
         """
         return curvature * v
 
+    def curvature_diagonal(self, curvature):
+        """Diagonal of the second derivative of each sample.
+
+        Parameters
+        ----------
+        curvature : array of shape (n,) or (n, K)
+            What ``curvature`` returned.
+
+        Returns
+        -------
+        diagonal : array of the shape of curvature
+            The curvature itself, where classes are not tied.
+        """
+        return curvature
+
     @property
     def lipschitz(self):
         """Upper bound of the second derivative in eta; None where there is none."""

@@ -11,10 +11,10 @@ logistic regression algorithm, Annals of the Institute of Statistical Mathematic
 """
 
 from skopt2._core.array import dot64, logsumexp, namespace, xlogy
-from skopt2.losses.base import Loss
+from skopt2.losses.simplex import SimplexLoss
 
 
-class Multinomial(Loss):
+class Multinomial(SimplexLoss):
     """Multinomial loss, minus the log of the softmax probability of the class.
 
     References
@@ -31,24 +31,6 @@ class Multinomial(Loss):
     """
 
     name = "multinomial"
-    task = "multiclass"
-    probabilistic = True
-
-    def check_target(self, y):
-        """Raise ValueError unless the rows of y are distributions over the classes."""
-        xp = namespace(y)
-        if y.ndim != 2:
-            raise ValueError(
-                "The multinomial loss needs one-hot targets of shape (n_samples, "
-                f"n_classes), got shape {tuple(y.shape)}; give one column per class."
-            )
-        off = xp.abs(xp.sum(y, axis=1) - 1.0)
-        if bool(xp.any(y < 0)) or bool(xp.any(off > 1e-5)):
-            raise ValueError(
-                "The multinomial loss needs nonnegative targets whose rows sum to 1, "
-                f"got a smallest entry of {float(xp.min(y))} and row sums off by up to "
-                f"{float(xp.max(off))}; use one-hot rows."
-            )
 
     def value(self, y, eta, s):
         """Weighted sum of the loss, as a float."""
@@ -61,10 +43,6 @@ class Multinomial(Loss):
         parts = xp.exp(eta - xp.max(eta, axis=1, keepdims=True))
         return parts / xp.sum(parts, axis=1, keepdims=True)
 
-    def gradient(self, y, eta):
-        """Derivative of each sample: probabilities minus y, shape (n, K)."""
-        return self.inverse_link(eta) - y
-
     def curvature(self, y, eta):
         """Probability p (n, K): the second derivative is diag(p) - p p'."""
         return self.inverse_link(eta)
@@ -74,6 +52,10 @@ class Multinomial(Loss):
         xp = namespace(v)
         weighted = curvature * v
         return weighted - curvature * xp.sum(weighted, axis=1, keepdims=True)
+
+    def curvature_diagonal(self, curvature):
+        """Diagonal of the second derivative: p * (1 - p), shape (n, K)."""
+        return curvature * (1.0 - curvature)
 
     @property
     def lipschitz(self):
@@ -85,31 +67,6 @@ class Multinomial(Loss):
         xp = namespace(theta)
         p = xp.maximum(theta + y, 0.0)
         return dot64(s, xp.sum(xlogy(p, p), axis=1))
-
-    def to_domain(self, y, theta):
-        """Largest t in [0, 1] with t * theta + y >= 0; rows of theta must sum to 0."""
-        xp = namespace(theta)
-        falling = theta < 0
-        ratio = xp.where(falling, y, 1.0) / xp.where(falling, -theta, 1.0)
-        return min(1.0, float(xp.min(ratio)))
-
-    def balance(self, y, theta, s):
-        """Dual point near theta, in the domain, with sum_i s_i theta_ik = 0 for all k.
-
-        theta + y must keep rows in the simplex and reach the class frequencies of y as
-        weighted means. Classes above theirs give up mass in proportion; each row hands
-        what it gave to the classes below, in proportion to what those lack.
-        """
-        xp = namespace(theta)
-        p = xp.maximum(theta + y, 0.0)
-        weights = s[:, None]
-        mean, target = xp.sum(weights * p, axis=0), xp.sum(weights * y, axis=0)
-        keep = xp.where(mean > target, target / xp.where(mean > 0, mean, 1.0), 1.0)
-        lack = xp.maximum(target - mean, 0.0)
-        total = xp.sum(lack)
-        share = lack / xp.where(total > 0, total, xp.ones_like(total))
-        kept = p * keep
-        return kept + xp.sum(p - kept, axis=1, keepdims=True) * share - y
 
     def intercept_start(self, y, s):
         """Centred log of the class frequencies, an array of shape (K,)."""

@@ -72,6 +72,7 @@ __all__ = [
 _PENALTIES = {
     "l1": L1,
     "elasticnet": ElasticNet,
+    "ridge": partial(ElasticNet, l1_ratio=0.0),
     "adaptive_l1": AdaptiveL1,
     "mcp": MCP,
     "scad": SCAD,
@@ -91,9 +92,10 @@ def get_penalty(penalty):
     Parameters
     ----------
     penalty : str or Penalty
-        ``"l1"``, ``"elasticnet"``, ``"adaptive_l1"``, ``"mcp"``, ``"scad"``,
-        ``"l_half"``, ``"l_two_thirds"``, ``"log_sum"``, ``"l0"``, ``"box"``,
-        ``"slope"``, ``"fused_lasso"``, or an object, which is returned as it is.
+        ``"l1"``, ``"elasticnet"``, ``"ridge"``, ``"adaptive_l1"``, ``"mcp"``,
+        ``"scad"``, ``"l_half"``, ``"l_two_thirds"``, ``"log_sum"``, ``"l0"``,
+        ``"box"``, ``"slope"``, ``"fused_lasso"``, or an object, which is returned as it
+        is.
 
     Returns
     -------

@@ -144,6 +144,10 @@ def check_solver(name, loss, penalty):
             f"solver='bcd' needs a penalty with a slope at 0, and penalty="
             f"{penalty.name!r} has none. Use solver='auto'."
         )
+    elif name == "bcd" and loss.task == "multiclass" and loss.name != "multinomial":
+        raise ValueError(
+            f"solver='bcd' has no model of the {loss.name} loss. Use solver='auto'."
+        )
     elif name in FIRST_ORDER and loss.smoothable:
         raise ValueError(
             f"solver={name!r} needs a smooth loss, and loss={loss.name!r} is not. "

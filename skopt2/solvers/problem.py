@@ -105,8 +105,7 @@ class LinearProblem:
 
     def mean_curvature(self, h):
         """Return the weighted mean curvature, one number per output."""
-        bent = h * (1.0 - h) if self.n_outputs > 1 else h
-        return self.xp.sum(self.weigh(bent), axis=0)
+        return self.xp.sum(self.weigh(self.loss.curvature_diagonal(h)), axis=0)
 
     def energy(self, v):
         """Return sum_i s_i v_i^2 in float64."""

@@ -10,9 +10,10 @@ from sklearn.base import clone
 from sklearn.decomposition import NMF
 from sklearn.exceptions import ConvergenceWarning
 
+from skopt2._core.simplex import onto_simplex
 from skopt2.callbacks import Checkpoint
 from skopt2.decomposition import SpectralUnmixer
-from skopt2.solvers.factorization.abundances import Sparsity, improve, onto_simplex
+from skopt2.solvers.factorization.abundances import Sparsity, improve
 from skopt2.solvers.factorization.unmixing import UnmixingDescent
 
 OUTLIERS = [3, 17, 18, 30, 44]

@@ -119,9 +119,9 @@ def test_weights(X, y, estimator, weight, match):
         ({"solver": "cd"}, ValueError, "solver='cd' is not known. Choose from 'auto'"),
         ({"solver": None}, ValueError, "solver=None is not known"),
         (
-            {"penalty": "ridge"},
+            {"penalty": "lasso"},
             ValueError,
-            "penalty='ridge' is unknown: use one of 'l1'",
+            "penalty='lasso' is unknown: use one of 'l1'",
         ),
         ({"penalty": MCP}, ValueError, "is unknown: use one of"),
         ({"penalty": MCP(1.0)}, ValueError, "gamma of the MCP penalty .* gamma=1.0"),

@@ -10,6 +10,7 @@ from skopt2.losses import (
     Multinomial,
     Poisson,
     Quantile,
+    Sparsemax,
     Squared,
     SquaredHinge,
 )
@@ -36,6 +37,17 @@ def huberized_hinge(y, eta, delta):
     return np.where(
         m > 1, 0, np.where(m > 1 - delta, (1 - m) ** 2 / (2 * delta), linear)
     )
+
+
+def sparsemax(y, eta):
+    """Return the loss from the projection of each row, by its sorted entries."""
+    z = -np.sort(-eta, axis=1)
+    k = np.arange(1, z.shape[1] + 1)
+    size = (1 + k * z > np.cumsum(z, axis=1)).sum(axis=1)
+    tau = (np.cumsum(z, axis=1)[np.arange(len(z)), size - 1] - 1) / size
+    inside = eta > tau[:, None]
+    squares = np.where(inside, eta**2 - tau[:, None] ** 2, 0).sum(axis=1)
+    return squares / 2 + (y**2).sum(axis=1) / 2 - (y * eta).sum(axis=1)
 
 
 SCALAR = {
@@ -65,7 +77,7 @@ MULTINOMIAL = (
     Multinomial(),
     lambda y, eta: logsumexp(eta, axis=1) - (y * eta).sum(axis=1),
 )
-ALL = SCALAR | {"multinomial": MULTINOMIAL}
+ALL = SCALAR | {"multinomial": MULTINOMIAL, "sparsemax": (Sparsemax(), sparsemax)}
 SMOOTH = [name for name in ALL if name != "quantile"]
 
 

@@ -73,6 +73,7 @@ def test_gradients_are_in_the_domain(name, rng):
         ("huberized_hinge", [1.0, -1.0], [0.1, 2.0], 0.0),
         ("multinomial", [[1.0, 0.0]], [[-2.0, 2.0]], 0.5),
         ("multinomial", [[1.0, 0.0]], [[1.0, -1.0]], 0.0),
+        ("sparsemax", [[0.5, 0.5]], [[1.0, -1.0]], 0.5),
     ],
 )
 def test_to_domain_is_the_largest_scale(name, y, theta, scale):

@@ -12,6 +12,7 @@ from skopt2.losses import (
     Multinomial,
     Poisson,
     Quantile,
+    Sparsemax,
     SquaredHinge,
     get_loss,
 )
@@ -25,6 +26,7 @@ TASKS = {
     "squared_hinge": "binary",
     "huberized_hinge": "binary",
     "multinomial": "multiclass",
+    "sparsemax": "multiclass",
 }
 
 
@@ -38,7 +40,7 @@ def test_names_give_objects(name):
     assert loss.is_quadratic is (name == "squared")
     assert loss.smoothable is (name == "quantile")
     assert loss.has_lipschitz is (name not in {"quantile", "poisson"})
-    assert loss.probabilistic is (name in {"logistic", "multinomial"})
+    assert loss.probabilistic is (name in {"logistic", "multinomial", "sparsemax"})
 
 
 def test_parameters_are_searchable():
@@ -88,6 +90,7 @@ def test_bad_parameters_name_the_value_and_the_fix(loss, message):
         (Multinomial(), [0.0, 1.0], r"one-hot .* got shape \(2,\); give one column"),
         (Multinomial(), [[1.0, 1.0]], r"rows sum to 1, .* off by up to 1.0; use"),
         (Multinomial(), [[2.0, -1.0]], r"nonnegative .* smallest entry of -1.0"),
+        (Sparsemax(), [[0.5, 0.2]], r"sparsemax loss .* rows sum to 1"),
     ],
 )
 def test_bad_targets_name_the_loss_and_the_fix(loss, y, message, device_backend):

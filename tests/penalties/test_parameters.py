@@ -66,6 +66,10 @@ def test_unknown_penalty_lists_the_names(unknown):
         get_penalty(unknown)
 
 
+def test_ridge_is_the_elastic_net_without_an_l1_norm():
+    assert get_penalty("ridge").get_params() == {"l1_ratio": 0.0}
+
+
 def test_weighted_l1_by_name_says_how_to_give_weights():
     with pytest.raises(ValueError, match=r"penalty=WeightedL1\(weights\)"):
         get_penalty("weighted_l1")

@@ -27,9 +27,8 @@ Adaptive restart for accelerated gradient schemes, 2015 (the restart).
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
-from skopt2._core.array import asarray_like, flatnonzero, namespace, put, take
+from skopt2._core.array import flatnonzero, namespace, put, take
+from skopt2._core.simplex import onto_simplex
 
 # Gradient steps for one tangent.
 STEPS = 15
@@ -92,19 +91,6 @@ class Sparsity:
         """Return the nearest feasible abundances."""
         xp = namespace(A)
         return onto_simplex(A) if self.sum_to_one else xp.maximum(A, 0.0)
-
-
-def onto_simplex(A):
-    """Return the columns (k, n) projected onto the probability simplex.
-
-    The threshold is the largest of (sum of the j largest elements - 1) / j (Held,
-    Wolfe and Crowder, 1974).
-    """
-    xp, k = namespace(A), int(A.shape[0])
-    ordered = xp.flip(xp.sort(A, axis=0), axis=0)
-    sums = asarray_like(np.tri(k), A) @ ordered
-    counts = asarray_like(np.arange(1.0, k + 1.0), A)[:, None]
-    return xp.maximum(A - xp.max((sums - 1.0) / counts, axis=0), 0.0)
 
 
 def largest_curvature(G):
