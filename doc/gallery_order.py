@@ -16,6 +16,7 @@ ORDER = (
     "plot_groups.py",
     "plot_multitask.py",
     "plot_trend_filtering.py",
+    "plot_approximate_cv.py",
     "plot_callbacks.py",
     "plot_plan.py",
     "plot_sinkhorn_newton.py",
