@@ -24,6 +24,7 @@ from skopt2 import (
 from skopt2.covariance import SparseInverseCovariance, SparseInverseCovarianceCV
 from skopt2.decomposition import (
     LpDictionaryLearning,
+    MatrixCompleter,
     MatrixFactorization,
     SparseRatioPCA,
     SpectralUnmixer,
@@ -208,6 +209,9 @@ CONFIGURATIONS = [
     KernelThinning(),
     KernelThinning("laplacian", variant="plus", n_swaps=2, device="cpu"),
     KernelThinning(Matern(2.5, 2.0), 1, variant="power", n_swaps=0),
+    MatrixCompleter(random_state=0),
+    MatrixCompleter(2, loss="l1", scale=False, keep_observed=False, max_iter=30),
+    MatrixCompleter("auto", solver="scaledgd", max_iter=30, device="cpu"),
     MatrixFactorization(),
     MatrixFactorization(2, nonnegative=False, init="random"),
     MatrixFactorization(

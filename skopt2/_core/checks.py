@@ -159,6 +159,16 @@ def check_finite(x, name):
     raise ValueError(f"Input {name} contains {what}.")
 
 
+def check_not_infinite(x, name):
+    """Raise ValueError for infinity; NaN is let through."""
+    if all_finite(x):
+        return
+    values = x.data if is_sparse(x) else x
+    xp = namespace(values)
+    if bool(xp.any(xp.isinf(values))):
+        raise ValueError(f"Input {name} contains infinity.")
+
+
 def canonical(X):
     """Return X without duplicate sparse entries.
 

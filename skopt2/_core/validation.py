@@ -22,6 +22,7 @@ from skopt2._core.checks import (
     check_finite,
     check_lengths,
     check_matrix,
+    check_not_infinite,
     check_target,
     column,
 )
@@ -74,6 +75,7 @@ def check_fit_input(
     accept_sparse=("csc", "csr"),
     y_kind="regression",
     min_classes=2,
+    finite=True,
 ):
     """Check the input of ``fit`` and move it to the device that computes.
 
@@ -97,6 +99,8 @@ def check_fit_input(
         What ``y`` is; "multioutput" admits a float matrix, "none" ignores ``y``.
     min_classes : int, default=2
         Fewest classes of positive weight that a classifier can be fitted to.
+    finite : bool, default=True
+        Whether NaN in ``X`` is an error; infinity always is.
 
     Returns
     -------
@@ -110,9 +114,11 @@ def check_fit_input(
     """
     source, target = cuda.resolve(getattr(estimator, "device", None), X)
     if source.kind == "cuda" or (_is_plain(X) and _is_plain_target(y, y_kind)):
-        X, y = _check_in_place(estimator, X, y, source, accept_sparse, y_kind)
+        X, y = _check_in_place(estimator, X, y, source, accept_sparse, y_kind, finite)
     else:
-        X, y = _check_with_sklearn(estimator, X, y, source, accept_sparse, y_kind)
+        X, y = _check_with_sklearn(
+            estimator, X, y, source, accept_sparse, y_kind, finite
+        )
     X = canonical(X)
     weight = check_weights(sample_weight, X)
     classes, encoded = None, y
@@ -344,9 +350,13 @@ def _dtypes(source):
     return [available[name] for name in ("float64", "float32") if name in available]
 
 
-def _check_with_sklearn(estimator, X, y, source, accept_sparse, y_kind):
+def _check_with_sklearn(estimator, X, y, source, accept_sparse, y_kind, finite):
     """Check X and y with scikit-learn's own validation."""
-    options = {"accept_sparse": accept_sparse, "dtype": _dtypes(source)}
+    options = {
+        "accept_sparse": accept_sparse,
+        "dtype": _dtypes(source),
+        "ensure_all_finite": True if finite else "allow-nan",
+    }
     if y_kind == "none":
         return validate_data(estimator, X, **options), None
     if cuda.provider.owns(y):
@@ -373,9 +383,11 @@ def _is_plain_target(y, y_kind):
     return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "fiub"
 
 
-def _check_in_place(estimator, X, y, source, accept_sparse, y_kind):
+def _check_in_place(estimator, X, y, source, accept_sparse, y_kind, finite):
     """Check X and y where X is on a GPU, or both are plain arrays."""
-    X = check_matrix(X, accept_sparse, type(estimator).__name__)
+    X = check_matrix(X, accept_sparse, type(estimator).__name__, finite)
+    if not finite:
+        check_not_infinite(X, "X")
     if source.kind == "cuda":
         # Counts the features, and complains about a y that is None.
         validate_data(estimator, X, y, skip_check_array=True)
