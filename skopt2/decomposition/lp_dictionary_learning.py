@@ -56,7 +56,7 @@ class LpDictionaryLearning(
         in the fit.
     n_init : int, default=1
         Random starts, of which the best after a few steps goes on.
-    tol : float, default=1e-6
+    tol : float, default=1e-5
         Tolerance of the certificate.
     max_iter : int, default=1000
         Largest number of steps.
@@ -156,7 +156,7 @@ class LpDictionaryLearning(
         assume_centered=False,
         threshold=0.0,
         n_init=1,
-        tol=1e-6,
+        tol=1e-5,
         max_iter=1000,
         time_limit=None,
         warm_start=False,

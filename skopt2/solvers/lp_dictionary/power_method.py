@@ -16,26 +16,31 @@ F is convex, so that F(A+) >= F(A) + p (|G|_* - <G, A>): no step size, and no fa
 A is stationary if and only if A = polar(G): the certificate is |A - polar(G)|_F over
 sqrt(k).
 
-Newton's form of the step, polar(G - diag(h) A), h_j = (p - 1) sum_i s_i |y_ij|^(p-2),
-converges quadratically where the codes are independent, but can cycle. It is taken as
-long as it gains at least what the plain step is sure of, and left for a while if not.
+Two faster steps are taken where they gain at least what the plain one is sure of:
+Newton's form polar(G - diag(h) A), h_j = (p - 1) sum_i s_i |y_ij|^(p-2), which
+converges quadratically where the codes are independent, and elsewhere may cycle or be
+slow; and momentum, polar(polar(G) + beta (A - A_old)).
 
 Sources: Y. Shen, Y. Xue, J. Zhang, K. Letaief and V. Lau, Complete dictionary learning
 via l_p-norm maximization, UAI 2020 (generalised power method); Y. Zhai, Z. Yang,
 Z. Liao, J. Wright and Y. Ma, JMLR 21, 2020 (p = 4, MSP); A. Hyvarinen, IEEE
-Transactions on Neural Networks 10, 1999 (the shift).
+Transactions on Neural Networks 10, 1999 (the shift). The momentum is ours.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from skopt2._core.array import asarray_like, dot64, max_abs, namespace
 from skopt2._core.result import Measure
 
 CERTIFICATE = "relative distance from the fixed point"
-# Plain steps after the first shifted step that was refused; doubled at each further.
-PAUSE = 2
+# Other steps after a shifted one that was refused or brought little, and at most.
+PAUSE, LONGEST = 2, 64
+# What a shifted step leaves of the distance where it is of use.
+QUICK = 0.7
+# Momentum to begin with, its growth, and the largest.
+BETA, GROWTH, LARGEST = 0.5, 1.1, 0.98
 # Steps without progress beyond rounding after which the solver has stalled.
 IDLE = 20
 
@@ -60,8 +65,12 @@ class PowerState:
         What the plain step gains at least.
     distance, best : float
         From the fixed point, and the smallest so far.
+    old : array of shape (k, k) or None
+        Rotation before.
+    beta : float
+        Momentum.
     wait, pause : int
-        Plain steps to take, and after the next refusal.
+        Steps to take before the next shifted one, and after it.
     idle : int
         Steps without progress.
     """
@@ -74,6 +83,8 @@ class PowerState:
     sure: float
     distance: float = math.inf
     best: float = math.inf
+    old: Any = None
+    beta: float = BETA
     wait: int = 0
     pause: int = PAUSE
     idle: int = 0
@@ -114,12 +125,24 @@ class PowerMethod:
         if state.wait == 0:
             moved = polar(state.G - state.shift[:, None] * state.A)[0]
             new = self._evaluate(_facing(moved, state.A))
+            quick = new.distance <= QUICK * state.distance
+            wait, pause = state.pause, min(2 * state.pause, LONGEST)
+            if quick:
+                wait, pause = 0, max(PAUSE, state.pause // 2)
             if new.value >= state.value + state.sure:
-                return self._closed(state, new, 0, max(PAUSE, state.pause // 2))
-            wait, pause = state.pause, 2 * state.pause
+                return self._closed(state, new, wait=wait, pause=pause)
         else:
             wait, pause = state.wait - 1, state.pause
-        return self._closed(state, self._evaluate(state.P), wait, pause)
+        beta = state.beta
+        if state.old is not None:
+            moved = polar(state.P + beta * (state.A - state.old))[0]
+            new = self._evaluate(moved)
+            if new.value >= state.value + state.sure:
+                beta = min(GROWTH * beta, LARGEST)
+                return self._closed(state, new, wait=wait, pause=pause, beta=beta)
+            beta = 0.5 * beta
+        new = self._evaluate(state.P)
+        return self._closed(state, new, wait=wait, pause=pause, beta=beta)
 
     def certificate(self, state):
         """Return the l_p norm of a code and the distance from the fixed point."""
@@ -132,15 +155,18 @@ class PowerMethod:
 
     def pack(self, state):
         """Return the state as arrays and numbers."""
-        names = ("A", "best", "wait", "pause", "idle")
-        return {name: getattr(state, name) for name in names}
+        names = ("A", "best", "beta", "wait", "pause", "idle")
+        packed = {name: getattr(state, name) for name in names}
+        return packed if state.old is None else {**packed, "old": state.old}
 
     def unpack(self, packed):
         """Return the state of what :meth:`pack` returned."""
         state = self._evaluate(asarray_like(packed["A"], self.Z))
-        counts = {name: int(packed[name]) for name in ("wait", "pause", "idle")}
-        counts["best"] = float(packed["best"])
-        return PowerState(**{**vars(state), **counts})
+        parts = {name: int(packed[name]) for name in ("wait", "pause", "idle")}
+        parts |= {name: float(packed[name]) for name in ("best", "beta")}
+        if "old" in packed:
+            parts["old"] = asarray_like(packed["old"], self.Z)
+        return replace(state, **parts)
 
     def code_norms(self, A):
         """Return l_p norm and root mean square of the codes of a rotation.
@@ -191,13 +217,17 @@ class PowerMethod:
         distance = (dot64(away, away) / self.k) ** 0.5
         return PowerState(A, G, P, shift, value, sure, distance, distance)
 
-    def _closed(self, old, new, wait, pause):
+    def _closed(self, last, new, **counts):
         """Return the new state with its counters."""
-        grown = new.value > old.value * (1.0 + 4.0 * self.eps)
-        idle = 0 if grown or new.distance < old.best else old.idle + 1
-        best = min(old.best, new.distance)
-        counts = {"best": best, "wait": wait, "pause": pause, "idle": idle}
-        return PowerState(**{**vars(new), **counts})
+        grown = new.value > last.value * (1.0 + 4.0 * self.eps)
+        nearer = new.distance < last.best
+        return replace(
+            new,
+            old=last.A,
+            best=min(last.best, new.distance),
+            idle=0 if grown or nearer else last.idle + 1,
+            **{"beta": last.beta, **counts},
+        )
 
 
 def polar(M):
