@@ -149,22 +149,21 @@ def methods(orthogonal=False, slow=True):
     orthogonal : bool, default=False
         Whether there is one that knows of orthogonal atoms.
     slow : bool, default=True
-        Whether to include ``DictionaryLearning``.
+        Whether to include those of scikit-learn with a penalty.
     """
     found = {f"lp {p:g}": [_lp(p)] for p in POWERS}
     if orthogonal:
         found["lp 3, rotation"] = [_lp(3, whiten=False)]
     found["FastICA logcosh"] = [_ica("logcosh")]
     found["FastICA cube"] = [_ica("cube")]
-    found["MBDL"] = [
-        _penalised(MiniBatchDictionaryLearning, alpha, max_iter=20, batch_size=256)
-        for alpha in ALPHAS
-    ]
     if slow:
-        found["DL"] = [
-            _penalised(DictionaryLearning, alpha, max_iter=20, fit_algorithm="cd")
-            for alpha in ALPHAS
-        ]
+        kinds = {
+            "MBDL": (MiniBatchDictionaryLearning, {"batch_size": 256}),
+            "DL": (DictionaryLearning, {"fit_algorithm": "cd"}),
+        }
+        for name, (kind, options) in kinds.items():
+            options = {"max_iter": 20, **options}
+            found[name] = [_penalised(kind, alpha, **options) for alpha in ALPHAS]
     return found
 
 
@@ -178,7 +177,7 @@ def measure(case, n_data, slow=True):
     n_data : int
         Data sets, drawn with the seeds 0, 1, ...
     slow : bool, default=True
-        Whether to fit ``DictionaryLearning``.
+        Whether to fit those of scikit-learn with a penalty.
 
     Returns
     -------
@@ -219,7 +218,7 @@ def main(argv=None):
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--data", type=int, default=5)
     parser.add_argument("--sizes", nargs="+", type=int, default=[125, 250, 500, 1000])
-    parser.add_argument("--fast", action="store_true", help="no DictionaryLearning")
+    parser.add_argument("--fast", action="store_true", help="no DL, no MBDL")
     options = parser.parse_args(argv)
     if "table" in options.parts:
         print(f"{'case':11}{'method':17}{'>0.99':>7}{'>0.9':>7}{'1-cos':>9}{'ms':>9}")

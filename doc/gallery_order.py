@@ -29,6 +29,7 @@ ORDER = (
     "plot_factorization.py",
     "plot_unmixing.py",
     "plot_sparse_ratio_pca.py",
+    "plot_lp_dictionary.py",
     "plot_kernel_digits.py",
     "plot_large_n.py",
     "plot_centers.py",
