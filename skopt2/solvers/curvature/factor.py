@@ -32,6 +32,7 @@ class Factor:
         unit = max(top, r) * eps * (10.0 + G.shape[0])
         one = asarray_like(np.eye(G.shape[0]), G)
         self._factor = self._inverse = None
+        self._matrix = G
         for shift in SHIFTS:
             matrix = G + (r + shift * unit) * one
             if isinstance(G, np.ndarray):
@@ -43,14 +44,20 @@ class Factor:
             else:
                 self._inverse = cholesky_solve(matrix, one)
                 if self._inverse is not None:
+                    self._matrix = matrix
                     return
         # So far from definite that only the size of the diagonal can be trusted.
-        self._inverse = one / (top + r if top + r > 0.0 else 1.0)
+        size = top + r if top + r > 0.0 else 1.0
+        self._matrix, self._inverse, self._factor = size * one, one / size, None
 
     def solve(self, b):
         """Return the solution for b (N,) or (N, K)."""
         if self._factor is None:
-            return self._inverse @ b
+            # The inverse of a nearly singular matrix loses digits that residuals have.
+            x = self._inverse @ b
+            for _ in range(2):
+                x = x + self._inverse @ (b - self._matrix @ x)
+            return x
         (potrs,) = get_lapack_funcs(("potrs",), (self._factor, b))
         return potrs(self._factor, b, lower=True)[0]
 

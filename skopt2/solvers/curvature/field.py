@@ -77,6 +77,8 @@ class Field:
             one = xp.ones_like(self.problem.y[:1, ...])
             self.metric = one if one.ndim == 1 else one[:, :1]
         self.N = self.metric.shape[0]
+        # What the curvature matrices of one field share in the samples' space.
+        self.kernel = None
         # The softmax does not see what is added to all classes: a quadratic penalty is
         # least where that is 0, and no penalty has a say in the intercepts.
         self.shifts = self.problem.loss.task == "multiclass"

@@ -14,7 +14,8 @@ large:
              Cholesky factor for each r, or the eigenvectors for all of them;
 ``samples``  n is at most MATRIX_LIMIT: with E = q + r M > 0, by the matrix of the
              samples, I + (s h)^1/2 A E^-1 A' (s h)^1/2 (n, n), the identity of
-             Woodbury, and conjugate gradients for the digits that it loses;
+             Woodbury, for r rounded, as A E^-1 A' is the same at all points, and by
+             conjugate gradients for what that leaves;
 ``cg``       everything else: conjugate gradients on products with A and A', with the
              diagonal as preconditioner, to the relative residual FORCING.
 """
@@ -32,7 +33,7 @@ MATRIX_LIMIT, SOFTMAX_LIMIT = 3000, 800
 # Entries of a block of rows or columns.
 BLOCK = 2**22
 # Relative residual of conjugate gradients, and the largest number of products.
-FORCING, CG_LIMIT = 1e-3, 300
+FORCING, CG_LIMIT, SAMPLES_LIMIT = 1e-3, 300, 30
 # Ridge of a system in the samples' space that has none, relative to the curvature.
 LEAST = 1e-8
 
@@ -157,9 +158,12 @@ class CurvatureMatrix:
     def _solve_products(self, g, r):
         """Solve by products, preconditioned by the samples' matrix or the diagonal."""
         xp, shape = self.xp, g.shape
+        forcing, limit = FORCING, CG_LIMIT
         if self.mode == "samples":
-            r = max(r, LEAST ** (0.5 if self.eps > 1e-10 else 1.0) * self.size)
-            inverse = self._woodbury(r)
+            least = LEAST ** (0.5 if self.eps > 1e-10 else 1.0)
+            r = max(r, rounded(least * self.size))
+            inverse = self._woodbury(rounded(r))
+            forcing, limit = 1e-2 * FORCING, SAMPLES_LIMIT
         else:
             r = max(r, self.eps * self.size)
             diagonal = self.diagonal() + r * self.field.metric
@@ -174,9 +178,6 @@ class CurvatureMatrix:
         def precondition(v):
             return xp.reshape(inverse(xp.reshape(v, shape)), (-1,))
 
-        forcing, limit = FORCING, CG_LIMIT
-        if self.mode == "samples":
-            forcing, limit = 1e-2 * FORCING, 5
         d, _ = conjugate_gradient(
             multiply,
             xp.reshape(-g, (-1,)),
@@ -298,18 +299,20 @@ class CurvatureMatrix:
 
     def _woodbury(self, r):
         """Return the inverse of B + r M through the matrix of the samples."""
+        field, xp = self.field, self.xp
         if self._solver is None or self._solver[0] != r:
+            # This part is n^2 N operations, and the same at all points.
+            if field.kernel is None or field.kernel[0] != r:
+                E = field.q + r * field.metric
+                kernel = self._wide(self._kernel(E if E.ndim == 1 else E[:, 0]))
+                field.kernel = r, E, kernel
+            _, E, kernel = field.kernel
             weights = self._weighted
-            columns = (
-                [weights]
-                if weights.ndim == 1
-                else [weights[:, k] for k in range(weights.shape[1])]
-            )
-            E = self.field.q + r * self.field.metric
-            kernel = self._wide(self._kernel(E if E.ndim == 1 else E[:, 0]))
+            columns = [weights]
+            if weights.ndim == 2:
+                columns = [weights[:, k] for k in range(weights.shape[1])]
             self._solver = r, E, [_Samples(kernel, w, self.eps) for w in columns]
         _, E, parts = self._solver
-        field, xp = self.field, self.xp
 
         def inverse(g):
             v = self._wide(field.times(g / E))
@@ -339,6 +342,11 @@ class CurvatureMatrix:
                 columns = X[:, at] if means is None else X[:, at] - means[at]
                 kernel = kernel + (columns * inverse[at]) @ columns.T
         return kernel + 1.0 / E[0] if k else kernel
+
+
+def rounded(r):
+    """Return the power of 4 next above r: what it is used for serves for a while."""
+    return 4.0 ** math.ceil(math.log(r, 4.0))
 
 
 def _blocks(length, width):

@@ -16,9 +16,9 @@ has to be known. P is scaled to tr(B)^t, so that L keeps its size.
 the span of g, B g, ..., B^t g: the basis is orthonormal by Lanczos, its predictors are
 kept, and Newton steps in the t + 1 numbers follow, which do not touch the data. F falls
 at least as far as with any fixed polynomial of that order. Two things differ from the
-paper, neither of which costs a product: B has the curvature of the loss at the point in
-place of its bound, and the last step is one more direction of the subspace, which is
-what conjugate gradients do.
+paper: B has the curvature of the loss at the point in place of its bound, and the last
+step is one more direction of the subspace, which is what conjugate gradients do and
+costs one product with A.
 
 Source: N. Doikov and A. Rodomanov, Polynomial preconditioning for gradient methods,
 ICML 2023, algorithms 1 (gradient method), 2 (adaptive, on the Krylov subspace) and 3
@@ -188,8 +188,9 @@ class PolynomialGradient(CurvatureMethod):
         last = local.u - memory.old
         size = sum64(last * last * field.metric) ** 0.5
         if size > 0.0:
+            # Not from the last predictors: near the end their difference is rounding.
             directions.append(last / size)
-            rays.append((local.eta - memory.old_eta) / size)
+            rays.append(field.times(directions[-1]))
         found = _subspace_newton(field, local, directions, rays, self.rounding(run))
         if found is None:
             return run
@@ -232,8 +233,7 @@ def _subspace_newton(field, local, directions, rays, slack):
     problem, xp = field.problem, field.xp
     u, eta, value = local.u, local.eta, local.value
     for count in range(SUBSPACE):
-        v = problem.weighted_gradient(eta)
-        h = problem.curvature(eta)
+        v, h = problem.weighted_gradient(eta), field.curvature(eta)
         w = u[field.offset :, ...]
         slope = field.penalty.derivative(w, field.lam)
         slope = field.join(xp.zeros_like(u[:1, ...]), slope)
