@@ -4,15 +4,17 @@ Run from the root of the repository::
 
     python -m benchmarks.curvature generated
     python -m benchmarks.curvature real --data DIR
+    python -m benchmarks.curvature lasso
     python -m benchmarks.curvature outliers
     python -m benchmarks.curvature lazy
 
 ``generated``: logistic, multinomial, Poisson and Huber losses with a ridge penalty on
 Gaussian data, tall and wide, well scaled, with columns in units from 1e-3 to 1e3, and
 with columns that nearly depend on each other. ``real``: gene expression (colon, golub),
-a9a, MNIST digits; DIR holds the files that ``benchmarks.sparse`` uses. ``outliers``:
-iterations of the polynomial methods where k eigenvalues lie far above the others.
-``lazy``: refresh periods of the lazy Hessian.
+a9a, MNIST digits; DIR holds the files that ``benchmarks.sparse`` uses. ``lasso``: an l1
+penalty in the place of the ridge. ``outliers``: iterations of the polynomial methods
+where k eigenvalues lie far above the others. ``lazy``: refresh periods of the lazy
+Hessian.
 
 The optimum is the lowest objective that any solver reaches, the default one at the
 tolerance 1e-14 among them. A row has the iterations of a solver and its processor
@@ -34,6 +36,7 @@ from skopt2.linear_model import (
     PolynomialGradient,
     SparseClassifier,
     SparseRegressor,
+    sparse_path,
 )
 from skopt2.penalties import ElasticNet
 
@@ -77,20 +80,20 @@ def make_target(rng, X, loss, K=5):
     return (2.0 * eta + rng.logistic(size=len(X)) > 0).astype(int)
 
 
-def make_model(loss, alpha, solver, **options):
-    """Return a ridge model of a loss."""
+def make_model(loss, alpha, solver, penalty=None, **options):
+    """Return a model of a loss, with a ridge penalty unless another is given."""
     kind = SparseRegressor if loss in ("huber", "poisson", "squared") else None
     kind = kind or SparseClassifier
-    penalty = ElasticNet(l1_ratio=0)
+    penalty = penalty or ElasticNet(l1_ratio=0)
     options = {"tol": 1e-13, "max_iter": 100000, "time_limit": LIMIT, **options}
     return kind(loss, penalty, alpha=alpha, solver=solver, random_state=0, **options)
 
 
-def race(X, y, loss, alpha, solvers):
+def race(X, y, loss, alpha, solvers, penalty=None):
     """Return for each solver its iterations, seconds and objectives."""
     runs = {}
     for solver in solvers:
-        model = make_model(loss, alpha, solver)
+        model = make_model(loss, alpha, solver, penalty)
         wall, start = time.perf_counter(), time.process_time()
         model.fit(X, y)
         spent = time.process_time() - start
@@ -112,9 +115,10 @@ def null_objective(X, y, loss):
     return model.fit(empty, y).objective_
 
 
-def show(name, X, y, loss, alpha):
+def show(name, X, y, loss, alpha, penalty=None):
     """Print the rows of one problem."""
-    runs = race(X, y, loss, alpha, SOLVERS)
+    solvers = [one for one in SOLVERS if penalty is None or one != "poly"]
+    runs = race(X, y, loss, alpha, solvers, penalty)
     best = min(float(objective.min()) for _, _, objective in runs.values())
     null = null_objective(X, y, loss)
     for solver, (steps, seconds, objective) in runs.items():
@@ -165,6 +169,23 @@ def real(folder):
     show("mnist parity", data.X, data.labels, "logistic", 1e-4)
     digits = read_idx(folder / "mnist_t10k-labels-idx1-ubyte.gz")
     show("mnist digits", data.X, digits, "multinomial", 1e-4)
+
+
+def lasso():
+    """Print the table of an l1 penalty, a tenth and a hundredth of the largest."""
+    head()
+    for loss, n, p in (
+        ("logistic", 500, 5000),
+        ("logistic", 5000, 200),
+        ("poisson", 2000, 300),
+        ("huber", 5000, 200),
+    ):
+        rng = np.random.default_rng(0)
+        X = make_design(rng, n, p, "dependent" if n > p else "well")
+        y = make_target(rng, X[:, :50], loss)
+        alphas = sparse_path(X, y, loss=loss, alphas=3, eps=0.01).alphas
+        for share, alpha in zip((10, 100), alphas[1:], strict=True):
+            show(f"{loss[:8]} {n}x{p} 1/{share}", X, y, loss, float(alpha), "l1")
 
 
 def outliers():
@@ -233,10 +254,13 @@ def lazy():
             )
 
 
+TABLES = {"generated": generated, "lasso": lasso, "outliers": outliers, "lazy": lazy}
+
+
 def main(argv=None):
     """Run one of the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("table", choices=("generated", "real", "outliers", "lazy"))
+    parser.add_argument("table", choices=(*TABLES, "real"))
     parser.add_argument("--data", help="folder of the files of the real data")
     options = parser.parse_args(argv)
     warnings.simplefilter("ignore")
@@ -245,7 +269,7 @@ def main(argv=None):
             parser.error("real needs --data DIR")
         real(options.data)
         return
-    {"generated": generated, "outliers": outliers, "lazy": lazy}[options.table]()
+    TABLES[options.table]()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ ORDER = (
     "plot_convergence.py",
     "plot_block_rules.py",
     "plot_block_solvers.py",
+    "plot_curvature.py",
     "plot_digits.py",
     "plot_robust.py",
     "plot_sparsemax.py",
