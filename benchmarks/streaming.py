@@ -12,7 +12,7 @@ this package runs with its defaults; ``linear`` and ``refined``, which are told 
 they end, run once for each number of passes. Beside them:
 
 - ``sgd default``: ``SGDClassifier`` and ``SGDRegressor`` of scikit-learn as they are;
-- ``sgd tuned``: the best of 48 settings *for each number of passes*, found by looking
+- ``sgd tuned``: the best of 32 settings *for each number of passes*, found by looking
   at the answer: ``eta0`` from 1e-6 to 10, constant or inverse scaling, averaged or not;
 - ``+ scaler``: the same after ``StandardScaler``, with its coefficients brought back to
   the columns as they are.

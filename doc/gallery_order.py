@@ -6,6 +6,7 @@ ORDER = (
     "plot_penalties.py",
     "plot_choose_alpha.py",
     "plot_convergence.py",
+    "plot_streaming.py",
     "plot_block_rules.py",
     "plot_block_solvers.py",
     "plot_curvature.py",
