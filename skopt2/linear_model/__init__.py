@@ -15,6 +15,7 @@ from skopt2.linear_model.group_regressor import GroupRegressor
 from skopt2.linear_model.group_regressor_cv import GroupRegressorCV
 from skopt2.linear_model.multitask_cv import MultiTaskRegressorCV
 from skopt2.linear_model.multitask_regressor import MultiTaskRegressor
+from skopt2.linear_model.sketched_ridge_cv import SketchedRidgeCV
 from skopt2.linear_model.sparse_classifier import SparseClassifier
 from skopt2.linear_model.sparse_cv import SparseClassifierCV, SparseRegressorCV
 from skopt2.linear_model.sparse_path import PathResult, sparse_path
@@ -38,6 +39,7 @@ __all__ = [
     "Oasis",
     "PathResult",
     "PolynomialGradient",
+    "SketchedRidgeCV",
     "SparseClassifier",
     "SparseClassifierCV",
     "SparseRegressor",

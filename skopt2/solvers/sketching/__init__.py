@@ -1,0 +1,1 @@
+"""Random projections of the features, and models on them."""
