@@ -16,6 +16,7 @@ from skopt2 import (
     gaussian_process,
     kernel_machine,
     linear_model,
+    model_selection,
     portfolio,
     privacy,
     semi_supervised,
@@ -66,6 +67,7 @@ from skopt2.linear_model import (
     TrendFilter,
 )
 from skopt2.losses import Huber
+from skopt2.model_selection import HyperGradientCV
 from skopt2.penalties import (
     MCP,
     Box,
@@ -199,6 +201,10 @@ CONFIGURATIONS = [
     GraphLabelPropagation(solver="cholesky"),
     GraphLabelPropagation(bounds=(0.05, 0.95)),
     GraphLabelPropagation(bounds=(0.2, 0.8), solver="descent", selection="gsd"),
+    HyperGradientCV(
+        SparseRegressor(penalty=ElasticNet(0.0)), penalties="feature", cv=2, max_iter=2
+    ),
+    HyperGradientCV(SparseClassifier(), cv=2, start=0.01, max_iter=2, tol=0.1),
     KernelNewtonClassifier(),
     KernelNewtonClassifier(
         "laplacian", "squared_hinge", fit_intercept=False, n_passes=2, max_dictionary=9
@@ -424,6 +430,7 @@ def test_every_public_estimator_is_checked():
             gaussian_process,
             kernel_machine,
             linear_model,
+            model_selection,
             portfolio,
             privacy,
             semi_supervised,

@@ -1,0 +1,1 @@
+"""Bilevel problems: hyperparameters whose fit is judged on other samples."""
