@@ -30,6 +30,7 @@ ORDER = (
     "plot_wasserstein_dictionary.py",
     "plot_factorization.py",
     "plot_unmixing.py",
+    "plot_matrix_completion.py",
     "plot_sparse_ratio_pca.py",
     "plot_lp_dictionary.py",
     "plot_kernel_digits.py",

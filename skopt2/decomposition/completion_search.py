@@ -12,8 +12,9 @@ from skopt2.solvers.low_rank.start import random_start, spectral_start
 # Fits of the search end at this certificate or after so many sweeps, and the search
 # after so many ranks without a gain.
 TOL, SWEEPS, PATIENCE = 3e-3, 40, 2
-# The least rank is taken whose error is larger by this share of the least at most.
-CLOSE = 0.02
+# Errors that are larger than the least by this share are as good: the simplest model of
+# them is taken. Gains of less than the second share are none.
+CLOSE, GAIN = 0.01, 1e-3
 # Fewer held-out entries than this say nothing.
 FEWEST = 5
 # Levels at most, each this much lower than the one before.
@@ -108,19 +109,15 @@ def _held_out_rank(estimator, alpha, train, test, seed):
     """Return the rank with the least error, and all that were tried."""
     problem, width = completion_problem(estimator, train, alpha)
     count = int(train.known(train.ones()).size)
-    path, best = [], 0
+    path, late = [], 0
     for rank in ranks_to_try(train.shape, count):
         solver = completion_solver(estimator, problem)
         start = solver.start(starting_model(estimator, problem, rank, seed), width)
         model = iterate(solver, start, tol=TOL, max_iter=SWEEPS).solution
-        path.append((rank, _error(estimator, problem, model, test)))
-        if path[-1][1] < path[best][1]:
-            best = len(path) - 1
-        if len(path) - 1 - best >= PATIENCE:
+        late = _tried(path, late, rank, _error(estimator, problem, model, test))
+        if late >= PATIENCE:
             break
-    # Differences of this size are chance.
-    enough = (1.0 + CLOSE) * path[best][1]
-    return next(rank for rank, lost in path if lost <= enough), path
+    return path[_simplest(path)][0], path
 
 
 def _held_out_level(estimator, train, test, seed):
@@ -129,7 +126,7 @@ def _held_out_level(estimator, train, test, seed):
     top = problem.critical_level() / problem.level
     if not top > 0.0:
         return DEFAULT_LEVEL, [], None
-    path, models, best = [], [], 0
+    path, models, late = [], [], 0
     for power in range(1, LEVELS + 1):
         alpha = top * FACTOR**power
         problem, width = completion_problem(estimator, train, alpha, convex=True)
@@ -137,12 +134,24 @@ def _held_out_level(estimator, train, test, seed):
         model = models[-1] if models else starting_model(estimator, problem, None, seed)
         start = solver.start(model, width)
         models.append(iterate(solver, start, tol=TOL, max_iter=SWEEPS).solution)
-        path.append((alpha, _error(estimator, problem, models[-1], test)))
-        if path[-1][1] < path[best][1]:
-            best = len(path) - 1
-        if len(path) - 1 - best >= PATIENCE:
+        late = _tried(path, late, alpha, _error(estimator, problem, models[-1], test))
+        if late >= PATIENCE:
             break
-    return path[best][0], path, models[best]
+    chosen = _simplest(path)
+    return path[chosen][0], path, models[chosen]
+
+
+def _tried(path, late, value, error):
+    """Put a value on the path; return how many in a row have gained nothing."""
+    least = min((lost for _, lost in path), default=np.inf)
+    path.append((value, error))
+    return 0 if error < (1.0 - GAIN) * least else late + 1
+
+
+def _simplest(path):
+    """Return the place of the first value whose error is near the least."""
+    enough = (1.0 + CLOSE) * min(lost for _, lost in path)
+    return next(i for i, (_, lost) in enumerate(path) if lost <= enough)
 
 
 def _error(estimator, problem, model, test):

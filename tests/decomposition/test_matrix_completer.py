@@ -260,11 +260,11 @@ def test_warm_start_needs_fewer_sweeps(X):
 @pytest.mark.parametrize("rank", [2, None])
 def test_continues_from_a_checkpoint(tmp_path, X, rank):
     path, options = tmp_path / "fit.npz", {"tol": 0.0, "alpha": 0.05}
-    straight = model(rank, max_iter=12, **options).fit(X)
-    part = model(rank, max_iter=6, **options)
+    straight = model(rank, max_iter=8, **options).fit(X)
+    part = model(rank, max_iter=4, **options)
     part.set_callbacks(Checkpoint(path, min_seconds=0)).fit(X)
-    whole = model(rank, max_iter=12, **options).set_callbacks(Checkpoint(path)).fit(X)
-    assert whole.n_iter_ == 12
+    whole = model(rank, max_iter=8, **options).set_callbacks(Checkpoint(path)).fit(X)
+    assert whole.n_iter_ == 8
     assert_allclose(whole.transform(X), straight.transform(X), rtol=1e-7)
 
 

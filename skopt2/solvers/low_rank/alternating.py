@@ -2,10 +2,15 @@ r"""Alternating minimisation over the factors of rows and of columns.
 
 Problem and symbols as in :mod:`skopt2.solvers.low_rank.problem`.
 
-One sweep: all rows of U, given V and b; all rows of (V, b), given U; balance. Systems
-of rows are solved as :mod:`skopt2.solvers.low_rank.row_solver` says, those of higher
-ranks not exactly. The objective never increases: losses other than the squared one are
-majorised before each half, and the balance lowers the norms.
+One sweep: all rows of U, given V and b; all rows of (V, b), given U. Systems of rows
+are solved as :mod:`skopt2.solvers.low_rank.row_solver` says, those of higher ranks not
+exactly. Losses other than the squared one are majorised before each half.
+
+The change of a sweep is the preconditioned gradient of a nonlinear conjugate gradient
+method: d+ = change + beta d, beta the ratio of what this sweep and the last one have
+gained, with an exact step along d+. The sweep itself is taken where that gains more,
+and ends the memory. Factors are balanced then, and d carried along. The objective never
+increases.
 
 For the convex problem (any rank) the factors grow by the singular vectors of the
 residual whose values are beyond lam, along which the objective falls, and a direction
@@ -15,7 +20,9 @@ s / 2 < lam.
 Sources: Y. Gu, Z. Song, J. Yin and L. Zhang, Low rank matrix completion via robust
 alternating minimization in nearly linear time, ICLR 2024, algorithm 4; T. Hastie, R.
 Mazumder, J. Lee and R. Zadeh, Matrix completion and low-rank SVD via fast alternating
-least squares, JMLR 16, 2015, section 2 (ridge and nuclear norm).
+least squares, JMLR 16, 2015, section 2 (ridge and nuclear norm); H. De Sterck and M.
+Winlaw, A nonlinearly preconditioned conjugate gradient algorithm for rank-R canonical
+tensor approximation, Numerical Linear Algebra with Applications 22, 2015.
 """
 
 from dataclasses import dataclass, replace
@@ -25,14 +32,17 @@ import numpy as np
 
 from skopt2._core.array import asarray_like, to_numpy
 from skopt2._core.result import Measure
-from skopt2.solvers.low_rank.balance import balanced
+from skopt2.solvers.low_rank.balance import balanced, carried
 from skopt2.solvers.low_rank.entry_loss import EntryLoss
+from skopt2.solvers.low_rank.line_search import exact_step, moved
 from skopt2.solvers.low_rank.problem import Factors
 from skopt2.solvers.low_rank.row_solver import DIRECT_LIMIT, reciprocal, solve_rows
 from skopt2.solvers.low_rank.top_vectors import top_triplets
 
 # Measures without a lower objective, after which rounding is to blame.
 PATIENCE = 3
+# What a checkpoint keeps beside arrays.
+FIGURES = {"idle": int, "gained": float, "delta": float, "swept": float}
 # New directions at a time, as a share of the rank.
 GROWTH = 0.5
 # A sweep has settled when it gains less than this share of the duality gap.
@@ -59,6 +69,10 @@ class CompletionState:
         By how much the last sweep lowered the objective, over the number of entries.
     delta : float
         Width of the loss, which shrinks to that of the problem.
+    direction : Factors or None
+        Last direction.
+    swept : float
+        What the last sweep gained by itself.
     """
 
     model: Factors
@@ -67,6 +81,8 @@ class CompletionState:
     idle: int = 0
     gained: float = np.inf
     delta: float = np.inf
+    direction: Any = None
+    swept: float = 0.0
 
 
 class AlternatingMinimisation:
@@ -108,14 +124,38 @@ class AlternatingMinimisation:
         loss = self.loss
         if delta > loss.delta:
             loss = EntryLoss(delta, 1.0 / delta)
-        model, r = state.model, state.r
+        model, r, direction = state.model, state.r, state.direction
         if self.problem.convex:
             model, r = self._fitting_rank(state)
-        model = self._sweep(model, r, loss)
-        return self._state(model, state, delta=delta)
+            direction = direction if model is state.model else None
+        if not loss.squared:
+            new = balanced(self._sweep(model, r, loss), self.problem.intercept)[0]
+            return self._state(new, state, delta=delta)
+        return self._conjugate(state, model, r, direction)
+
+    def _conjugate(self, state, model, r, direction):
+        """Return the state after a sweep and a step along a conjugate direction."""
+        problem, intercept = self.problem, self.problem.intercept
+        before, swept = problem.objective(model, r), self._sweep(model, r, self.loss)
+        left = problem.residual(swept)
+        after, new = problem.objective(swept, left), swept
+        gain = before - after
+        d = Factors(swept.U - model.U, swept.V - model.V, swept.b - model.b)
+        if direction is not None and state.swept > 0.0 and gain > 0.0:
+            d = moved(d, direction, min(gain / state.swept, 1.0))
+        e = exact_step(problem, problem.entries.ones(), r, model, d)
+        if e > 0.0:
+            further = moved(model, d, e)
+            left = problem.residual(further)
+            if problem.objective(further, left) < after:
+                new = further
+        ahead = new is not swept
+        balance, _ = balanced(new, intercept)
+        d = carried(d, new, balance, intercept) if ahead and balance.rank else None
+        return self._state(balance, state, delta=state.delta, direction=d, swept=gain)
 
     def _sweep(self, model, r, loss):
-        """Return the model after both halves and the balance."""
+        """Return the model after both halves."""
         problem, xp = self.problem, self.problem.xp
         entries, level, ones = problem.entries, problem.level, problem.entries.ones()
         U, V, b = model.U, model.V, model.b
@@ -138,7 +178,7 @@ class AlternatingMinimisation:
             V, b = Z[:, : model.rank], Z[:, model.rank]
         else:
             V = Z
-        return balanced(Factors(U, V, b), problem.intercept)[0]
+        return Factors(U, V, b)
 
     def _exact(self, rank):
         if self.exact is not None:
@@ -197,16 +237,20 @@ class AlternatingMinimisation:
         model = state.model
         arrays = {"U": model.U, "V": model.V, "b": model.b}
         packed = {name: to_numpy(values) for name, values in arrays.items()}
-        figures = {"idle": state.idle, "gained": state.gained, "delta": state.delta}
+        if state.direction is not None:
+            packed |= {
+                "d" + name: to_numpy(getattr(state.direction, name)) for name in "UVb"
+            }
+        figures = {name: getattr(state, name) for name in FIGURES}
         return {**packed, **figures}
 
     def unpack(self, packed):
         """Return the state of a checkpoint."""
         like = self.problem.entries.like
         model = Factors(*(asarray_like(packed[name], like) for name in "UVb"))
-        return self._state(
-            model,
-            idle=int(packed["idle"]),
-            gained=float(packed["gained"]),
-            delta=float(packed["delta"]),
-        )
+        direction = None
+        if "dU" in packed:
+            parts = (asarray_like(packed["d" + name], like) for name in "UVb")
+            direction = Factors(*parts)
+        figures = {name: kind(packed[name]) for name, kind in FIGURES.items()}
+        return self._state(model, direction=direction, **figures)

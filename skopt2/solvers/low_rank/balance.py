@@ -8,7 +8,7 @@ Source: N. Srebro, J. Rennie and T. Jaakkola, Maximum-margin matrix factorizatio
 NeurIPS 2004, section 3.
 """
 
-from skopt2._core.array import accumulation_dtype, namespace
+from skopt2._core.array import accumulation_dtype, cholesky_solve, namespace
 from skopt2.solvers.low_rank.problem import Factors
 
 
@@ -29,14 +29,11 @@ def balanced(model, intercept):
     s : array of shape (k,)
         Singular values of U V', largest first.
     """
-    U, V, b = model.U, model.V, model.b
-    xp = namespace(U)
-    if intercept:
-        means = xp.mean(U, axis=0)
-        b = b + V @ means
-        U = U - means[None, :]
+    xp = namespace(model.U)
     if model.rank == 0:
-        return model, xp.sum(U, axis=0)
+        return model, xp.sum(model.U, axis=0)
+    model = centred(model) if intercept else model
+    U, V, b = model.U, model.V, model.b
     wide = accumulation_dtype(U)
     Q1, R1 = xp.linalg.qr(xp.astype(U, wide))
     Q2, R2 = xp.linalg.qr(xp.astype(V, wide))
@@ -45,3 +42,43 @@ def balanced(model, intercept):
     U = xp.astype((Q1 @ left) * root, U.dtype)
     V = xp.astype((Q2 @ xp.matrix_transpose(right)) * root, V.dtype)
     return Factors(U, V, b), s
+
+
+def centred(model):
+    """Return the model with row factors of mean zero; intercepts take the means."""
+    xp = namespace(model.U)
+    means = xp.mean(model.U, axis=0)
+    return Factors(model.U - means[None, :], model.V, model.b + model.V @ means)
+
+
+def carried(direction, old, new, intercept):
+    """Return a direction of one pair of factors for another pair of the same model.
+
+    Parameters
+    ----------
+    direction : Factors
+        At the old model.
+    old, new : Factors
+        The same matrix; the new factors are those of :func:`balanced`.
+    intercept : bool
+        Whether means of the row factors have moved.
+
+    Returns
+    -------
+    direction : Factors or None
+        The same direction of U V' + 1 b', to first order; None where the old factors do
+        not determine it.
+    """
+    xp, (dU, dV, db) = namespace(old.U), (direction.U, direction.V, direction.b)
+    if intercept:
+        means, change = xp.mean(old.U, axis=0), xp.mean(dU, axis=0)
+        db = db + dV @ means + old.V @ change
+        dU, old = dU - change[None, :], centred(old)
+    turned = []
+    for A, B, dA in ((old.U, new.U, dU), (old.V, new.V, dV)):
+        gram = xp.matrix_transpose(A) @ A
+        change = cholesky_solve(gram, xp.matrix_transpose(A) @ B)
+        if change is None:
+            return None
+        turned.append(dA @ change)
+    return Factors(*turned, db)

@@ -17,16 +17,13 @@ The constant damping of the first paper needs the least singular value of the so
 The second shows that damping like the distance to the solution converges as fast as if
 the rank were known: here mu = c sqrt(sum w r^2 / h), an estimate of that distance.
 
-Along the step the residual is quadratic in e, so that the majorised objective is a
-polynomial of degree four: e is its minimiser, and no step size is to be chosen. The
-objective never increases.
+The step e is exact (:mod:`skopt2.solvers.low_rank.line_search`): there is no step size
+to choose, and the objective never increases.
 
 Sources: X. Xu, Y. Shen, Y. Chi and C. Ma, The power of preconditioning in
 overparameterized low-rank matrix sensing, ICML 2023, eq. 4; J. Zhang, S. Fattahi and R.
 Zhang, Preconditioned gradient descent for over-parameterized nonconvex matrix
-factorization, NeurIPS 2021, eq. 4 and theorem 6 (damping); J. Tanner and K. Wei, Low
-rank matrix completion by alternating steepest descent methods, ACHA 40, 2016 (exact
-steps).
+factorization, NeurIPS 2021, eq. 4 and theorem 6 (damping).
 """
 
 from dataclasses import dataclass, replace
@@ -37,6 +34,7 @@ import numpy as np
 from skopt2._core.array import asarray_like, dot64, sum64, to_numpy
 from skopt2._core.result import Measure
 from skopt2.solvers.low_rank.entry_loss import EntryLoss
+from skopt2.solvers.low_rank.line_search import exact_step, moved
 from skopt2.solvers.low_rank.problem import Factors
 from skopt2.solvers.low_rank.row_solver import reciprocal, spectrum
 
@@ -125,32 +123,12 @@ class ScaledDescent:
             if mu is None:
                 mu = self.damping * (max(dot64(S, state.r), 0.0) / h) ** 0.5
             dU, dV = _scaled(dU, V, h, mu, lam), _scaled(dV, U, h, mu, lam)
-        linear = entries.forward(dU, V) + entries.forward(U, dV)
-        b, db = model.b, None
+        db = 0.0 * model.b
         if problem.intercept:
             db = entries.column_sums(S) * reciprocal(entries.column_sums(w))
-            linear = linear + entries.shift(db)
-        square = entries.forward(dU, dV)
-        e = self._best_step(w, state.r, linear, square, (U, dU), (V, dV))
-        b = b if db is None else b + e * db
-        return self._state(Factors(U + e * dU, V + e * dV, b), state, delta=delta)
-
-    def _best_step(self, w, r, linear, square, *factors):
-        """Return the minimiser of the majorised objective along the step."""
-        lam, wa, wc = self.problem.level, w * linear, w * square
-        slope = -dot64(wa, r) + lam * sum(dot64(A, dA) for A, dA in factors)
-        bend = 0.5 * dot64(wa, linear) - dot64(wc, r)
-        bend += 0.5 * lam * sum(dot64(dA, dA) for _, dA in factors)
-        third, fourth = dot64(wa, square), 0.5 * dot64(wc, square)
-        coefficients = np.array([fourth, third, bend, slope, 0.0])
-        if not np.isfinite(coefficients).all():
-            return np.nan
-        roots = np.roots(np.polyder(coefficients))
-        roots = roots.real[np.abs(roots.imag) <= 1e-8 * np.abs(roots)]
-        roots = roots[roots > 0.0]
-        if not roots.size:
-            return 0.0
-        return float(roots[np.argmin(np.polyval(coefficients, roots))])
+        direction = Factors(dU, dV, db)
+        e = exact_step(problem, w, state.r, model, direction)
+        return self._state(moved(model, direction, e), state, delta=delta)
 
     def certificate(self, state):
         """Return objective and certificate."""
