@@ -21,6 +21,7 @@ _SUBPACKAGES = frozenset(
         "linear_model",
         "losses",
         "model_selection",
+        "neural_network",
         "penalties",
         "portfolio",
         "privacy",

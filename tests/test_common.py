@@ -17,6 +17,7 @@ from skopt2 import (
     kernel_machine,
     linear_model,
     model_selection,
+    neural_network,
     portfolio,
     privacy,
     semi_supervised,
@@ -68,6 +69,7 @@ from skopt2.linear_model import (
 )
 from skopt2.losses import Huber
 from skopt2.model_selection import HyperGradientCV
+from skopt2.neural_network import ConvexReLUClassifier, ConvexReLURegressor
 from skopt2.penalties import (
     MCP,
     Box,
@@ -99,6 +101,11 @@ from skopt2.transport import (
 # One estimator for each branch of fit; the empty dictionary of expected failures of
 # ``parametrize_with_checks`` is a promise of this package.
 CONFIGURATIONS = [
+    ConvexReLUClassifier(n_gates=6, max_iter=20),
+    ConvexReLUClassifier(n_gates=30, solver="sampled", tol=1e-8),
+    ConvexReLURegressor(
+        "huber", n_gates=4, robust=0.01, max_iter=10, fit_intercept=False
+    ),
     CoresetGPRegressor(n_coreset=20, max_iter=150),
     CoresetGPRegressor(
         1.0 * RBF(2.0),
@@ -431,6 +438,7 @@ def test_every_public_estimator_is_checked():
             kernel_machine,
             linear_model,
             model_selection,
+            neural_network,
             portfolio,
             privacy,
             semi_supervised,

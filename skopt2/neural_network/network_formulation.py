@@ -1,0 +1,195 @@
+"""From parameters and data to the convex program of a network and its solver."""
+
+import numpy as np
+
+from skopt2._core.array import (
+    accumulation_dtype,
+    asarray_like,
+    device_of,
+    namespace,
+    take,
+    to_numpy,
+)
+from skopt2.neural_network.network_parameters import check_loss
+from skopt2.solvers.convex_relu.admm import ReLUADMM
+from skopt2.solvers.convex_relu.gates import all_gates, distinct, sample_gates
+from skopt2.solvers.convex_relu.network import Network, blocks_of, patterns_of
+from skopt2.solvers.convex_relu.normal_system import LARGEST
+from skopt2.solvers.convex_relu.program import ReLUProgram
+from skopt2.solvers.convex_relu.sampled import (
+    SampledProgram,
+    draw_directions,
+    pilot_network,
+)
+from skopt2.solvers.state import Solution
+
+_GATES = "fit_gates"
+# Neurons of the first network for each pattern that is drawn.
+PILOT = 10
+
+
+class NetworkFormulation:
+    """Data in the precision of the fit, and the program that they pose.
+
+    Parameters
+    ----------
+    model : ConvexReLUModel
+        Its parameters.
+    data : FitInput
+        Checked.
+    """
+
+    def __init__(self, model, data):
+        self.model = model
+        self.bias = bool(model.fit_intercept)
+        n_classes = None if data.classes is None else len(data.classes)
+        self.loss = check_loss(model, n_classes)
+        X, y, s = data.X, data.y, data.sample_weight
+        xp = namespace(X)
+        wide = accumulation_dtype(X)
+        if s is not None and not to_numpy(s > 0.0).all():
+            rows = asarray_like(np.flatnonzero(to_numpy(s) > 0.0), X, xp.int64)
+            X, y, s = (take(part, rows) for part in (X, y, s))
+        X = xp.astype(X, wide)
+        n = int(X.shape[0])
+        if s is None:
+            self.s = xp.zeros_like(X[:, 0]) + 1.0 / n
+        else:
+            s = xp.astype(s, wide)
+            self.s = s / xp.sum(s)
+        self.y = _encoded(self.loss, y, n_classes, X)
+        self.X = with_bias(X) if self.bias else X
+        self.gates = None
+
+    @property
+    def method(self):
+        """The solver that is used: that of the name, or the choice of "auto"."""
+        model = self.model
+        if model.solver != "auto":
+            return model.solver
+        if model.robust > 0 or model.n_gates == "all":
+            return "admm"
+        n, d = (int(k) for k in self.X.shape)
+        return "admm" if min(n, model.n_gates * d) <= LARGEST else "sampled"
+
+    def solver(self, rng, notes, former):
+        """Return the solver and its first state.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Draws patterns or directions.
+        notes : dict
+            Of a checkpoint, whose patterns are used again.
+        former : Network or None
+            To start from.
+
+        Returns
+        -------
+        solver : ReLUADMM or SampledProgram
+        state : object
+        """
+        build = self._admm if self.method == "admm" else self._sampled
+        return build(rng, notes.get(_GATES), former)
+
+    def pack(self):
+        """Return what a checkpoint notes of this fit."""
+        return {_GATES: np.asarray(to_numpy(self.gates))}
+
+    def _admm(self, rng, known, former):
+        X = self.X
+        if known is not None:
+            D = np.asarray(known, dtype=bool)
+        else:
+            D = self._patterns(rng)
+            former = self._pilot(rng) if former is None else former
+            if former is not None:
+                D = distinct(np.concatenate([D, patterns_of(former, X)]))
+        self.gates = D
+        program = ReLUProgram(
+            X,
+            self.y,
+            self.s,
+            self.loss,
+            asarray_like(D.astype(np.float64), X),
+            float(self.model.alpha),
+            self.bias,
+            float(self.model.robust),
+        )
+        solver = ReLUADMM(program)
+        start = None if former is None else blocks_of(former, D, X)
+        return solver, solver.init(start)
+
+    def _patterns(self, rng):
+        """Return the patterns of the options."""
+        model = self.model
+        if model.n_gates == "all":
+            return all_gates(to_numpy(self.X))
+        return sample_gates(self.X, self.s, model.n_gates, self.bias, rng)
+
+    def _pilot(self, rng):
+        """Return a network to start from, None for none."""
+        model = self.model
+        if model.init == "zero" or model.n_gates == "all":
+            return None
+        program = (self.X, self.y, self.s, self.loss, model.alpha, self.bias)
+        return pilot_network(program, PILOT * model.n_gates, rng)
+
+    def _sampled(self, rng, known, former):
+        model, X = self.model, self.X
+        xp = namespace(X)
+        m = 0 if former is None else int(former.W.shape[0])
+        if known is not None:
+            G, m = asarray_like(known, X), 0
+        else:
+            G = draw_directions(X, self.s, model.n_gates, self.bias, rng)
+        start = None
+        if m:
+            norms = xp.sqrt(xp.sum(former.W * former.W, axis=1))[:, None]
+            G = xp.concat([former.W / norms, G])
+            a = to_numpy(former.a * norms)
+            b = to_numpy(former.b)
+            if self.y.ndim == 1:
+                a, b = a[:, 0], float(b[0])
+            start = Solution(np.arange(m), a, b)
+        self.gates = G
+        solver = SampledProgram(
+            X, self.y, self.s, self.loss, G, model.alpha, self.bias, model.tol
+        )
+        return solver, solver.init(start)
+
+    def former(self, weights):
+        """Return fitted weights as a network for this problem, None if they do not fit.
+
+        Parameters
+        ----------
+        weights : tuple of array or None
+            Hidden weights (d, m), hidden biases (m,), output weights (m, K), output
+            biases (K,).
+        """
+        if weights is None:
+            return None
+        W, c, a, b = (asarray_like(part, self.X) for part in weights)
+        xp, outputs = namespace(self.X), 1 if self.y.ndim == 1 else self.y.shape[1]
+        W = xp.concat([W.T, c[:, None]], axis=1) if self.bias else W.T
+        if W.shape[1] != self.X.shape[1] or a.shape[1] != outputs or not W.shape[0]:
+            return None
+        return Network(W, a, b)
+
+
+def with_bias(X):
+    """Return rows with a column of ones."""
+    xp = namespace(X)
+    ones = xp.ones((X.shape[0], 1), dtype=X.dtype, device=device_of(X))
+    return xp.concat([X, ones], axis=1)
+
+
+def _encoded(loss, y, n_classes, X):
+    """Return the target as the loss wants it, in the dtype of X."""
+    xp = namespace(X)
+    if n_classes is None:
+        return xp.astype(y, X.dtype)
+    if loss.task == "binary":
+        return xp.astype(2 * y - 1, X.dtype)
+    codes = asarray_like(np.arange(n_classes), X, y.dtype)
+    return xp.astype(y[:, None] == codes[None, :], X.dtype)
