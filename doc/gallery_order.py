@@ -38,6 +38,7 @@ ORDER = (
     "plot_centers.py",
     "plot_online.py",
     "plot_label_propagation.py",
+    "plot_convex_relu.py",
     "plot_gp_series.py",
     "plot_gp_scaling.py",
     "plot_coreset.py",
