@@ -381,7 +381,7 @@ CONFIGURATIONS = [
     EigenProClassifier(centers=20, alpha=0.1),
     StreamingLinearClassifier(max_iter=20),
     StreamingLinearClassifier(
-        penalty="elasticnet", step="udog", max_iter=25, warm_start=True, device="cpu"
+        penalty="elasticnet", step="udog", max_iter=25, device="cpu"
     ),
     StreamingLinearRegressor(max_iter=30),
     StreamingLinearRegressor("huber", "mcp", step="sps", momentum=0.5, max_iter=15),
