@@ -42,7 +42,8 @@ from sklearn.decomposition import PCA
 
 pca = PCA(63).fit(X)
 plt.rcParams.update({"font.size": 9})
-fig, axes = plt.subplots(1, 2, figsize=(8, 4.2), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(8, 4.3), layout="constrained")
+fig.get_layout_engine().set(wspace=0.08)
 for ax, name, atoms in (
     (axes[0], "PCA", pca.components_),
     (axes[1], "LpDictionaryLearning", model.components_),
