@@ -19,8 +19,11 @@ CLOSE, GAIN = 0.01, 1e-3
 FEWEST = 5
 # Levels at most, each this much lower than the one before.
 LEVELS, FACTOR = 20, 0.6
-# The level of problems whose rank is bounded.
+# The level at which ranks are compared, and that of data without entries to hold out.
 DEFAULT_LEVEL = 0.02
+# The levels of a problem whose rank is bounded: the last are nearly
+# those of no penalty, which needs more entries than factors in every row.
+BOUNDED_LEVELS = (0.1, 0.05, 0.02, 0.01, 3e-3, 1e-3)
 # The convex problem starts from so few directions.
 FIRST = 5
 
@@ -87,21 +90,26 @@ def searched(estimator, entries, seed):
         Where to start the convex problem.
     """
     rank, alpha = estimator.rank, estimator.alpha
-    by_level = rank is None and isinstance(alpha, str)
-    alpha = DEFAULT_LEVEL if isinstance(alpha, str) else float(alpha)
+    by_level = isinstance(alpha, str)
+    alpha = DEFAULT_LEVEL if by_level else float(alpha)
     if not by_level and not isinstance(rank, str):
         return rank, alpha, [], None
     count = int(entries.known(entries.ones()).size)
     held = int(count * float(estimator.validation_fraction))
     if held < FEWEST or min(entries.shape) == 1:
-        return rank if rank is None else 1, alpha, [], None
+        return 1 if isinstance(rank, str) else rank, alpha, [], None
     rng = np.random.default_rng(seed)
     kept = np.ones(count, dtype=bool)
     kept[rng.choice(count, held, replace=False)] = False
     train, test = entries.masked(kept), entries.masked(~kept)
-    if by_level:
+    if rank is None:
         return None, *_held_out_level(estimator, train, test, seed)
-    rank, path = _held_out_rank(estimator, alpha, train, test, seed)
+    path = []
+    if isinstance(rank, str):
+        rank, path = _held_out_rank(estimator, alpha, train, test, seed)
+    if by_level:
+        alpha, levels = _held_out_bounded_level(estimator, rank, train, test, seed)
+        path = path or levels
     return rank, alpha, path, None
 
 
@@ -115,6 +123,22 @@ def _held_out_rank(estimator, alpha, train, test, seed):
         start = solver.start(starting_model(estimator, problem, rank, seed), width)
         model = iterate(solver, start, tol=TOL, max_iter=SWEEPS).solution
         late = _tried(path, late, rank, _error(estimator, problem, model, test))
+        if late >= PATIENCE:
+            break
+    return path[_simplest(path)][0], path
+
+
+def _held_out_bounded_level(estimator, rank, train, test, seed):
+    """Return the level of a given rank with the least error, and all tried."""
+    path, late, model = [], 0, None
+    for alpha in BOUNDED_LEVELS:
+        problem, width = completion_problem(estimator, train, alpha)
+        solver = completion_solver(estimator, problem)
+        if model is None:
+            model = starting_model(estimator, problem, rank, seed)
+        start = solver.start(model, width)
+        model = iterate(solver, start, tol=TOL, max_iter=SWEEPS).solution
+        late = _tried(path, late, alpha, _error(estimator, problem, model, test))
         if late >= PATIENCE:
             break
     return path[_simplest(path)][0], path

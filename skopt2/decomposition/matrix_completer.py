@@ -47,8 +47,8 @@ class MatrixCompleter(CompletedTable, IterativeEstimator):
     alpha : float or "auto", default="auto"
         Level of the penalty, in units of the scales of columns: singular values are
         lowered by about ``alpha * sqrt(n * p)``. ``"auto"`` chooses it by entries that
-        are held out where ``rank=None``, and is 0.02 otherwise. 0: no penalty, which
-        needs more known entries in every row and column than the rank.
+        are held out. 0: no penalty, which needs more known entries in every row and
+        column than the rank.
     loss : {"squared", "l1"}, default="squared"
         Loss of a residual: half its square; or its absolute value, for entries of which
         some are grossly wrong.
@@ -102,8 +102,9 @@ class MatrixCompleter(CompletedTable, IterativeEstimator):
     alpha_ : float
         Level.
     search_path_ : list of tuple
-        Levels or ranks that ``"auto"`` has tried, and their errors at held-out entries:
-        mean squares, or mean absolute values with ``loss="l1"``, of scaled columns.
+        Ranks, or else levels, that ``"auto"`` has tried, and their errors at held-out
+        entries: mean squares, or mean absolute values with ``loss="l1"``, of scaled
+        columns.
     scale_ : ndarray of shape (n_features,)
         What columns were divided by.
     empty_features_ : ndarray of bool of shape (n_features,)

@@ -81,6 +81,23 @@ def test_defaults_find_the_rank_or_the_level(rng, X, full):
     assert error(fit.transform(X), X, full) < 0.2
 
 
+def test_a_given_rank_gets_the_level_of_its_noise(rng):
+    levels = []
+    for noise in (0.05, 2.0):
+        truth = full_table(rng, 200, 30, 4)
+        X = holes(rng, truth + noise * rng.standard_normal(truth.shape), 0.5)
+        found = model(4).fit(X)
+        levels.append(found.alpha_)
+        errors = [
+            error(model(4, alpha=alpha).fit_transform(X), X, truth)
+            for alpha in (1e-3, 1e-2, 1e-1)
+        ]
+        reached = error(found.transform(X), X, truth)
+        assert reached < 1.15 * min(errors)
+        assert reached < 0.8 * max(errors)
+    assert levels[0] < levels[1]
+
+
 def test_absolute_loss_is_not_misled_by_gross_errors(rng):
     full = full_table(rng, 150, 20)
     X = holes(rng, full)
