@@ -6,8 +6,9 @@ intercept b is explicit; u (N,) or (N, K); M (N,) or (N, 1) the metric, the weig
 squared norms of the columns of A; norms are those of M, and of 1 / M for gradients, so
 that no method here notices the units of a column.
 
-Where the penalty is quadratic, none or ridge, it belongs to f: then F is smooth and
-``q`` (N,) is its second derivative.
+Where the penalty is quadratic, none or ridge, it belongs to f: then F is smooth, ``q``
+(N,) is its second derivative, and M has q over a bound of the second derivative of the
+loss in addition.
 """
 
 from dataclasses import dataclass
@@ -86,6 +87,16 @@ class Field:
         if smooth:
             bend = self.penalty.curvature(xp.ones_like(model.metric), lam)
             self.q = self.join(xp.zeros_like(self.metric[:1, ...]), bend)
+            # A column that is almost 0 has its curvature from the penalty.
+            self.metric = self.metric + self.q / self._typical()
+
+    def _typical(self):
+        """Return the size of the second derivative of the loss, as a float."""
+        problem = self.problem
+        if problem.loss.has_lipschitz:
+            return float(problem.loss.lipschitz)
+        h = problem.curvature(problem.null_predictor)
+        return max(sum64(problem.weigh(h)), 1e-30)
 
     def join(self, b, w):
         """Return b (1,) or (1, K) and w as one array; w alone without an intercept."""

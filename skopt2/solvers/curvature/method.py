@@ -119,7 +119,8 @@ class CurvatureMethod(RunningMethod):
 
     def _minimise(self, model, point, lam, goal, final):
         """Run some iterations; see FirstOrder."""
-        run = self._kept(point, final)
+        # On the way to the target level every step has another penalty.
+        run = self._kept(point, final) if final else None
         if run is None or self._field is None or self._field.model is not model:
             self._field = Field(model, lam, self.smooth)
             local = self._field.start(point)
