@@ -71,8 +71,8 @@ class LazyNewton(RegularisedNewton):
     def _advance(self, field, run):
         """Take one step; see CurvatureMethod."""
         memory, quadratic = run.memory, self.problem.loss.is_quadratic
-        mode = memory.matrix.mode
-        due = memory.age >= period(self.refresh, self.problem, field.N, mode)
+        n, K, mode = self.problem.design.n, self.problem.n_outputs, memory.matrix.mode
+        due = memory.age >= period(self.refresh, n, K * field.N, mode)
         for failures in range(TRIALS):
             old = memory.age > 0 and not quadratic
             if old and (due or failures > 1):
@@ -88,17 +88,15 @@ class LazyNewton(RegularisedNewton):
         return replace(run, memory=memory)
 
 
-def period(refresh, problem, N, mode="gram"):
+def period(refresh, n, N, mode="gram"):
     """Return the steps between two Hessians.
 
     Parameters
     ----------
     refresh : int or "auto"
         As given.
-    problem : LinearProblem
-        Its size, and whether outputs share a matrix.
-    N : int
-        Unknowns of an output.
+    n, N : int
+        Samples, and rows of the matrix.
     mode : {"gram", "samples", "cg"}, default="gram"
         How systems are solved; without a matrix of N rows an old one saves nothing.
     """
@@ -106,7 +104,6 @@ def period(refresh, problem, N, mode="gram"):
         return int(refresh)
     if mode != "gram":
         return 1
-    n, K = problem.design.n, problem.n_outputs
-    hessian = n * N * N * K * K + (N * K) ** 3 / 3.0
-    step = 4.0 * n * N * K + 2.0 * (N * K) ** 2
-    return max(1, min(int(hessian / step / FASTER), N * K))
+    hessian = n * N * N + N**3 / 3.0
+    step = 4.0 * n * N + 2.0 * N * N
+    return max(1, min(int(hessian / step / FASTER), N))

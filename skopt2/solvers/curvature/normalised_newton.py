@@ -17,6 +17,7 @@ The approximations, none of which costs more than one matrix for each output:
   each output times K / (K - 1), which is exact where all classes are alike. Blocks are
   stiff where the same is added to all classes, which the softmax does not see. For a
   quadratic penalty that part of a step is 0; one with a kink takes the whole Hessian.
+  One matrix for each class is as many: they serve for as many steps as lazy Hessians.
 - ``"auto"``: ``"fisher"``.
 
 Source: A. Semenov, M. Jaggi and N. Doikov, Gradient-normalized smoothness for
@@ -27,6 +28,7 @@ Statistical Mathematics 44, 1992.
 
 from dataclasses import replace
 
+from skopt2.solvers.curvature.lazy_newton import period
 from skopt2.solvers.curvature.matrix import CurvatureMatrix
 from skopt2.solvers.curvature.regularised_newton import (
     FIRST,
@@ -91,14 +93,21 @@ class NormalisedNewton(RegularisedNewton):
     def _advance(self, field, run):
         """Take one step; see CurvatureMethod."""
         memory = run.memory
-        if memory.age and not self.fixed:
-            memory = replace(memory, matrix=self._matrix(field, run.local))
-        gamma = memory.constant
-        for _ in range(TRIALS):
+        gamma, span = memory.constant, self._span(field, memory.matrix)
+        for failures in range(TRIALS):
+            due = memory.age >= span or failures > 1
+            if memory.age and due and not self.fixed:
+                memory = replace(memory, matrix=self._matrix(field, run.local), age=0)
             r = max(run.length / max(gamma, 1e-300), 1e-14 * memory.matrix.size)
             found = self._attempt(field, run, memory.matrix, r)
             if found is not None:
-                memory = Regulariser(2.0 * gamma, memory.matrix, 1)
+                memory = Regulariser(2.0 * gamma, memory.matrix, memory.age + 1)
                 return replace(found, memory=memory)
             gamma *= 0.5
         return replace(run, memory=replace(memory, constant=gamma))
+
+    def _span(self, field, matrix):
+        """Return the steps that an approximation serves for."""
+        if self.problem.n_outputs == 1:
+            return 1
+        return period("auto", self.problem.design.n, field.N, matrix.mode)
