@@ -1,11 +1,18 @@
 r"""The metric in which a stream moves, and proximal steps in it.
 
 Symbols: x = (w, b), the coefficients (p,) or (p, K) and the intercept () or (K,) as the
-last row; m_t and v_t (p,), means and variances of the columns over the samples so far;
-c = b + m_t'w, the intercept of the centred columns; lam (p,) levels.
+last row; m_t (p,), means of the columns over the samples so far; v_t (p,), their
+scales; c = b + m_t'w, the intercept of the centred columns; lam (p,) levels.
 
     norm(w, b)^2 = sum_j v_j w_j^2 + c^2,
     dual norm of a centred gradient (g_w, g_c)^2 = sum_j g_j^2 / v_j + g_c^2
+
+v_j = sum_k d_kj^2 / sum_k d_kj, where d_kj is the mean squared deviation of column j in
+minibatch k. Where minibatches are alike that is the variance. Of a column that is rare
+it is what a minibatch has that does have it: a scale by the variance alone would make
+the rarest columns the longest, and their gradients most of the noise. For minibatches
+of m samples with kurtosis q it is the variance times 1 + (q - 1) / m, which is the
+inverse of the longest step that keeps stochastic gradients of a squared loss stable.
 
 A change of the unit of a column changes nothing in these norms, nor does a constant
 added to it where there is an intercept. A gradient step in them is one for columns
@@ -17,7 +24,7 @@ The means change from one minibatch to the next by O(1 / t), and coefficients ke
 meaning all the same, since x is never expressed in them.
 
 Source: S. Ross, P. Mineiro and J. Langford, Normalized online learning, UAI 2013, for
-metrics that are learnt on the way; the centring is ours.
+metrics that are learnt on the way; v and the centring are ours.
 """
 
 import math
@@ -41,12 +48,15 @@ class Moments:
         Means of the columns; zeros where they are not centred.
     spread : array of shape (p,)
         Mean squared deviations from ``mean``.
+    peak : array of shape (p,)
+        Root mean square, over the minibatches, of those of each.
     """
 
     rows: int
     weight: float
     mean: Any
     spread: Any
+    peak: Any
 
     def merge(self, X, s, center):
         """Return the moments with a minibatch added.
@@ -67,12 +77,25 @@ class Moments:
         added = float(xp.sum(s))
         weight = self.weight + added
         share = added / weight
-        mean, spread = _moments(X, s / added, center)
+        mean, own = _moments(X, s / added, center)
         gap = mean - self.mean
-        spread = self.spread + share * (spread - self.spread)
+        spread = self.spread + share * (own - self.spread)
         if center:
             spread = spread + (share * (1.0 - share)) * gap * gap
-        return Moments(self.rows + X.shape[0], weight, self.mean + share * gap, spread)
+            # Of the minibatch, from the mean of all.
+            own = own + ((1.0 - share) * gap) ** 2
+        mean = self.mean + share * gap
+        peak = root_mean_square(self.peak, own, share)
+        return Moments(self.rows + X.shape[0], weight, mean, spread, peak)
+
+
+def root_mean_square(before, new, share):
+    """Return sqrt((1 - share) before^2 + share new^2) without overflow."""
+    xp = namespace(before)
+    top = xp.maximum(before, new)
+    unit = xp.where(top > 0.0, top, 1.0)
+    before, new = before / unit, new / unit
+    return top * xp.sqrt((1.0 - share) * before * before + share * new * new)
 
 
 def _moments(X, s, center):
@@ -83,7 +106,10 @@ def _moments(X, s, center):
         if not center:
             return xp.zeros_like(squares), squares
         mean = X.T @ s
-        return mean, xp.maximum(squares - mean * mean, 0.0)
+        spread = squares - mean * mean
+        # Here the variance of a constant column is the rounding error of its squares.
+        noise = 10.0 * float(xp.finfo(s.dtype).eps) * squares
+        return mean, xp.where(spread > noise, spread, 0.0)
     if not center:
         squares = s @ (X * X)
         return xp.zeros_like(squares), squares
@@ -120,9 +146,12 @@ class Space:
         self.mean = None
         if standardize:
             spread, square = moments.spread, moments.mean * moments.mean
+            peak = moments.peak
             # What rounding leaves of the variance of a constant column is no scale.
             noise = (100.0 * float(xp.finfo(spread.dtype).eps)) ** 2
-            scale = xp.where(spread > noise * square, spread, square)
+            varies = spread > noise * square
+            steep = peak * (peak / xp.where(varies, spread, 1.0))
+            scale = xp.where(varies, steep, square)
             scale = xp.where(scale > 0.0, scale, 1.0)
             if intercept:
                 self.mean = moments.mean

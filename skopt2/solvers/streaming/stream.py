@@ -116,7 +116,9 @@ class Stream:
         rows = x[:-1, ...] if self.fit_intercept else x
         column = rows if rows.ndim == 1 else rows[:, 0]
         nothing = namespace(x).zeros_like(column)
-        return StreamState(self.rule.init(x), Moments(0, 0.0, nothing, nothing))
+        return StreamState(
+            self.rule.init(x), Moments(0, 0.0, nothing, nothing, nothing)
+        )
 
     def begin(self, rows, order=None):
         """Return the state in which a stream that begins with some rows is before them.

@@ -11,7 +11,7 @@ from skopt2.solvers.streaming.space import Moments, Space
 
 def moments_of(X, s, center, cuts=(7, 20)):
     p = X.shape[1]
-    found = Moments(0, 0.0, np.zeros(p), np.zeros(p))
+    found = Moments(0, 0.0, *np.zeros((3, p)))
     for part in np.split(np.arange(X.shape[0]), cuts):
         found = found.merge(X[part], s[part], center)
     return found
