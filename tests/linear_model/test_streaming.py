@@ -146,6 +146,16 @@ def test_blind_to_units_and_shifts(X, y, step):
     )
 
 
+def test_many_rare_columns_do_not_blow_up(rng):
+    """Values near 0 come first for some columns: steps for their scale are too long."""
+    X = sp.random_array((3000, 8000), density=0.01, rng=rng, format="csr")
+    w = rng.standard_normal(8000) * (rng.random(8000) < 0.05)
+    y = (X @ w > 0).astype(int)
+    model = classifier(alpha=1e-5, max_iter=2).fit(X, y)
+    assert model.online_loss_ < 0.75
+    assert model.score(X, y) > 0.9
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_better_than_sgd_as_it_is_on_badly_scaled_columns(X, y, labels, step):
     A = X * 10.0 ** np.linspace(-2, 2, 8)

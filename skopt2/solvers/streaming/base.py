@@ -22,8 +22,8 @@ from skopt2.solvers.streaming.space import Space
 
 # How fast the mean forgets.
 DECAY = 8.0
-# The first distance is this share of the length of a Polyak step.
-FIRST = 0.03
+# The first distance is this share of the scale of the problem.
+FIRST = 0.1
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Sample:
         Mean loss.
     lower : float
         Mean of the lower bounds of the losses of its samples.
+    slope : float
+        Root mean square of the derivatives of the losses.
     space : Space
         Metric and penalty.
     curvature : callable
@@ -47,6 +49,7 @@ class Sample:
     gradient: Any
     value: float
     lower: float
+    slope: float
     space: Space
     curvature: Callable
 
@@ -93,6 +96,8 @@ class StepRule:
     run = Run
     # Arrays of the run that stay in host memory.
     host_fields = ()
+    # Points of the space among the fields of the run.
+    iterates = ("x", "mean")
 
     def init(self, x):
         """Return the run that begins at a point."""
@@ -105,6 +110,22 @@ class StepRule:
     def update(self, run, sample):
         """Return the run after a minibatch."""
         raise NotImplementedError
+
+    def shrunk(self, run, factor):
+        """Return the run with its iterates nearer to the start.
+
+        Parameters
+        ----------
+        run : Run
+            As it is.
+        factor : array of shape (q,) or (q, 1)
+            In (0, 1], for each row.
+        """
+        near = {
+            name: run.start + factor * (getattr(run, name) - run.start)
+            for name in self.iterates
+        }
+        return replace(run, **near)
 
     def moved(self, run, x, gradient, eta, **changes):
         """Return the run at its next iterate, with the means carried on.
@@ -151,20 +172,20 @@ class StepRule:
         return space.move(run.mean, run.drift, run.eta)
 
 
-def first_distance(sample, size):
+def first_distance(sample):
     """Return the distance to begin with.
 
-    A Polyak step has the length (f - l) / norm(g), which is that of the way to a
-    minimiser if f is linear on it. A share of it has the units of x, whatever those of
-    the columns, of the target and of the loss are.
+    (f - l) / norm(grad f) is at most the way to a minimiser where f = l, and has the
+    unit of x. The norm of the gradient of a minibatch is mostly noise where columns are
+    many. But uncorrelated columns of variance 1 have sum_j (E l' x_j)^2 <= E l'^2, by
+    Bessel's inequality: the root mean square of the slopes stands for that norm.
 
     Parameters
     ----------
     sample : Sample
         The first.
-    size : float
-        Norm of its gradient.
     """
-    if not size > 0.0:
+    steepness = sample.slope * sample.space.deviation
+    if not steepness > 0.0:
         return 0.0
-    return FIRST * max(sample.value - sample.lower, 0.0) / size
+    return FIRST * max(sample.value - sample.lower, 0.0) / steepness

@@ -54,7 +54,7 @@ class DoG(StepRule):
         energy = run.energy + size * size
         reach = max(run.reach, space.norm(run.x - run.start))
         if reach == 0.0:
-            reach = first_distance(sample, size)
+            reach = first_distance(sample) if size > 0.0 else 0.0
         eta = self.step_size(run.steps, reach, energy)
         x = space.move(run.x, g, eta) if eta > 0.0 else run.x
         return self.moved(run, x, g, eta, reach=reach, energy=energy)

@@ -1,7 +1,7 @@
 r"""Diagonal metrics that Polyak steps learn on the way.
 
-``curvature``: from the diagonals h_i of the Hessians of the minibatches so far,
-B_t = sum_i h_i^2 / sum_i h_i. The papers take the mean, and estimate each by Hutchinson's
+``curvature``: from the diagonals h_i of the Hessians of the minibatches so far, B_t =
+sum_i h_i^2 / sum_i h_i. The papers take the mean, and estimate each by Hutchinson's
 method, z * (H z) with random signs z, whose expectation it is; for a linear model the
 diagonal itself, sum_i s_i l''_i (x_ij - m_j)^2, costs as much as one such product and
 has no noise. Ours is the mean where minibatches agree. For a column that most of them

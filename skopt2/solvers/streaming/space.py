@@ -33,6 +33,9 @@ from typing import Any
 
 from skopt2._core.array import dot64, namespace
 
+# A scale that has grown by this factor has jumped.
+JUMP = 4.0
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -157,9 +160,46 @@ class Space:
                 self.mean = moments.mean
         else:
             scale = xp.ones_like(moments.spread)
+        self._variance = moments.spread / scale
         matrix = like.ndim == 2
         self.scale = scale[:, None] if matrix else scale
         self.lam = lam[:, None] if matrix else lam
+
+    def shrinkage(self, reference):
+        """Return what to multiply coefficients with, and their scales after it.
+
+        A coefficient is a sum of steps g / v. Where v has jumped since, because a rare
+        column was met with a small value first, the steps were too long by as much, and
+        its next large value would meet a coefficient that is huge: Ross, Mineiro and
+        Langford, section 3.
+
+        Parameters
+        ----------
+        reference : array of shape (p,)
+            Scales to which the coefficients belong.
+
+        Returns
+        -------
+        factor : array of shape (q,) or (q, 1), or None
+            1 where nothing jumped; None if nothing did at all.
+        reference : array of shape (p,)
+            Scales afterwards.
+        """
+        xp = self.xp
+        scale = self.scale if self.scale.ndim == 1 else self.scale[:, 0]
+        jumped = scale > JUMP * reference
+        if not bool(xp.any(jumped)):
+            return None, xp.minimum(reference, scale)
+        factor = xp.where(jumped, reference / scale, 1.0)
+        reference = xp.where(jumped, scale, xp.minimum(reference, scale))
+        if self.intercept:
+            factor = xp.concat([factor, xp.ones_like(factor[:1])])
+        return factor if self.scale.ndim == 1 else factor[:, None], reference
+
+    @property
+    def deviation(self):
+        """Largest standard deviation of a column, in units of the metric, a float."""
+        return math.sqrt(float(self.xp.max(self._variance)))
 
     def full_metric(self, like):
         """Return the diagonal (v, 1) in the shape of an iterate."""

@@ -18,11 +18,13 @@ A. Conconi and C. Gentile, On the generalization ability of on-line learning alg
 IEEE Transactions on Information Theory 50, 2004).
 """
 
+import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace, to_numpy
+from skopt2._core.array import asarray_like, dot64, namespace, to_numpy
 from skopt2.solvers.state import Solution, in_use
 from skopt2.solvers.streaming.base import Run, Sample
 from skopt2.solvers.streaming.space import Moments, Space
@@ -38,6 +40,8 @@ class StreamState:
         Of the step rule.
     moments : Moments
         Of the columns.
+    reference : array of shape (p,)
+        Scales of the columns to which their coefficients belong; inf before any.
     loss : float
         Weighted sum of losses of rows before they were learnt from.
     loss_weight : float
@@ -48,6 +52,7 @@ class StreamState:
 
     run: Run
     moments: Moments
+    reference: Any
     loss: float = 0.0
     loss_weight: float = 0.0
     epoch: int = 0
@@ -58,6 +63,7 @@ class StreamState:
         return {
             **{f"run_{name}": value for name, value in run.items()},
             **{f"moments_{name}": value for name, value in moments.items()},
+            "reference": self.reference,
             "loss": self.loss,
             "loss_weight": self.loss_weight,
             "epoch": self.epoch,
@@ -116,9 +122,8 @@ class Stream:
         rows = x[:-1, ...] if self.fit_intercept else x
         column = rows if rows.ndim == 1 else rows[:, 0]
         nothing = namespace(x).zeros_like(column)
-        return StreamState(
-            self.rule.init(x), Moments(0, 0.0, nothing, nothing, nothing)
-        )
+        moments = Moments(0, 0.0, nothing, nothing, nothing)
+        return StreamState(self.rule.init(x), moments, nothing + math.inf)
 
     def begin(self, rows, order=None):
         """Return the state in which a stream that begins with some rows is before them.
@@ -170,6 +175,7 @@ class Stream:
         return StreamState(
             self.rule.run(**parts["run"]),
             Moments(**parts["moments"]),
+            asarray_like(packed["reference"], like),
             packed["loss"],
             packed["loss_weight"],
             packed["epoch"],
@@ -196,17 +202,22 @@ class Stream:
 
     def _take(self, state, batch, first):
         """Return the state after a minibatch."""
-        moments = state.moments
+        moments, run = state.moments, state.run
         if first:
             center = self.fit_intercept and self.standardize
             moments = moments.merge(batch.X, batch.s, center)
-        x = self.rule.query(state.run)
-        space = self.space(moments, x)
+        space = self.space(moments, run.x)
+        reference = state.reference
+        if first and self.standardize:
+            factor, reference = space.shrinkage(reference)
+            if factor is not None:
+                run = self.rule.shrunk(run, factor)
+        x = self.rule.query(run)
         eta = self.predictor(batch.X, x)
         # Weights whose sum over all rows is the number of rows, over those of this one.
         s = batch.s * (moments.rows / (moments.weight * batch.n))
         value = self.loss.value(batch.y, eta, s)
-        run = self.rule.update(state.run, self._sample(batch, s, eta, value, space))
+        run = self.rule.update(run, self._sample(batch, s, eta, value, space))
         if not first:
             return replace(state, run=run)
         unit = batch.n * moments.weight / moments.rows
@@ -215,6 +226,7 @@ class Stream:
             state,
             run=run,
             moments=moments,
+            reference=reference,
             loss=state.loss + value * unit,
             loss_weight=state.loss_weight + added,
         )
@@ -223,7 +235,8 @@ class Stream:
         """Return what a minibatch says."""
         xp, loss = space.xp, self.loss
         column = s if eta.ndim == 1 else s[:, None]
-        pull = column * loss.gradient(batch.y, eta)
+        slopes = loss.gradient(batch.y, eta)
+        pull = column * slopes
         g = batch.X.T @ pull
         if self.fit_intercept:
             g = xp.concat([g, xp.sum(pull, axis=0, keepdims=True)])
@@ -232,7 +245,8 @@ class Stream:
         def curvature():
             return self._curvature(batch, column, eta, space)
 
-        return Sample(space.centre(g), value, lower, space, curvature)
+        slope = math.sqrt(max(dot64(pull, slopes), 0.0))
+        return Sample(space.centre(g), value, lower, slope, space, curvature)
 
     def _curvature(self, batch, column, eta, space):
         """Return the diagonal of the Hessian in the centred columns."""

@@ -67,6 +67,7 @@ class UDoG(StepRule):
 
     name = "udog"
     run = AcceleratedRun
+    iterates = ("x", "mean", "y")
 
     def init(self, x):
         """Return the run that begins at a point."""
@@ -93,7 +94,7 @@ class UDoG(StepRule):
         space, m = sample.space, sample.gradient
         size = space.dual_norm(m)
         if run.reach == 0.0:
-            reach = first_distance(sample, size)
+            reach = first_distance(sample) if size > 0.0 else 0.0
             run = replace(run, reach=reach, total=reach)
         if run.reach == 0.0:
             return run

@@ -17,6 +17,17 @@ def moments_of(X, s, center, cuts=(7, 20)):
     return found
 
 
+def minibatch_squares(X, s, center, cuts=(7, 20)):
+    """Return weighted mean squared deviations of each minibatch, and their weights."""
+    squares, weights, seen = [], [], 0
+    for part in np.split(np.arange(X.shape[0]), cuts):
+        seen = part[-1] + 1
+        mean = np.average(X[:seen], axis=0, weights=s[:seen]) if center else 0.0
+        squares.append(np.average((X[part] - mean) ** 2, axis=0, weights=s[part]))
+        weights.append(s[part].sum())
+    return np.array(squares), np.array(weights)
+
+
 @pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize("center", [False, True])
 def test_moments_of_parts_are_those_of_the_whole(rng, kind, center):
@@ -29,13 +40,16 @@ def test_moments_of_parts_are_those_of_the_whole(rng, kind, center):
     np.testing.assert_allclose(found.mean, mean, rtol=1e-12)
     spread = s @ (X - mean) ** 2 / s.sum()
     np.testing.assert_allclose(found.spread, spread, rtol=1e-11)
+    squares, weights = minibatch_squares(X, s, center)
+    peak = np.sqrt(weights @ squares**2 / weights.sum())
+    np.testing.assert_allclose(found.peak, peak, rtol=1e-11)
 
 
 def space_of(X, alpha=0.3, standardize=True, outputs=()):
     s = np.ones(len(X))
     like = np.zeros((X.shape[1] + 1, *outputs))
     lam = np.full(X.shape[1], alpha)
-    moments = moments_of(X, s, standardize)
+    moments = moments_of(X, s, standardize, cuts=())
     return Space(moments, get_penalty("l1"), lam, like, True, standardize, True)
 
 
@@ -71,6 +85,35 @@ def test_a_step_minimises_its_model(rng, outputs):
     for size in (1e-3, 1e-1):
         for _ in range(50):
             assert model(new) <= model(new + size * rng.standard_normal(new.shape))
+
+
+def test_a_rare_column_has_the_scale_of_where_it_is(rng):
+    X = (rng.random((6400, 2)) < [0.002, 0.5]).astype(float)
+    moments = moments_of(X, np.ones(6400), True, cuts=range(64, 6400, 64))
+    space = Space(
+        moments, get_penalty("l1"), np.zeros(2), np.zeros(3), True, True, False
+    )
+    # A minibatch of 64 with one such row has a mean square of 1 / 64.
+    assert 0.9 / 64 < space.scale[0] < 2 / 64
+    assert X[:, 0].var() < 0.25 / 64
+    assert space.scale[1] == pytest.approx(0.25, rel=0.05)
+
+
+def test_coefficients_shrink_where_a_scale_jumps():
+    moments = [
+        Moments(1, 1.0, np.zeros(2), np.array(v), np.array(v))
+        for v in ([1e-8, 1.0], [1.0, 2.0])
+    ]
+    small, large = (
+        Space(m, get_penalty("l1"), np.zeros(2), np.zeros(3), True, True, False)
+        for m in moments
+    )
+    factor, reference = small.shrinkage(np.full(2, np.inf))
+    assert factor is None
+    np.testing.assert_array_equal(reference, [1e-8, 1.0])
+    factor, reference = large.shrinkage(reference)
+    np.testing.assert_allclose(factor, [1e-8, 1.0, 1.0])
+    np.testing.assert_array_equal(reference, [1.0, 1.0])
 
 
 def test_constant_columns_have_a_scale(rng):
