@@ -32,10 +32,11 @@ class ConvexReLURegressor(RegressorMixin, ConvexReLUModel):
         "admm" solves the program of the patterns by alternating directions; "sampled"
         keeps the hidden weights that were drawn and fits the output weights by a lasso,
         for large data. "auto" is "admm" where its linear system fits.
-    init : {"sampled", "zero"}, default="sampled"
+    init : {"sampled", "descent", "zero"}, default="sampled"
         Where "admm" starts: at the network of "sampled" with ten times ``n_gates``
-        neurons, whose patterns join those drawn; or without neurons, as with "all" in
-        any case.
+        neurons, whose patterns join those drawn; at that network after a descent on all
+        its weights, which finds better patterns but is sensitive to rounding; or
+        without neurons, as with "all" in any case.
     robust : float, default=0.0
         The loss counts each sample at the worst point whose features differ by no more
         than this. For ``solver="admm"``.

@@ -13,6 +13,7 @@ from skopt2._core.array import (
 from skopt2.neural_network.network_parameters import check_loss
 from skopt2.solvers.convex_relu.admm import ReLUADMM
 from skopt2.solvers.convex_relu.gates import all_gates, distinct, sample_gates
+from skopt2.solvers.convex_relu.local_descent import descend
 from skopt2.solvers.convex_relu.network import Network, blocks_of, patterns_of
 from skopt2.solvers.convex_relu.normal_system import LARGEST
 from skopt2.solvers.convex_relu.program import ReLUProgram
@@ -26,6 +27,8 @@ from skopt2.solvers.state import Solution
 _GATES = "fit_gates"
 # Neurons of the first network for each pattern that is drawn.
 PILOT = 10
+# Most neurons beside those, and most steps, of its descent.
+MOST_IDLE, DESCENT = 50, 300
 
 
 class NetworkFormulation:
@@ -132,8 +135,13 @@ class NetworkFormulation:
         model = self.model
         if model.init == "zero" or model.n_gates == "all":
             return None
-        program = (self.X, self.y, self.s, self.loss, model.alpha, self.bias)
-        return pilot_network(program, PILOT * model.n_gates, rng)
+        alpha, count = float(model.alpha), min(model.n_gates, MOST_IDLE)
+        program = (self.X, self.y, self.s, self.loss, alpha, self.bias)
+        network = pilot_network(program, PILOT * model.n_gates, rng)
+        if model.init == "sampled":
+            return network
+        idle = draw_directions(self.X, self.s, count, self.bias, rng)
+        return descend(program, network, idle, DESCENT)
 
     def _sampled(self, rng, known, former):
         model, X = self.model, self.X

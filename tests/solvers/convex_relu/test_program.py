@@ -46,9 +46,9 @@ def run_to_end(program):
     """Return the state where the copies are those of the optimum of the program."""
     solver = ReLUADMM(program)
     state = solver.init()
-    for i in range(4000):
+    for i in range(2500):
         state = solver.step(state)
-        if max(state.primal, state.dual) < 1e-9:
+        if max(state.primal, state.dual) < 1e-8:
             break
         if i % 50 == 49:
             solver.certificate(state)
