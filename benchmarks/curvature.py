@@ -188,6 +188,23 @@ def lasso():
             show(f"{loss[:8]} {n}x{p} 1/{share}", X, y, loss, float(alpha), "l1")
 
 
+def lasso():
+    """Print the table of an l1 penalty, a tenth and a hundredth of the largest."""
+    head()
+    for loss, n, p in (
+        ("logistic", 500, 5000),
+        ("logistic", 5000, 200),
+        ("poisson", 2000, 300),
+        ("huber", 5000, 200),
+    ):
+        rng = np.random.default_rng(0)
+        X = make_design(rng, n, p, "dependent" if n > p else "well")
+        y = make_target(rng, X[:, :50], loss)
+        alphas = sparse_path(X, y, loss=loss, alphas=3, eps=0.01).alphas
+        for share, alpha in zip((10, 100), alphas[1:], strict=True):
+            show(f"{loss[:8]} {n}x{p} 1/{share}", X, y, loss, float(alpha), "l1")
+
+
 def outliers():
     """Print how the polynomial methods fare with k large eigenvalues."""
     print("large eigenvalues  method       products to 1e-6 at ratio 1, 1e2, 1e4, 1e6")
