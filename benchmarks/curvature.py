@@ -139,8 +139,8 @@ def head():
     print(f"{'problem':<24} {'solver':<14} " + "  ".join(["iterat.  seconds"] * 3))
 
 
-def generated():
-    """Print the table of generated problems."""
+def generated(only=""):
+    """Print the table of generated problems, of those with a text in their names."""
     head()
     for loss, n, p, alpha in (
         ("logistic", 5000, 200, 1e-4),
@@ -150,12 +150,15 @@ def generated():
         ("huber", 5000, 200, 1e-4),
     ):
         for kind in ("well", "scaled", "dependent"):
+            name = f"{loss[:8]} {n}x{p} {kind[:6]}"
+            if only not in name:
+                continue
             rng = np.random.default_rng(0)
             X = make_design(rng, n, p, kind)
             y = make_target(rng, X, loss)
             # In odd units one alpha has no meaning: it is then as good as none.
             level = alpha * (1e-6 if kind == "scaled" else 1.0)
-            show(f"{loss[:8]} {n}x{p} {kind[:6]}", X, y, loss, level)
+            show(name, X, y, loss, level)
 
 
 def real(folder):
@@ -171,7 +174,7 @@ def real(folder):
     show("mnist digits, 3000", data.X[:3000], digits[:3000], "multinomial", 1e-3)
 
 
-def lasso():
+def lasso(only=""):
     """Print the table of an l1 penalty, a tenth and a hundredth of the largest."""
     head()
     for loss, n, p in (
@@ -180,6 +183,8 @@ def lasso():
         ("poisson", 2000, 300),
         ("huber", 5000, 200),
     ):
+        if only not in f"{loss[:8]} {n}x{p}":
+            continue
         rng = np.random.default_rng(0)
         X = make_design(rng, n, p, "dependent" if n > p else "well")
         y = make_target(rng, X[:, :50], loss)
@@ -188,30 +193,15 @@ def lasso():
             show(f"{loss[:8]} {n}x{p} 1/{share}", X, y, loss, float(alpha), "l1")
 
 
-def lasso():
-    """Print the table of an l1 penalty, a tenth and a hundredth of the largest."""
-    head()
-    for loss, n, p in (
-        ("logistic", 500, 5000),
-        ("logistic", 5000, 200),
-        ("poisson", 2000, 300),
-        ("huber", 5000, 200),
-    ):
-        rng = np.random.default_rng(0)
-        X = make_design(rng, n, p, "dependent" if n > p else "well")
-        y = make_target(rng, X[:, :50], loss)
-        alphas = sparse_path(X, y, loss=loss, alphas=3, eps=0.01).alphas
-        for share, alpha in zip((10, 100), alphas[1:], strict=True):
-            show(f"{loss[:8]} {n}x{p} 1/{share}", X, y, loss, float(alpha), "l1")
-
-
-def outliers():
+def outliers(only=""):
     """Print how the polynomial methods fare with k large eigenvalues."""
     print("large eigenvalues  method       products to 1e-6 at ratio 1, 1e2, 1e4, 1e6")
     rng = np.random.default_rng(0)
     n, p = 400, 60
     U, V = np.linalg.qr(rng.standard_normal((n, p)))[0], fourier(p)
     for k in (1, 3):
+        if only not in str(k):
+            continue
         for label, form, order in (
             ("gradient", "symmetric", 0),
             ("symmetric", "symmetric", k),
@@ -251,10 +241,12 @@ def products(X, y, form, order):
     return int(history["gradients"][reached[0]]) if reached.size else -1
 
 
-def lazy():
+def lazy(only=""):
     """Print what refresh periods cost."""
     print("problem               refresh  iterations  Hessians  gradients  seconds")
     for loss, n, p in (("logistic", 5000, 400), ("poisson", 2000, 800)):
+        if only not in f"{loss} {n}x{p}":
+            continue
         rng = np.random.default_rng(0)
         X = make_design(rng, n, p, "dependent")
         y = make_target(rng, X, loss)
@@ -279,6 +271,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", choices=(*TABLES, "real"))
     parser.add_argument("--data", help="folder of the files of the real data")
+    parser.add_argument("--only", default="", help="text in the names of problems")
     options = parser.parse_args(argv)
     warnings.simplefilter("ignore")
     if options.table == "real":
@@ -286,7 +279,7 @@ def main(argv=None):
             parser.error("real needs --data DIR")
         real(options.data)
         return
-    TABLES[options.table]()
+    TABLES[options.table](options.only)
 
 
 if __name__ == "__main__":
