@@ -10,7 +10,7 @@ best step size of the regret bound, and r_t grows until it is about D. The model
 mean of the iterates in which the last count most.
 
 Ours: the norms are those of :mod:`skopt2.solvers.streaming.space`; the first distance
-is 3 per cent of a Polyak step, which has the units of x, where the paper takes
+comes from the first minibatch and has the unit of x, where the paper takes
 1e-6 * (1 + norm(x_0)); penalties enter by their prox, where the paper has projections.
 The paper's T-DoG, for which it has proofs, divides the step further by at
 least 64 times a logarithm: it is safe, and hardly moves.

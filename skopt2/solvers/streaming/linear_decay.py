@@ -10,10 +10,11 @@ refined schedule rises where gradients fall, and ends at zero. The norms of the 
 run are smoothed by a median over a tenth of the run, as in the paper. The last iterate
 is the model: nothing is averaged.
 
-Ours: D is the distance r_t of DoG, and G comes from the gradients so far, so that no
-learning rate is left. The refined rule spends a third of the steps on the first run,
-and stretches what it recorded over the rest, which begins anew at x_0 with the D that
-was found.
+Ours: no learning rate is left. ``linear`` is the step of DoG times 1 - t / T, that is
+D u_t = r_t / sqrt(G_t), found on the way, and what is left of the run for what is left
+of the sum of the weights. The refined rule spends a third of the steps on such a run;
+the rest begins anew at x_0, with the norms that it recorded, stretched, and with D the
+distance that it found.
 
 Source: A. Defazio, A. Cutkosky, H. Mehta and K. Mishchenko, When, why and how much?
 Adaptive learning rate scheduling by refinement, 2023, arXiv:2310.07831, theorem on the
