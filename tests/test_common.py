@@ -51,6 +51,8 @@ from skopt2.kernel_machine import (
 from skopt2.kernels import Matern
 from skopt2.linear_model import (
     BlockCoordinateDescent,
+    CVaRClassifier,
+    CVaRRegressor,
     GroupClassifier,
     GroupClassifierCV,
     GroupRegressor,
@@ -361,6 +363,10 @@ CONFIGURATIONS = [
     SparseClassifier(penalty="slope", alpha=0.02, tol=1e-10),
     SparseClassifier("huberized_hinge", "scad", alpha=0.02, tol=1e-10),
     SparseClassifier("squared_hinge", penalty=ElasticNet(0.8), tol=1e-10),
+    CVaRClassifier(tol=1e-10),
+    CVaRClassifier("hinge", beta=0.3, warm_start=True, tol=1e-10),
+    CVaRRegressor(tol=1e-10),
+    CVaRRegressor("absolute", "elasticnet", beta=0.5, device="cpu", tol=1e-10),
     SparsemaxClassifier(tol=1e-14),
     SparsemaxClassifier("l1", alpha=0.02, warm_start=True, tol=1e-12),
     SketchedRidgeCV(2, alphas=4, sketch="countsketch", random_state=0),

@@ -8,6 +8,8 @@ from skopt2.linear_model.curvature_steps import (
     Oasis,
     PolynomialGradient,
 )
+from skopt2.linear_model.cvar_classifier import CVaRClassifier
+from skopt2.linear_model.cvar_regressor import CVaRRegressor
 from skopt2.linear_model.group_classifier import GroupClassifier
 from skopt2.linear_model.group_classifier_cv import GroupClassifierCV
 from skopt2.linear_model.group_path import group_path
@@ -29,6 +31,8 @@ __all__ = [
     "BlockCoordinateDescent",
     "DampedNewton",
     "GradientNormalizedNewton",
+    "CVaRClassifier",
+    "CVaRRegressor",
     "GroupClassifier",
     "GroupClassifierCV",
     "GroupRegressor",

@@ -63,6 +63,9 @@ class WorkingSetNewton:
         Tolerance of the certificate, which the inner tolerances follow.
     """
 
+    # Model of a loss that is not quadratic.
+    curved = CurvedModel
+
     def __init__(self, problem, tol):
         self.problem, self.tol = problem, tol
         self.certificate_name = certificate_name(problem)
@@ -71,7 +74,7 @@ class WorkingSetNewton:
         algebra = choose_linear_algebra(
             0, min(p, SMALL), n, problem.design.sparse, problem.n_outputs
         )
-        kind = QuadraticModel if problem.loss.is_quadratic else CurvedModel
+        kind = QuadraticModel if problem.loss.is_quadratic else self.curved
         self.model = kind(problem, gram=algebra == "inverse")
         self.newton = ActiveNewton(self.model)
         self.position = np.full(p, -1, dtype=np.int64)

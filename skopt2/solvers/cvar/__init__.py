@@ -1,0 +1,1 @@
+"""Conditional value at risk: proximal points with Newton steps, and SPL+."""
