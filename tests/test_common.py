@@ -366,7 +366,6 @@ CONFIGURATIONS = [
     CVaRClassifier(tol=1e-10),
     CVaRClassifier("hinge", beta=0.3, warm_start=True, tol=1e-10),
     CVaRRegressor(tol=1e-10),
-    CVaRRegressor("absolute", "elasticnet", beta=0.5, device="cpu", tol=1e-10),
     SparsemaxClassifier(tol=1e-14),
     SparsemaxClassifier("l1", alpha=0.02, warm_start=True, tol=1e-12),
     SketchedRidgeCV(2, alphas=4, sketch="countsketch", random_state=0),

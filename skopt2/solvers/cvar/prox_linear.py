@@ -262,10 +262,11 @@ class StochasticProxLinear:
     def pack(self, state):
         """Return the state as plain arrays, for a checkpoint."""
         packed = {k: getattr(state, k) for k in ("w", "b", "a", "epoch")}
-        return packed if state.mean is None else {**packed, "mean": vars(state.mean)}
+        mean = {} if state.mean is None else vars(state.mean)
+        return {**packed, **{f"mean_{k}": value for k, value in mean.items()}}
 
     def unpack(self, packed):
         """Return the state of a checkpoint."""
-        packed = dict(packed)
-        mean = packed.pop("mean", None)
-        return Walk(**packed, mean=None if mean is None else Averages(**mean))
+        mean = {k[5:]: v for k, v in packed.items() if k.startswith("mean_")}
+        here = {k: v for k, v in packed.items() if not k.startswith("mean_")}
+        return Walk(**here, mean=Averages(**mean) if mean else None)
