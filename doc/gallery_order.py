@@ -19,6 +19,7 @@ ORDER = (
     "plot_multitask.py",
     "plot_trend_filtering.py",
     "plot_approximate_cv.py",
+    "plot_sketched_ridge.py",
     "plot_callbacks.py",
     "plot_plan.py",
     "plot_sinkhorn_newton.py",
