@@ -211,7 +211,11 @@ CONFIGURATIONS = [
     GraphLabelPropagation(bounds=(0.05, 0.95)),
     GraphLabelPropagation(bounds=(0.2, 0.8), solver="descent", selection="gsd"),
     HyperGradientCV(
-        SparseRegressor(penalty=ElasticNet(0.0)), penalties="feature", cv=2, max_iter=2
+        SparseRegressor(penalty=ElasticNet(0.0)),
+        penalties="feature",
+        shrinkage=0.1,
+        cv=2,
+        max_iter=1,
     ),
     HyperGradientCV(SparseClassifier(), cv=2, start=0.01, max_iter=2, tol=0.1),
     KernelNewtonClassifier(),

@@ -62,10 +62,12 @@ class HyperGradientCV(BestEstimator, IterativeEstimator):
     bounds : tuple of two floats, default=None
         Smallest and largest level. None for a box around the range in which the fit
         changes.
-    shrinkage : float, default=0.01
+    shrinkage : float or "auto", default="auto"
         Pull of many levels towards each other, against fitting the validation samples:
         ``shrinkage / 2`` times the variance of their logarithms is added to the loss,
-        in units of the loss of a model without features.
+        in units of the loss of a model without features. ``"auto"`` chooses it on
+        samples that a search in part of the folds has not seen, for some ten times the
+        work; one level for all is among the choices.
     tol : float, default=1e-3
         Tolerance of ``certificate_``.
     max_iter : int, default=100
@@ -96,6 +98,11 @@ class HyperGradientCV(BestEstimator, IterativeEstimator):
         of the groups.
     group_labels_ : ndarray of shape (n_levels,) or None
         Labels of the groups, for ``penalties="group"``.
+    shrinkage_ : float or None
+        Pull of many levels; inf where one level for all did best. None otherwise.
+    nested_losses_ : dict
+        With ``shrinkage="auto"`` the mean loss on the samples set aside, by the pull:
+        what many levels are worth on new data.
     n_splits_ : int
         Number of splits.
     n_features_in_ : int
@@ -136,7 +143,9 @@ class HyperGradientCV(BestEstimator, IterativeEstimator):
     Notes
     -----
     The loss of the splits is that of data which chose the levels: with many levels it
-    is too small. Judge the result on samples that the search has not seen.
+    is too small, and levels that fit it too well predict badly. ``nested_losses_`` are
+    fair, up to the choice among few. A callback
+    :class:`~skopt2.callbacks.EarlyStopping` with samples of its own is another guard.
 
     References
     ----------
@@ -183,7 +192,7 @@ class HyperGradientCV(BestEstimator, IterativeEstimator):
         validation_loss=None,
         start=None,
         bounds=None,
-        shrinkage=0.01,
+        shrinkage="auto",
         tol=1e-3,
         max_iter=100,
         time_limit=None,
@@ -282,7 +291,8 @@ class HyperGradientCV(BestEstimator, IterativeEstimator):
         check_estimator(self.estimator)
         for name in ("tol", "accuracy", "step_size"):
             check_number(name, getattr(self, name), 0.0, closed=False)
-        check_number("shrinkage", self.shrinkage, 0.0)
+        if self.shrinkage != "auto":
+            check_number("shrinkage", self.shrinkage, 0.0)
         check_number("max_iter", self.max_iter, 1, integer=True)
         check_number("time_limit", self.time_limit, 0.0, closed=False, optional=True)
         check_flag("refit", self.refit)
@@ -321,11 +331,14 @@ class HyperGradientCV(BestEstimator, IterativeEstimator):
     def _describe(self, problem, solution, X, y, sample_weight):
         """Return the fitted attributes of a point."""
         theta, value = solution
+        theta = problem.spread(theta)
         found = {
             "best_params_": problem.parameters(theta),
             "best_score_": -value,
             "levels_": np.exp(theta),
             "group_labels_": problem.labels,
+            "shrinkage_": problem.shrinkage,
+            "nested_losses_": problem.nested_losses,
         }
         if self.refit:
             inner = clone(self.estimator).set_params(**found["best_params_"])

@@ -1,5 +1,7 @@
 """From an estimator and its data to the bilevel problem of its penalties."""
 
+import math
+
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -12,6 +14,7 @@ from skopt2.linear_model.grouping import check_groups
 from skopt2.linear_model.path_selection import PathSelection
 from skopt2.linear_model.sparse_model import SparseLinearModel
 from skopt2.losses import get_loss
+from skopt2.model_selection.hyper_gradient_shrinkage import choose_shrinkage
 from skopt2.penalties import get_penalty
 from skopt2.penalties.elastic_net import ElasticNet
 from skopt2.solvers.bilevel.bend import SUPPORTED
@@ -26,6 +29,8 @@ SCAN_L1 = 10.0 ** np.array([-0.3, -0.8, -1.3, -1.8, -2.5])
 SCAN_L2 = 10.0 ** np.array([1.0, 0.0, -1.0, -2.0, -3.0, -4.0])
 # The box, in the same units.
 BOX_L1, BOX_L2 = (1e-3, 2.0), (1e-7, 1e3)
+# Tolerance of one level where many start.
+FIRST = 1e-3
 # Validation losses that judge the predictor of another loss.
 FAMILIES = ({"squared", "huber"}, {"logistic", "squared_hinge", "huberized_hinge"})
 PENALTIES = ("single", "terms", "feature", "group")
@@ -97,8 +102,10 @@ class HyperGradientProblem:
         n_classes = None if data.classes is None else len(data.classes)
         self._y = encode_target(self.loss, data.y, n_classes, data.X)
         self._X = data.X.tocsr() if is_sparse(data.X) else data.X
+        self._weight = data.sample_weight
+        self._codes = None if data.classes is None else data.y
         self.folds = make_folds(search, data, split_params)
-        self.lowers = [self._lower(data, fold) for fold in self.folds]
+        self.lowers = [self.lower(fold) for fold in self.folds]
 
     def _judge(self):
         """Return the loss of the validation samples."""
@@ -155,16 +162,24 @@ class HyperGradientProblem:
             if not hasattr(groups, "index"):
                 raise ValueError("groups must not share columns: a level would be two.")
             index = groups.index
+        # Of the levels that the user sees, whatever the search finds out about them.
+        self._index, self.n_levels = index, int(index.max()) + 1
         return Levels(index, self.factor, ratio)
 
-    def _lower(self, data, fold):
-        """Return one split."""
+    def lower(self, fold):
+        """Return one split.
+
+        Parameters
+        ----------
+        fold : Fold
+            Rows.
+        """
         parts = []
         for rows in (fold.train, fold.test):
             X, y = self._X[rows].astype(np.float64), self._y[rows].astype(np.float64)
             s = np.ones(rows.size)
-            if data.sample_weight is not None:
-                s = data.sample_weight[rows].astype(np.float64)
+            if self._weight is not None:
+                s = self._weight[rows].astype(np.float64)
             parts.append((X, y, s / s.sum()))
         return LowerProblem(
             *parts,
@@ -240,28 +255,47 @@ class HyperGradientProblem:
             return np.log(first / self.l1_ratio * SCAN_L1)[:, None]
         return np.log(second * SCAN_L2)[:, None]
 
-    def upper(self, levels, shrinkage, n_jobs):
-        """Return the upper level."""
-
-        def run(function, items):
-            if n_jobs in (None, 1):
-                return map(function, items)
-            tasks = (delayed(function)(item) for item in items)
-            return Parallel(n_jobs=n_jobs, require="sharedmem")(tasks)
-
-        return Upper(self.lowers, levels, shrinkage, run)
+    def run(self, function, items):
+        """Apply a function to the splits, so many at a time as the user asks for."""
+        n_jobs = self.search.n_jobs
+        if n_jobs in (None, 1):
+            return map(function, items)
+        tasks = (delayed(function)(item) for item in items)
+        return Parallel(n_jobs=n_jobs, require="sharedmem")(tasks)
 
     def solver(self):
         """Return the method and its first state."""
         search, levels = self.search, self.levels
-        several = search.penalties in ("feature", "group") and levels.n > 1
-        shrinkage = float(search.shrinkage) if several else 0.0
-        given = search.start is not None
-        theta = self._given(levels) if given else self._found(levels)
-        upper = self.upper(levels, shrinkage, search.n_jobs)
+        shrinkage = 0.0
+        self.shrinkage, self.nested_losses = None, {}
+        if search.penalties in ("feature", "group") and levels.n > 1:
+            shrinkage = self._strength()
+        if math.isinf(shrinkage):
+            # One level for all is no worse: all of theta moves as one.
+            levels = self.levels = self._as_one(levels)
+            shrinkage = 0.0
+        if search.start is not None:
+            theta = self._given(levels)
+        elif levels.has_terms or levels.n == 1:
+            theta = self._scanned(self.lowers, levels).theta
+        else:
+            theta = np.repeat(self.single(self.lowers), levels.n)
+        upper = Upper(self.lowers, levels, shrinkage, self.run)
         low, high = self.box(levels)
         maid = Maid(upper, low, high, search.tol, search.accuracy, search.step_size)
         return maid, maid.init(np.clip(theta, low, high))
+
+    def _strength(self):
+        """Return how strongly the levels are pulled together."""
+        given = self.search.shrinkage
+        if given == "auto":
+            given, self.nested_losses = choose_shrinkage(self, self._codes)
+        self.shrinkage = float(given)
+        return self.shrinkage
+
+    def _as_one(self, levels):
+        zero = np.zeros(self.factor.size, dtype=np.int64)
+        return Levels(zero, self.factor, self.l1_ratio)
 
     def _given(self, levels):
         """Return the start of the user."""
@@ -277,43 +311,54 @@ class HyperGradientProblem:
             )
         return np.log(np.broadcast_to(start, (levels.n,)))
 
-    def _found(self, levels):
-        """Return the start: the best of a few, and a single level before many."""
-        search = self.search
-        single = levels
-        if levels.n > 1 and not levels.has_terms:
-            zero = np.zeros(self.factor.size, dtype=np.int64)
-            single = Levels(zero, self.factor, self.l1_ratio)
-        upper = self.upper(single, 0.0, search.n_jobs)
-        low, high = self.box(single)
+    def _scanned(self, lowers, levels):
+        """Return the best of a few levels."""
+        upper = Upper(lowers, levels, 0.0, self.run)
+        low, high = self.box(levels)
         best = at = None
-        for theta in np.clip(self._scan(single), low, high):
-            at = upper.evaluate(theta, search.accuracy, at)
+        for theta in np.clip(self._scan(levels), low, high):
+            at = upper.evaluate(theta, self.search.accuracy, at)
             if best is None or at.value < best.value:
                 best = at
-        if single is levels:
-            return best.theta
-        maid = Maid(upper, low, high, 1e-2, search.accuracy, search.step_size)
-        first = maid.init(best.theta, best)
-        result = iterate(maid, first, tol=1e-2, max_iter=10)
-        return np.repeat(result.solution[0], levels.n)
+        return best
+
+    def single(self, lowers):
+        """Return theta, (1,), of one level for all: where many start.
+
+        Parameters
+        ----------
+        lowers : list of LowerProblem
+            Splits.
+        """
+        search, levels = self.search, self._as_one(self.levels)
+        best = self._scanned(lowers, levels)
+        upper = Upper(lowers, levels, 0.0, self.run)
+        low, high = self.box(levels)
+        maid = Maid(upper, low, high, FIRST, search.accuracy, search.step_size)
+        state = maid.init(best.theta, best)
+        return iterate(maid, state, tol=FIRST, max_iter=20).solution[0]
+
+    def spread(self, theta):
+        """Return theta for every level of the user."""
+        return np.repeat(theta, self.n_levels) if theta.size == 1 else theta
 
     def parameters(self, theta):
         """Return the parameters of the estimator at a point.
 
         Parameters
         ----------
-        theta : ndarray of shape (d,)
+        theta : ndarray of shape (n_levels,)
             Logarithms of the levels.
         """
         level, given = np.exp(theta), self.estimator.penalty_factor is not None
         if self.levels.has_terms:
             total = float(level.sum())
             return {"alpha": total, "penalty": ElasticNet(float(level[0]) / total)}
-        if self.levels.n == 1 and self.search.penalties == "single":
+        if self.search.penalties == "single":
             return {"alpha": float(level[0])}
-        alpha = float(np.exp(theta.mean()))
-        factor = level[self.levels.index[0]] / alpha
+        # The median of equal numbers is that number, to the last digit.
+        alpha = float(np.median(level))
+        factor = level[self._index] / alpha
         with np.errstate(invalid="ignore"):
             factor = factor * self.factor if given else factor
         return {"alpha": alpha, "penalty_factor": factor}

@@ -17,8 +17,10 @@ from skopt2.linear_model import (
     SparseRegressorCV,
     sparse_path,
 )
+from skopt2.linear_model.cross_validation import Fold
 from skopt2.losses import Huber, get_loss
 from skopt2.model_selection import HyperGradientCV
+from skopt2.model_selection.hyper_gradient_shrinkage import blocks_of
 from skopt2.penalties import ElasticNet
 
 RIDGE = ElasticNet(0.0)
@@ -87,13 +89,13 @@ def test_score_is_that_of_the_splits(inner):
 
 
 def test_features_with_levels_of_their_own_predict_better():
-    X, y = regression(80, 30)
-    new_X, new_y = regression(1000, 30, seed=1)
+    X, y = regression(80, 20)
+    new_X, new_y = regression(1000, 20, seed=1)
     inner = SparseRegressor(penalty=RIDGE)
     single = HyperGradientCV(inner).fit(X, y)
     own = HyperGradientCV(inner, penalties="feature").fit(X, y)
     assert own.converged_
-    assert own.levels_.shape == (30,)
+    assert own.levels_.shape == (20,)
     factor = own.best_params_["penalty_factor"]
     assert factor[:3].max() < np.median(factor[3:])
     assert own.score(new_X, new_y) > single.score(new_X, new_y) + 0.01
@@ -105,7 +107,7 @@ def test_groups_share_a_level():
     X, y = regression()
     labels = np.repeat(["a", "b", "c"], 4)
     search = HyperGradientCV(
-        SparseRegressor(penalty=RIDGE), penalties="group", groups=labels
+        SparseRegressor(penalty=RIDGE), penalties="group", groups=labels, shrinkage=0.1
     ).fit(X, y)
     factor = search.best_params_["penalty_factor"]
     assert list(search.group_labels_) == ["a", "b", "c"]
@@ -134,7 +136,7 @@ def test_classifier(n_classes):
     X, eta = regression(90)
     y = np.array(["no", "yes", "maybe"])[np.digitize(eta, [3.0, 5.0][: n_classes - 1])]
     search = HyperGradientCV(
-        SparseClassifier(penalty=RIDGE), penalties="feature", cv=3
+        SparseClassifier(penalty=RIDGE), penalties="feature", cv=3, shrinkage=0.1
     ).fit(X, y)
     assert search.converged_
     np.testing.assert_array_equal(search.classes_, np.unique(y))
@@ -164,7 +166,7 @@ def test_user_factors_start_and_bounds():
     factor = np.ones(12)
     factor[5], factor[6] = np.inf, 3.0
     inner = SparseRegressor(penalty="l1", penalty_factor=factor)
-    search = HyperGradientCV(inner, penalties="feature").fit(X, y)
+    search = HyperGradientCV(inner, penalties="feature", shrinkage=1.0).fit(X, y)
     assert search.best_estimator_.coef_[5] == 0.0
     assert np.isinf(search.best_params_["penalty_factor"][5])
     near = HyperGradientCV(SparseRegressor(), start=0.1, bounds=(0.09, 0.11)).fit(X, y)
@@ -175,11 +177,71 @@ def test_user_factors_start_and_bounds():
     assert HyperGradientCV(free).fit(X, y).converged_
 
 
+def test_the_pull_is_chosen_on_samples_set_aside():
+    # Levels of features that matter differently are worth having ...
+    X, y = regression(60, 12)
+    inner = SparseRegressor(penalty=RIDGE)
+    search = HyperGradientCV(inner, penalties="feature").fit(X, y)
+    assert 0.0 < search.shrinkage_ < np.inf
+    losses = search.nested_losses_
+    assert search.shrinkage_ == min(losses, key=losses.get)
+    assert losses[search.shrinkage_] < 0.95 * losses[np.inf]
+    # ... and those of features that all matter alike are not.
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(60, 12))
+    y = X.sum(axis=1) + 3.0 * rng.normal(size=60)
+    equal = HyperGradientCV(inner, penalties="feature").fit(X, y)
+    assert equal.shrinkage_ >= 1.0
+    free = HyperGradientCV(inner, penalties="feature", shrinkage=0.01).fit(X, y)
+    new_X = rng.normal(size=(2000, 12))
+    assert equal.score(new_X, new_X.sum(axis=1)) > free.score(new_X, new_X.sum(axis=1))
+    # A single split has nothing to set aside.
+    alone = HyperGradientCV(
+        inner, penalties="feature", cv=[(np.arange(40), np.arange(40, 60))]
+    ).fit(X, y)
+    assert alone.nested_losses_ == {}
+    assert alone.shrinkage_ == 1.0
+
+
+def test_one_level_for_all_is_among_the_choices():
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(40, 15))
+    y = rng.normal(size=40)
+    search = HyperGradientCV(
+        SparseRegressor(penalty=RIDGE), penalties="feature", cv=4
+    ).fit(X, y)
+    assert search.shrinkage_ == np.inf
+    assert search.levels_.shape == (15,)
+    np.testing.assert_array_equal(search.best_params_["penalty_factor"], 1.0)
+
+
+def test_blocks_set_aside_what_their_folds_have_not_seen():
+    folds = [
+        Fold(k, np.flatnonzero(np.arange(50) % 5 != k), np.arange(k, 50, 5))
+        for k in range(5)
+    ]
+    blocks = blocks_of(folds)
+    assert [len(inner) for inner, _ in blocks] == [3, 3, 4]
+    seen = np.concatenate([outer.test for _, outer in blocks])
+    np.testing.assert_array_equal(np.sort(seen), np.arange(50))
+    for inner, outer in blocks:
+        for fold in (*inner, outer):
+            assert np.intersect1d(fold.train, outer.test).size == 0
+            assert np.intersect1d(fold.train, fold.test).size == 0
+        for fold in inner:
+            assert np.intersect1d(fold.test, outer.test).size == 0
+    # Classes that a training part would lack, and single splits, leave no blocks.
+    assert blocks_of(folds[:1]) == []
+    rare = np.zeros(50)
+    rare[0] = 1
+    assert all(0 not in outer.test for _, outer in blocks_of(folds, rare))
+
+
 def test_many_levels_fit_the_folds_less_with_shrinkage():
-    X, y = regression(40, 30)
+    X, y = regression(40, 20)
     inner = SparseRegressor(penalty=RIDGE)
     spreads, losses = [], []
-    for shrinkage in (0.0, 0.01, 0.1, 10.0):
+    for shrinkage in (0.01, 0.1, 10.0):
         search = HyperGradientCV(
             inner, penalties="feature", shrinkage=shrinkage, max_iter=200
         ).fit(X, y)
@@ -261,6 +323,7 @@ def test_too_few_steps_are_warned_of_and_refit_is_optional():
         penalties="feature",
         max_iter=1,
         tol=1e-9,
+        shrinkage=0.1,
         refit=False,
     )
     with pytest.raises(NotFittedError):
