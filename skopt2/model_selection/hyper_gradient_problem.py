@@ -27,6 +27,8 @@ from skopt2.solvers.bilevel.upper import Upper
 # mean curvature of a coefficient.
 SCAN_L1 = 10.0 ** np.array([-0.3, -0.8, -1.3, -1.8, -2.5])
 SCAN_L2 = 10.0 ** np.array([1.0, 0.0, -1.0, -2.0, -3.0, -4.0])
+# Squared terms beside an l1 term: first hardly any, then these.
+LITTLE, RIDGES = 1e-3, 10.0 ** np.array([-1.5, -0.5, 0.5])
 # The box, in the same units.
 BOX_L1, BOX_L2 = (1e-3, 2.0), (1e-7, 1e3)
 # Tolerance of one level where many start.
@@ -250,7 +252,10 @@ class HyperGradientProblem:
         """Return the points of the first look, (k, d)."""
         first, second = self._units()
         if levels.has_terms:
-            return np.log(np.c_[first * SCAN_L1, second * SCAN_L1])
+            # Hardly any ridge with each l1 level; then more of it with the best.
+            return np.log(
+                np.c_[first * SCAN_L1, np.full(SCAN_L1.size, LITTLE * second)]
+            )
         if self.l1_ratio >= 0.05:
             return np.log(first / self.l1_ratio * SCAN_L1)[:, None]
         return np.log(second * SCAN_L2)[:, None]
@@ -315,11 +320,17 @@ class HyperGradientProblem:
         """Return the best of a few levels."""
         upper = Upper(lowers, levels, 0.0, self.run)
         low, high = self.box(levels)
-        best = at = None
-        for theta in np.clip(self._scan(levels), low, high):
+        points, best, at = self._scan(levels), None, None
+        for theta in points:
+            theta = np.clip(theta, low, high)
             at = upper.evaluate(theta, self.search.accuracy, at)
             if best is None or at.value < best.value:
                 best = at
+        if levels.has_terms:
+            for level in np.log(RIDGES * self._units()[1]):
+                theta = np.clip([best.theta[0], level], low, high)
+                at = upper.evaluate(theta, self.search.accuracy, at)
+                best = at if at.value < best.value else best
         return best
 
     def single(self, lowers):

@@ -35,7 +35,7 @@ def regression(n=80, p=12, seed=0):
 
 
 def test_leave_one_out_is_that_of_ridge_cv():
-    X, y = regression(40)
+    X, y = regression(25, 6)
     search = HyperGradientCV(
         SparseRegressor(penalty=RIDGE), cv=LeaveOneOut(), tol=1e-6
     ).fit(X, y)

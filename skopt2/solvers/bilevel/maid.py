@@ -13,11 +13,12 @@ then, and only then, are eps and delta made smaller; they grow again after every
 Source: M. S. Salehi, S. Mukherjee, L. Roberts and M. J. Ehrhardt, An adaptively inexact
 first-order method for bilevel optimization with application to hyperparameter learning,
 SIAM Journal on Mathematics of Data Science, 2025, arXiv:2308.10098, algorithms 3.1 and
-3.2. Beyond them: the box, by projected directions; first trial steps after J. Barzilai
-and J. Borwein, IMA Journal of Numerical Analysis 8, 1988, which the line search makes
-safe; and kinks. phi has kinks where a support changes: there the slopes of rejected
-trials nearby join that of the point, and the shortest vector of their convex hull takes
-the place of z (A. Goldstein, Optimization of Lipschitz continuous functions,
+3.2. Beyond them: the box, by projected directions; directions that bend with the last
+slopes (L-BFGS, on the levels inside the box), and steps after J. Barzilai and J.
+Borwein, IMA Journal of Numerical Analysis 8, 1988, which the line search makes safe;
+and kinks. phi has kinks where a support changes: there the slopes of rejected trials
+nearby join that of the point, and the shortest vector of their convex hull takes the
+place of z (A. Goldstein, Optimization of Lipschitz continuous functions,
 Mathematical Programming 13, 1977).
 """
 
@@ -40,6 +41,8 @@ BACKTRACK, TRIALS = 0.4, 25
 # Largest change of a level in one step, in powers of e, and the radius in which slopes
 # count as those of one kink.
 FARTHEST, RADIUS = 3.0, 0.01
+# Steps that a direction remembers, and the cosine below which it is not followed.
+MEMORY, STEEP = 8, 1e-3
 # Slopes of one kink.
 CORNERS = 12
 # Accuracies under which there is nothing but rounding.
@@ -62,6 +65,8 @@ class MaidState:
         Step to try first.
     eps, delta : float
         Accuracies.
+    pairs : tuple
+        Last steps and what they changed of z.
     corners : tuple
         Slopes of the kink: pairs (theta, z, omega).
     moved : float
@@ -76,6 +81,7 @@ class MaidState:
     beta: float
     eps: float
     delta: float
+    pairs: tuple = ()
     corners: tuple = ()
     moved: float = math.inf
     stalled: bool = False
@@ -148,7 +154,17 @@ class Maid:
     def _direction(self, state, z):
         """Return the projected step along -z, of at most the largest change."""
         theta = state.at.theta
-        d = self._project(theta - state.beta * z) - theta
+        free = ((theta > self.low) | (z < 0.0)) & ((theta < self.high) | (z > 0.0))
+        if state.pairs and not state.corners and free.any():
+            d = self._capped(theta, -_bent(z * free, state.pairs, free))
+            steep = float(np.linalg.norm(z * free) * np.linalg.norm(d))
+            if z @ d < -STEEP * steep:
+                return d
+        return self._capped(theta, -state.beta * z)
+
+    def _capped(self, theta, step):
+        """Return a step inside the box, of at most the largest change."""
+        d = self._project(theta + step) - theta
         size = float(np.abs(d).max())
         return d * (FARTHEST / size) if size > FARTHEST else d
 
@@ -230,7 +246,10 @@ class Maid:
             if np.abs(corner[0] - trial.theta).max() <= RADIUS
         )
         beta = min(max(beta, 1e-3 * moved), longest)
-        return MaidState(trial, z, omega, beta, eps, delta, corners, moved)
+        pairs = state.pairs
+        if bend > 1e-6 * np.linalg.norm(s) * np.linalg.norm(y):
+            pairs = (*pairs, (s, y))[-MEMORY:]
+        return MaidState(trial, z, omega, beta, eps, delta, pairs, corners, moved)
 
     def _combined(self, state):
         """Return the shortest vector of the hull of the slopes, and its error."""
@@ -281,6 +300,7 @@ class Maid:
             "beta": state.beta,
             "eps": state.eps,
             "delta": state.delta,
+            "pairs": np.array(state.pairs).reshape(-1, 2, state.z.size),
         }
 
     def unpack(self, packed):
@@ -288,4 +308,34 @@ class Maid:
         eps, delta = float(packed["eps"]), float(packed["delta"])
         at = self.upper.evaluate(np.asarray(packed["theta"]), eps)
         z, omega = self.upper.slope(at, delta)
-        return MaidState(at, z, omega, float(packed["beta"]), eps, delta)
+        pairs = tuple(tuple(pair) for pair in np.asarray(packed["pairs"]))
+        return MaidState(at, z, omega, float(packed["beta"]), eps, delta, pairs)
+
+
+def _bent(z, pairs, free):
+    """Return z times the inverse Hessian that the last steps tell of.
+
+    The recursion of J. Nocedal, Updating quasi-Newton matrices with limited storage,
+    Mathematics of Computation 35, 1980, on the coordinates that are free to move.
+
+    Parameters
+    ----------
+    z : ndarray of shape (d,)
+        0 for the others.
+    pairs : tuple of (s, y)
+        Steps and changes of the slope.
+    free : ndarray of bool of shape (d,)
+        Which coordinates may move.
+    """
+    known = [(s * free, y * free) for s, y in pairs]
+    known = [(s, y, float(s @ y)) for s, y in known if s @ y > 0.0]
+    q, past = z.copy(), []
+    for s, y, bend in reversed(known):
+        past.append(float(s @ q) / bend)
+        q = q - past[-1] * y
+    if known:
+        s, y, bend = known[-1]
+        q = q * (bend / float(y @ y))
+    for (s, y, bend), before in zip(known, reversed(past), strict=True):
+        q = q + (before - float(y @ q) / bend) * s
+    return q
