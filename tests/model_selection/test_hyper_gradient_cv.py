@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import RidgeCV
@@ -10,7 +11,7 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, cross_val_sc
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skopt2.callbacks import EarlyStopping
+from skopt2.callbacks import Checkpoint, EarlyStopping
 from skopt2.linear_model import (
     SparseClassifier,
     SparseRegressor,
@@ -314,6 +315,35 @@ def test_callbacks_watch_the_search():
     with pytest.warns(ConvergenceWarning):
         free.fit(X, y)
     assert search.score(new_X, new_y) >= free.score(new_X, new_y)
+
+
+def test_a_checkpoint_goes_on_where_it_was(tmp_path):
+    X, y = regression()
+    search = HyperGradientCV(
+        SparseRegressor(penalty=RIDGE), penalties="feature", shrinkage=0.1, tol=1e-6
+    )
+    whole = clone(search).fit(X, y)
+    with pytest.warns(ConvergenceWarning):
+        clone(search).set_params(max_iter=3).set_callbacks(
+            Checkpoint(tmp_path / "search")
+        ).fit(X, y)
+    again = clone(search).set_callbacks(Checkpoint(tmp_path / "search")).fit(X, y)
+    assert again.n_iter_ == whole.n_iter_ > 3
+    np.testing.assert_allclose(again.levels_, whole.levels_, rtol=1e-10)
+    assert again.history_["levels"].shape == (whole.n_iter_, 12)
+
+
+def test_arrays_of_another_namespace():
+    xp = pytest.importorskip("array_api_strict")
+    X, y = regression(50, 6)
+    search = HyperGradientCV(SparseRegressor(penalty=RIDGE), cv=3)
+    host = clone(search).fit(X, y)
+    with config_context(array_api_dispatch=True):
+        other = clone(search).fit(xp.asarray(X), xp.asarray(y))
+        predicted = other.predict(xp.asarray(X))
+        assert isinstance(predicted, type(xp.asarray(X)))
+    np.testing.assert_allclose(np.asarray(predicted), host.predict(X), rtol=1e-9)
+    assert other.best_score_ == host.best_score_
 
 
 def test_too_few_steps_are_warned_of_and_refit_is_optional():
