@@ -57,6 +57,7 @@ from skopt2.linear_model import (
     GroupClassifierCV,
     GroupRegressor,
     GroupRegressorCV,
+    LowRankRegressor,
     MultiTaskRegressor,
     MultiTaskRegressorCV,
     SketchedRidgeCV,
@@ -320,6 +321,8 @@ CONFIGURATIONS = [
     GroupClassifierCV(
         penalty="sparse_group_lasso", alphas=4, eps=0.02, criterion="ebic", tol=1e-10
     ),
+    LowRankRegressor(max_iter=60, random_state=0),
+    LowRankRegressor(1, alpha=0.0, loss="l1", max_iter=20, random_state=0),
     MultiTaskRegressor(tol=1e-10),
     MultiTaskRegressor(RowMCP(2.5), alpha=0.2, tol=1e-10, warm_start=True),
     MultiTaskRegressor("nuclear", alpha=0.1, tol=1e-10),

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from skopt2._core.array import is_sparse, namespace
 from skopt2._core.checks import check_not_infinite
 from skopt2.solvers.low_rank.entries import DenseEntries, SparseEntries
-from skopt2.solvers.low_rank.row_solver import reciprocal
+from skopt2.solvers.low_rank.reciprocal import reciprocal
 
 # Dense host tables with a smaller share of known entries are kept as sparse ones.
 SPARSE_SHARE, SPARSE_SIZE = 0.1, 200_000

@@ -15,6 +15,7 @@ from skopt2.linear_model.group_classifier_cv import GroupClassifierCV
 from skopt2.linear_model.group_path import group_path
 from skopt2.linear_model.group_regressor import GroupRegressor
 from skopt2.linear_model.group_regressor_cv import GroupRegressorCV
+from skopt2.linear_model.low_rank_regressor import LowRankRegressor
 from skopt2.linear_model.multitask_cv import MultiTaskRegressorCV
 from skopt2.linear_model.multitask_regressor import MultiTaskRegressor
 from skopt2.linear_model.sketched_ridge_cv import SketchedRidgeCV
@@ -38,6 +39,7 @@ __all__ = [
     "GroupRegressor",
     "GroupRegressorCV",
     "LazyNewton",
+    "LowRankRegressor",
     "MultiTaskRegressor",
     "MultiTaskRegressorCV",
     "Oasis",

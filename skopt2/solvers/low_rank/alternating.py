@@ -36,7 +36,8 @@ from skopt2.solvers.low_rank.balance import balanced, carried
 from skopt2.solvers.low_rank.entry_loss import EntryLoss
 from skopt2.solvers.low_rank.line_search import exact_step, moved
 from skopt2.solvers.low_rank.problem import Factors
-from skopt2.solvers.low_rank.row_solver import DIRECT_LIMIT, reciprocal, solve_rows
+from skopt2.solvers.low_rank.reciprocal import reciprocal
+from skopt2.solvers.low_rank.row_solver import DIRECT_LIMIT, solve_rows
 from skopt2.solvers.low_rank.top_vectors import top_triplets
 
 # Measures without a lower objective, after which rounding is to blame.
@@ -188,7 +189,8 @@ class AlternatingMinimisation:
     def _fitting_rank(self, state):
         """Return the model without directions that cost, or with some that are due."""
         problem, xp, model = self.problem, self.problem.xp, state.model
-        entries, lam, S = problem.entries, problem.level, problem.loss.slope(state.r)
+        entries, lam, ones = problem.entries, problem.level, problem.entries.ones()
+        S = problem.loss.slope(state.r, ones)
         s = xp.sum(model.U * model.U, axis=0)
         inner = xp.sum(entries.times(S, model.V) * model.U, axis=0) * reciprocal(s)
         curvature = problem.loss.curvature

@@ -76,6 +76,11 @@ class DenseEntries:
         """Return the sum of every column."""
         return self.xp.sum(r, axis=0)
 
+    def shares(self, w):
+        """Return the mean weight in every row and in every column, as columns."""
+        n, p = self.shape
+        return self.row_sums(w)[:, None] / p, self.column_sums(w)[:, None] / n
+
     def ones(self):
         """Return a one for each known position."""
         return self.mask
@@ -179,6 +184,8 @@ class SparseEntries:
     def column_sums(self, r):
         """Return the sum of every column."""
         return np.bincount(self.columns, r, self.shape[1]).astype(r.dtype, copy=False)
+
+    shares = DenseEntries.shares
 
     def ones(self):
         """Return a one for each known position."""

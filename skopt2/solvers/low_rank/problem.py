@@ -36,7 +36,8 @@ import numpy as np
 from skopt2._core.array import asarray_like, dot64, sum64
 from skopt2._core.result import Measure
 from skopt2.solvers.low_rank.entry_loss import EntryLoss
-from skopt2.solvers.low_rank.row_solver import reciprocal, spectrum
+from skopt2.solvers.low_rank.reciprocal import reciprocal
+from skopt2.solvers.low_rank.row_solver import spectrum
 from skopt2.solvers.low_rank.top_vectors import largest_value
 
 # Steps of reweighting for the intercept of no factors.
@@ -88,15 +89,16 @@ class Completion:
         self.entries, self.level, self.loss = entries, float(level), loss
         self.intercept, self.convex = bool(intercept), convex and level > 0.0
         self.xp, self.turned = entries.xp, entries.turned()
-        self.count = max(sum64(entries.ones()), 1.0)
+        self.count = sum64(entries.ones())
         self.null = self._null()
-        self.null_value = self.loss.total(self.residual(self.null))
+        self.null_value = self._loss(self.residual(self.null))
 
     def _null(self):
         """Return the model without factors."""
         like = self.entries.like
         U, V = (asarray_like(np.zeros((size, 0)), like) for size in self.entries.shape)
-        model = Factors(U, V, asarray_like(np.zeros(self.entries.shape[1]), like))
+        ones = self.entries.ones()
+        model = Factors(U, V, self.xp.zeros_like(self.entries.column_sums(ones)))
         for _ in range(LOCATION_STEPS if self.intercept else 0):
             b = self.best_intercept(model, self.residual(model))
             model = Factors(U, V, b)
@@ -106,8 +108,8 @@ class Completion:
 
     def critical_level(self):
         """Return the least level at which no factors are better than some."""
-        slope = self.loss.slope(self.residual(self.null))
-        return largest_value(self.entries, slope)
+        slope = self.loss.slope(self.residual(self.null), self.entries.ones())
+        return largest_value(self.entries, self.entries.pull(slope))
 
     def residual(self, model):
         """Return the residuals at the known positions."""
@@ -123,59 +125,64 @@ class Completion:
     def objective(self, model, r):
         """Return F as a float."""
         norms = dot64(model.U, model.U) + dot64(model.V, model.V)
-        return self.loss.total(r) + 0.5 * self.level * norms
+        return self._loss(r) + 0.5 * self.level * norms
+
+    def _loss(self, r):
+        return self.loss.total(r, self.entries.ones())
 
     def measure(self, model, r):
         """Return objective and certificate, divided by the number of entries."""
         value, extra = self.objective(model, r), {"rank": model.rank}
         if self.convex:
-            gap = max(value - self.dual_value(r)[0], 0.0)
+            gap = max(value - self.dual_value(r), 0.0)
             relative = gap / self.null_value if self.null_value > 0.0 else 0.0
             return Measure(value / self.count, relative, gap / self.count, extra)
         return Measure(value / self.count, self.stationarity(model, r), math.nan, extra)
 
     def dual_value(self, r):
-        """Return the dual objective of a residual, and its spectral norm."""
-        entries, S = self.entries, self.loss.slope(r)
+        """Return the dual objective of a residual, made feasible, as a float."""
+        entries, ones = self.entries, self.entries.ones()
+        S = self.loss.slope(r, ones)
         if self.intercept:
-            ones = entries.ones()
-            sizes = entries.column_sums(ones)
-            S = S - entries.shift(entries.column_sums(S) * reciprocal(sizes)) * ones
-        norm = largest_value(entries, S)
-        best = self.level / norm if norm > self.level else 1.0
-        bound = self.loss.delta * self.loss.curvature
-        if not self.loss.squared:
-            largest = float(self.xp.max(self.xp.abs(S)))
-            best = min(best, bound / largest) if largest > bound else best
-        linear, square = dot64(S, entries.X), 2.0 * self.loss.conjugate(S)
+            means = entries.column_sums(S) * reciprocal(entries.column_sums(ones))
+            S = S - entries.shift(means) * ones
+        over = largest_value(entries, entries.pull(S)) / self.level
+        over = max(over, self.loss.excess(S, ones))
+        best = 1.0 / over if over > 1.0 else 1.0
+        linear = dot64(S, entries.X)
+        square = 2.0 * self.loss.conjugate(S, ones)
         # The dual is quadratic along the ray: its top, or the last feasible point.
+        if over > 0.0:
+            best = 1.0 / over
         if square > 0.0:
-            best = max(0.0, min(best if norm > 0.0 else 1.0, linear / square))
-        return best * linear - 0.5 * best**2 * square, norm
+            best = max(0.0, min(best, linear / square))
+        return best * linear - 0.5 * best**2 * square
 
     def stationarity(self, model, r):
         """Return the certificate of the factors as a float."""
         if not self.null_value > 0.0:
             return 0.0
-        w = self.loss.weights(r, self.entries.ones())
-        S = w * r
-        sides = (
-            (self.entries, S, w, model.V, model.U),
-            (self.turned, self.entries.flip(S), self.entries.flip(w), model.U, model.V),
-        )
-        total = 0.0
-        for entries, s, weight, B, Z in sides if model.rank else ():
-            scale, turn = spectrum(B)
-            g = (entries.times(s, B) - self.level * Z) @ turn
-            share = entries.row_sums(weight)[:, None] / B.shape[0]
-            # Directions that are only rounding have no Hessian to divide by.
-            tiny = 100.0 * float(self.xp.finfo(B.dtype).eps) * self.xp.max(scale)
-            H = share * self.xp.where(scale > tiny, scale, 0.0 * scale)[None, :]
-            total += sum64(g * g * reciprocal(H + self.level))
+        entries, xp = self.entries, self.xp
+        w = self.loss.weights(r, entries.ones())
+        S, total = w * r, 0.0
+        if model.rank:
+            P = entries.pull(S)
+            rows, columns = entries.shares(w)
+            total += self._gain(entries.times(P, model.V), model.U, model.V, rows)
+            total += self._gain(entries.adjoint(P, model.U), model.V, model.U, columns)
         if self.intercept:
-            s, total_weight = self.entries.column_sums(S), self.entries.column_sums(w)
-            total += sum64(s * s * reciprocal(total_weight))
+            s, weight = entries.column_sums(S), entries.column_sums(w)
+            total += float(xp.sum(s * s * reciprocal(weight)))
         return math.sqrt(total / (2.0 * self.null_value))
+
+    def _gain(self, pulled, Z, B, share):
+        """Return the squared gradient of a factor in the metric of its curvature."""
+        scale, turn = spectrum(B)
+        g = (pulled - self.level * Z) @ turn
+        # Directions that are only rounding have no Hessian to divide by.
+        tiny = 100.0 * float(self.xp.finfo(B.dtype).eps) * self.xp.max(scale)
+        scale = self.xp.where(scale > tiny, scale, 0.0 * scale)
+        return sum64(g * g * reciprocal(share * scale[None, :] + self.level))
 
 
 def absolute_loss(delta):

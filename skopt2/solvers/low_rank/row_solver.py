@@ -28,6 +28,7 @@ alternating minimization in nearly linear time, ICLR 2024, algorithms 2 and 4.
 import numpy as np
 
 from skopt2._core.array import accumulation_dtype, asarray_like, namespace, sum64
+from skopt2.solvers.low_rank.reciprocal import reciprocal
 
 # Ranks up to which systems are factorised: their products are those of few steps.
 DIRECT_LIMIT = 12
@@ -105,13 +106,6 @@ def _conjugate(entries, w, B, gradient, levels, intercept):
             break
         q, rz = z + (new * reciprocal(rz))[:, None] * q, new
     return d @ xp.matrix_transpose(turn)
-
-
-def reciprocal(x):
-    """Return the reciprocal of positive elements, and zero for the others."""
-    xp = namespace(x)
-    positive = x > 0.0
-    return xp.where(positive, 1.0 / xp.where(positive, x, xp.ones_like(x)), 0.0 * x)
 
 
 def spectrum(B, intercept=False):

@@ -36,7 +36,8 @@ from skopt2._core.result import Measure
 from skopt2.solvers.low_rank.entry_loss import EntryLoss
 from skopt2.solvers.low_rank.line_search import exact_step, moved
 from skopt2.solvers.low_rank.problem import Factors
-from skopt2.solvers.low_rank.row_solver import reciprocal, spectrum
+from skopt2.solvers.low_rank.reciprocal import reciprocal
+from skopt2.solvers.low_rank.row_solver import spectrum
 
 # Steps in a row without a lower objective, after which rounding is to blame.
 PATIENCE = 5

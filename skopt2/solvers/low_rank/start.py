@@ -36,9 +36,10 @@ def spectral_start(problem, k, seed):
         Of the random block.
     """
     entries = problem.entries
-    r = problem.loss.slope(problem.residual(problem.null)) / problem.loss.curvature
-    U, s, V = top_triplets(entries, r, k, seed)
-    share = problem.count / (entries.shape[0] * entries.shape[1])
+    r = problem.loss.slope(problem.residual(problem.null), entries.ones())
+    r = r / problem.loss.curvature
+    U, s, V = top_triplets(entries, entries.pull(r), k, seed)
+    share = problem.count * entries.unit
     root = (s / share) ** 0.5
     U, V = (clipped(A * root[None, :]) for A in (U, V))
     return Factors(U, V, problem.null.b)

@@ -106,14 +106,17 @@ def test_rows_are_those_of_least_squares(factors, make, intercept):
 @pytest.mark.parametrize("loss", [EntryLoss(), EntryLoss(0.5), absolute_loss(0.01)])
 def test_losses_are_majorised_and_conjugate(rng, loss):
     r, s = rng.standard_normal((2, 200))
-    w = loss.weights(r, np.ones(200))
-    values = np.array([[loss.total(v[i : i + 1]) for i in range(200)] for v in (r, s)])
+    ones = np.ones(200)
+    w = loss.weights(r, ones)
+    values = np.array(
+        [[loss.total(v[i : i + 1], np.ones(1)) for i in range(200)] for v in (r, s)]
+    )
     assert (values[1] <= values[0] + 0.5 * w * (s**2 - r**2) + 1e-12).all()
-    assert_allclose(loss.slope(r), w * r)
+    assert_allclose(loss.slope(r, ones), w * r)
     # Fenchel's inequality is an equality at the derivative.
-    t = loss.slope(r)
-    assert loss.total(r) + loss.conjugate(t) == pytest.approx(t @ r)
-    assert loss.total(s) + loss.conjugate(t) >= t @ s
+    t = loss.slope(r, ones)
+    assert loss.total(r, ones) + loss.conjugate(t, ones) == pytest.approx(t @ r)
+    assert loss.total(s, ones) + loss.conjugate(t, ones) >= t @ s
 
 
 def test_balance_keeps_the_model_and_has_the_least_norm(factors):
