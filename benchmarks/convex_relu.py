@@ -301,13 +301,13 @@ def race_attacks(splits, seeds):
             )
 
 
-def count_steps():
+def count_steps(patterns, steps):
     """Print the seconds of a step of ADMM, and its digits by steps."""
     X, y = load("breast cancer")
     n, s = len(X), np.full(len(X), 1.0 / len(X))
     rows = np.c_[X, np.ones(n)]
     print("patterns  variables  set up, s  step, ms")
-    for count in (25, 50, 100, 200, 400):
+    for count in patterns:
         D = sample_gates(rows, s, count, True, np.random.default_rng(0)).astype(float)
         program = ReLUProgram(
             rows, 2.0 * y - 1.0, s, get_loss("logistic"), D, 0.01, True
@@ -326,13 +326,13 @@ def count_steps():
     program = ReLUProgram(rows, 2.0 * y - 1.0, s, get_loss("logistic"), D, 0.01, True)
     solver = ReLUADMM(program)
     state, path = solver.init(), []
-    for _ in range(4000):
+    for _ in range(steps):
         state = solver.step(state)
         path.append(state.V)
-    error = [np.linalg.norm(V - path[-1]) for V in path[:2000]]
     print("steps, distance to the end:")
-    for i in (0, 50, 100, 200, 400, 800, 1200, 1600):
-        print(f"{i:6} {error[i]:.1e}")
+    marks = [0, 25, 50, 100, 200, 400, 800, 1600, 3200]
+    for i in [i for i in marks if i <= 0.6 * steps]:
+        print(f"{i:6} {np.linalg.norm(path[i] - path[-1]):.1e}")
 
 
 def main(arguments=None):
@@ -341,6 +341,10 @@ def main(arguments=None):
     parser.add_argument("table", choices=("objective", "accuracy", "attack", "steps"))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument(
+        "--patterns", type=int, nargs="+", default=[25, 50, 100, 200, 400]
+    )
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore", ConvergenceWarning)
     if options.table == "objective":
@@ -350,7 +354,7 @@ def main(arguments=None):
     elif options.table == "attack":
         race_attacks(options.splits, options.seeds)
     else:
-        count_steps()
+        count_steps(options.patterns, options.steps)
 
 
 if __name__ == "__main__":
