@@ -26,6 +26,7 @@ _SUBPACKAGES = frozenset(
         "portfolio",
         "privacy",
         "semi_supervised",
+        "structure_learning",
         "transport",
     }
 )

@@ -21,6 +21,7 @@ from skopt2 import (
     portfolio,
     privacy,
     semi_supervised,
+    structure_learning,
     transport,
 )
 from skopt2.covariance import SparseInverseCovariance, SparseInverseCovarianceCV
@@ -92,6 +93,7 @@ from skopt2.privacy import (
     DPSVMClassifier,
 )
 from skopt2.semi_supervised import GraphLabelPropagation
+from skopt2.structure_learning import LinearDAG
 from skopt2.transport import (
     MongeGapMap,
     ReferenceTransport,
@@ -260,6 +262,8 @@ CONFIGURATIONS = [
     SparseInverseCovarianceCV(
         "mcp", alphas=3, eps=0.3, criterion="ebic", penalize_diagonal=True, tol=1e-10
     ),
+    LinearDAG(random_state=0),
+    LinearDAG("nv", "bic", max_parents=3, n_init=2, random_state=0, device="cpu"),
     LpDictionaryLearning(tol=1e-12, random_state=0),
     LpDictionaryLearning(
         2, p=4, whiten=False, threshold=1.0, n_init=2, max_iter=30, device="cpu"
@@ -454,6 +458,7 @@ def test_every_public_estimator_is_checked():
             portfolio,
             privacy,
             semi_supervised,
+            structure_learning,
             transport,
         )
         for name in package.__all__
