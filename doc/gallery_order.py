@@ -39,6 +39,7 @@ ORDER = (
     "plot_centers.py",
     "plot_online.py",
     "plot_label_propagation.py",
+    "plot_linear_dag.py",
     "plot_convex_relu.py",
     "plot_gp_series.py",
     "plot_gp_scaling.py",
