@@ -57,8 +57,9 @@ plt.show()
 # ----------------------
 # Wrong arrows against the number of rows, means over three plants. With equal noise,
 # which ``"ev"`` takes for granted, variances give the order away and few rows are
-# enough; with unequal noise only the arrows that are missing tell. Under ``"nv"`` units do
-# not count, under ``"ev"`` they are all that counts: standardise, and the order is gone.
+# enough; with unequal noise only the arrows that are missing tell. Under ``"nv"`` units
+# do not count, under ``"ev"`` they are all that counts: standardise, and the order is
+# gone.
 
 
 def plant(seed, equal):
