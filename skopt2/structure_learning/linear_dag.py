@@ -1,5 +1,7 @@
 """Directed acyclic graphs of linear models, as an estimator."""
 
+import math
+
 import numpy as np
 
 from skopt2._core.array import asarray_like, namespace, sum64, to_numpy
@@ -267,6 +269,7 @@ class LinearDAG(IterativeEstimator):
             allowed=allowed_edges(self.forbidden, d),
             most=min(int(most), d - 1),
             tol=float(self.tol),
+            offset=2.0 * d * math.log(moments.unit),
             seed=int(seed_sequence(self.random_state).generate_state(1)[0]),
         )
 
@@ -282,7 +285,7 @@ class LinearDAG(IterativeEstimator):
         return {
             "adjacency_": W.astype(dtype),
             "order_": np.array(state.order, dtype=np.int64),
-            "noise_std_": np.sqrt(r).astype(dtype),
+            "noise_std_": (moments.unit * np.sqrt(r)).astype(dtype),
             "mean_": moments.mean.astype(dtype),
             "n_edges_": int(np.count_nonzero(W)),
         }

@@ -20,14 +20,17 @@ class Moments:
     mean : ndarray of shape (d,)
         Mean.
     S : ndarray of shape (d, d)
-        Covariance matrix.
+        Covariance matrix in the unit.
     n : float
         Rows, or their total weight.
+    unit : float
+        Largest value of the centred rows, by which they were divided.
     """
 
     mean: np.ndarray
     S: np.ndarray
     n: float
+    unit: float
 
 
 def moments_of(X, weight, total, centered, names=None):
@@ -77,7 +80,10 @@ def moments_of(X, weight, total, centered, names=None):
         )
     Z = X / unit
     C = Z.T @ Z / len(Z) if weight is None else (Z.T * weight) @ Z
-    return Moments(mean, C * unit[:, None] * unit, total)
+    # Squares of values in any unit would overflow.
+    common = float(unit.max())
+    unit = unit / common
+    return Moments(mean, C * unit[:, None] * unit, total, common)
 
 
 def total_weight(sample_weight, n):

@@ -75,7 +75,7 @@ def test_finds_the_graph(rng, noise):
 def test_price_needs_no_change_with_the_noise(rng):
     W = graph(rng, 12, 24)
     X = rows(rng, W, 1000)
-    for unit in (1e-4, 1.0, 1e5):
+    for unit in (1e-150, 1e-4, 1.0, 1e200):
         fit = LinearDAG().fit(unit * X)
         assert structural_hamming_distance(fit.adjacency_, W) == 0
         assert_allclose(fit.noise_std_, unit, rtol=0.05)

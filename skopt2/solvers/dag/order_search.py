@@ -88,15 +88,30 @@ class OrderSearch:
         Largest number of parents.
     tol : float, default=0.0
         Relative gain that counts as none.
+    offset : float, default=0.0
+        What the unit of S adds to the cost of a row.
     seed : int, default=0
         Draws the turns, and orders to start from.
     """
 
     name = "order search"
 
-    def __init__(self, S, n, edge, equal, *, allowed=None, most=None, tol=0.0, seed=0):
+    def __init__(
+        self,
+        S,
+        n,
+        edge,
+        equal,
+        *,
+        allowed=None,
+        most=None,
+        tol=0.0,
+        offset=0.0,
+        seed=0,
+    ):
         self.S, self.n, self.edge, self.equal = S, float(n), float(edge), equal
         self.allowed, self.most, self.tol = allowed, most, tol
+        self.offset = float(offset)
         self.d, self.seed = len(S), int(seed)
         self.turns = np.random.default_rng(seed).permutation(self.d)
         # An empty graph explains nothing: what it costs beside one node alone.
@@ -155,7 +170,8 @@ class OrderSearch:
             worst = math.inf
         else:
             state = self.finalize(state)
-        return Measure(self.cost(state) / self.n, worst, extra={"edges": edges})
+        value = self.cost(state) / self.n + self.offset
+        return Measure(value, worst, extra={"edges": edges})
 
     def finalize(self, state):
         """Return the state of least cost of all starts."""
