@@ -50,8 +50,8 @@ exact = SketchedRidgeCV(
 print(f"and on all features {new_error(exact):.3f}, which GCV says is {exact.gcv_:.3f}")
 
 # %%
-# More members make the sketch matter less. From two on they tell where that ends, within
-# two percent: the mean product of the residuals of different members.
+# More members make the sketch matter less. From two on they tell where that ends,
+# within two percent: the mean product of the residuals of different members.
 
 counts = [1, 2, 4, 8, 16, 32]
 options = {"sketch_size": 100, "alphas": [model.alpha_], "random_state": 7}
