@@ -7,8 +7,8 @@ from skopt2.linear_model.group_freedom import columns_of, curvatures_of, support
 from skopt2.solvers.block_coordinate_descent.coordinates import group_columns
 from skopt2.solvers.leave_out.newton import FittedPoint
 
-# Numbers that a design may have: a gigabyte.
-LARGEST = 2**27
+# Numbers that a design may have: half a gigabyte, of which there are a few copies.
+LARGEST = 2**26
 
 
 def check_smooth(formulation):
@@ -65,7 +65,7 @@ def fitted_point(formulation, solution):
     Raises
     ------
     ValueError
-        If it would take more than a gigabyte.
+        If it would take more than half a gigabyte.
     """
     problem = formulation.problem
     K, n = problem.n_outputs, problem.design.n

@@ -114,12 +114,26 @@ class LinearisedCopies:
         All rows.
     folds : Folds
         What each copy leaves out.
+    fixed : bool, default=False
+        The point of the expansion stays where it is.
     """
 
-    def __init__(self, rows, folds):
+    def __init__(self, rows, folds, fixed=False):
         self.rows, self.folds = rows, folds
         self.pairs = Pairs(folds, rows.A)
-        self._hessian = None
+        self._constant, self._hessian = fixed or rows.loss.is_quadratic, None
+
+    def take(self, chosen):
+        """Return some of the copies.
+
+        Parameters
+        ----------
+        chosen : ndarray of int
+            Their folds.
+        """
+        some = LinearisedCopies(self.rows, self.folds.take(chosen))
+        some._constant, some._hessian = self._constant, self._hessian
+        return some
 
     def gradients(self, t, T, g, h, batch=None):
         """Return the gradients of the smooth parts at the copies, (d, K, F).
@@ -147,12 +161,17 @@ class LinearisedCopies:
         out += self._bend(A[kept], h[kept], difference, batch is None)
         return out / (1.0 - self.folds.shares)
 
+    def bend(self, h, difference):
+        """Return A'hA difference, for h (n, K, K) and differences (d, K, F)."""
+        return self._bend(self.rows.A, h, difference, True)
+
     def _bend(self, A, h, difference, whole):
         """Return A'hA difference, by the Hessian or by two products."""
         n, (d, K, F) = A.shape[0], difference.shape
-        forming = n * d * K * min(F, d * K) + d * d * K * K * F
-        if forming < 2 * n * d * K * F:
-            H = self._form(A, h, whole and self.rows.loss.is_quadratic)
+        constant = whole and self._constant
+        forming = 0 if constant else n * d * d * K * K
+        if forming + d * d * K * K * F < 2 * n * d * K * F:
+            H = self._form(A, h, constant)
             return (H @ difference.reshape(d * K, F)).reshape(d, K, F)
         seen = (A @ difference.reshape(d, K * F)).reshape(n, K, F)
         seen = h[:, :, 0, None] * seen if K == 1 else h @ seen
