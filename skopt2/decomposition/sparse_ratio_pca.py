@@ -14,12 +14,8 @@ from skopt2._core.estimator import (
 )
 from skopt2._core.iterate import iterate
 from skopt2._core.random import seed_sequence
-from skopt2._core.validation import (
-    check_fit_input,
-    check_predict_input,
-    check_weights,
-    host_data,
-)
+from skopt2._core.validation import check_fit_input, check_predict_input, host_data
+from skopt2._core.weights import check_weights
 from skopt2.decomposition.sparse_ratio_parameters import check_parameters
 from skopt2.decomposition.sparse_ratio_score import explained_share
 from skopt2.solvers.fractional.components import ComponentSequence

@@ -18,7 +18,7 @@ from skopt2._core.cuda import target_of
 from skopt2._core.fit_record import FitRecord
 from skopt2._core.random import spawn
 from skopt2._core.result import Certificate, History, Result, StopReason
-from skopt2._core.validation import raw_weight
+from skopt2._core.weights import raw_weight
 from skopt2.kernel_machine.center_choice import choose_centers
 from skopt2.kernel_machine.passes import Passes
 from skopt2.kernel_machine.sample import Sample

@@ -27,7 +27,8 @@ from skopt2._core.array import (
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.fit_record import FitRecord
 from skopt2._core.transfer import convert
-from skopt2._core.validation import check_predict_input, raw_weight
+from skopt2._core.validation import check_predict_input
+from skopt2._core.weights import raw_weight
 from skopt2.kernel_machine.center_choice import check_centers, choose_centers
 from skopt2.kernel_machine.center_model import CenterModel
 from skopt2.kernel_machine.early_stopping import ValidationMonitor, hold_out

@@ -19,7 +19,7 @@ from skopt2._core.array import (
 )
 from skopt2._core.checks import canonical, check_matrix
 from skopt2._core.random import spawn
-from skopt2._core.validation import check_weights
+from skopt2._core.weights import check_weights
 from skopt2.solvers.kernel.kmeans_rejection import seed_by_rejection
 from skopt2.solvers.kernel.row_distances import row_distances
 

@@ -1,7 +1,7 @@
 """Rows of Dask collections, checked anew and read again in each pass of a solver."""
 
 from skopt2._core.chunks import chunks_of
-from skopt2._core.validation import raw_weight
+from skopt2._core.weights import raw_weight
 from skopt2.kernel_machine.sample import Sample
 
 

@@ -10,11 +10,8 @@ from skopt2._core.iterate import iterate
 from skopt2._core.labels import codes_among, known_labels
 from skopt2._core.result import StopReason
 from skopt2._core.transfer import convert
-from skopt2._core.validation import (
-    check_fit_input,
-    check_predict_input,
-    raw_weight,
-)
+from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2._core.weights import raw_weight
 from skopt2.linear_model.sparse_model import SparseLinearModel
 from skopt2.linear_model.streaming_formulation import (
     StreamFormulation,

@@ -10,11 +10,8 @@ from skopt2._core.array import (
 from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.iterate import iterate
 from skopt2._core.result import StopReason
-from skopt2._core.validation import (
-    check_fit_input,
-    check_predict_input,
-    check_weights,
-)
+from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2._core.weights import check_weights
 from skopt2.portfolio.risk_input import (
     NO_RISK,
     check_budget,

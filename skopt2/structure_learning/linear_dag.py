@@ -8,12 +8,8 @@ from skopt2._core.array import asarray_like, namespace, sum64, to_numpy
 from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.iterate import iterate
 from skopt2._core.random import seed_sequence
-from skopt2._core.validation import (
-    check_fit_input,
-    check_predict_input,
-    check_weights,
-    host_data,
-)
+from skopt2._core.validation import check_fit_input, check_predict_input, host_data
+from skopt2._core.weights import check_weights
 from skopt2.solvers.dag.order_search import CERTIFICATE, OrderSearch
 from skopt2.structure_learning.dag_parameters import (
     allowed_edges,

@@ -11,7 +11,7 @@ from skopt2._core.array import all_finite, as_float, asarray_like, move, namespa
 from skopt2._core.checks import check_matrix
 from skopt2._core.histograms import check_normalisation
 from skopt2._core.transfer import convert
-from skopt2._core.validation import check_weights
+from skopt2._core.weights import check_weights
 from skopt2.solvers.transport.cost import ground_cost
 from skopt2.transport.map_fit import Settings
 from skopt2.transport.problem import check_positive

@@ -8,7 +8,8 @@ from sklearn.exceptions import ConvergenceWarning
 from skopt2._core.array import asarray_like, namespace, to_numpy
 from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.histograms import normalise
-from skopt2._core.validation import check_fit_input, check_predict_input, check_weights
+from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2._core.weights import check_weights
 from skopt2.transport.cluster_problem import ClusterProblem
 from skopt2.transport.cluster_runs import CERTIFICATE, check_clustering, run_clusters
 from skopt2.transport.histogram_geometry import (
