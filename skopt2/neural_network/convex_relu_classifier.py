@@ -23,8 +23,7 @@ class ConvexReLUClassifier(ClassProbabilities, ClassifierMixin, ConvexReLUModel)
 
     Parameters
     ----------
-    loss : {"logistic", "squared_hinge", "huberized_hinge"} or Loss, \
-            default="logistic"
+    loss : {"logistic", "squared_hinge", "huberized_hinge"} or Loss, default="logistic"
         Loss of a sample. "logistic" becomes multinomial, with one output for each
         class, with more than two classes; the others are for two.
     alpha : float, default=0.01
