@@ -20,6 +20,8 @@ from skopt2.solvers.curvature.model_step import model_step
 
 # Failures of one iteration after which rounding is to blame.
 TRIALS = 50
+# Share of the predicted fall that an actual one may be.
+AGREEMENT = 0.5
 # The first regulariser, relative to the curvature.
 FIRST = 0.1
 
@@ -81,12 +83,15 @@ class RegularisedNewton(CurvatureMethod):
             return None
         new = field.at(u, eta, value)
         self.counts["gradients"] += 1
+        Bh = matrix.times(h)
         G = new.g
         if not field.smooth:
-            G = G - local.g - matrix.times(h) - (r * field.metric) * h
+            G = G - local.g - Bh - (r * field.metric) * h
         size = field.norm(G)
         promise = size * size / r
         good = gained >= self.fall * promise or -sum64(G * h) >= self.slope * promise
+        predicted = run.rest - rest - sum64(h * local.g) - 0.5 * sum64(h * Bh)
+        good = good or gained >= AGREEMENT * predicted > slack
         if not (good or size <= 0.5 * run.length):
             return None
         return self._run_at(field, new, run.memory)
