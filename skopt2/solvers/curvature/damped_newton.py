@@ -21,7 +21,10 @@ product),
 
 Both steps tend to 1, and the convergence is quadratic in the end. The constant m is
 not known: each iteration starts with a quarter of the last and doubles it until the
-bound above holds at the new point. On the ray that costs no product with the data.
+bound above holds at the new point, or F falls by at least half of what the quadratic
+model promises, alpha (1 - alpha / 2) delta^2. Either is a fall of alpha delta^2 / 4 or
+more at an alpha no smaller than that of twice the true constant, which is what the
+rates rest on. On the ray a trial costs no product with the data.
 
 With a penalty that has a kink, h minimises g'h + h'Hh / (2 alpha) + pen(w + h), where
 the decrement is that of the minimiser with alpha = 1.
@@ -48,6 +51,8 @@ from skopt2.solvers.curvature.model_step import model_step
 SCHEDULES = ("third", "aicn")
 # What the constant is multiplied by before each iteration and after each failure.
 FALL, GROW = 0.25, 2.0
+# Share of the predicted fall that an actual one may be.
+AGREEMENT = 0.5
 # Failures of one iteration after which rounding is to blame.
 TRIALS = 60
 
@@ -98,7 +103,7 @@ class DampedNewton(CurvatureMethod):
             h = field.curvature(local.eta)
             matrix = CurvatureMatrix(field, h, coupled=problem.n_outputs > 1)
             self.counts["hessians"] += 1
-        full = model_step(field, matrix, local, goal=field.goal)
+        full = model_step(field, matrix, local)
         square = sum64(full * matrix.times(full))
         if not square > 0.0 or not math.isfinite(square):
             return run
@@ -120,17 +125,19 @@ class DampedNewton(CurvatureMethod):
             alpha = step_length(self.schedule, m * delta)
             h, change = alpha * full, alpha * ray
             if not field.smooth and alpha < 1.0:
-                h = model_step(field, matrix, local, t=1.0 / alpha, goal=field.goal)
+                h = model_step(field, matrix, local, t=1.0 / alpha)
                 change = field.times(h)
             u, eta = local.u + h, local.eta + change
             value = field.value(u, eta)
             size = alpha * delta
             if not field.smooth:
                 size = max(sum64(h * matrix.times(h)), 0.0) ** 0.5
-            bound = local.value + sum64(local.g * h) + 0.5 * size * size
-            bound += excess(self.schedule, m * size) * size * size
-            rise = value + field.rest(u) - run.objective
-            if value <= bound + slack and rise <= slack:
+            model = sum64(local.g * h) + 0.5 * size * size
+            bound = local.value + model + excess(self.schedule, m * size) * size * size
+            rest = field.rest(u)
+            rise, model = value + rest - run.objective, model + rest - run.rest
+            good = value <= bound + slack or rise <= AGREEMENT * model < -slack
+            if good and rise <= slack:
                 return (*field.centred(u, eta), value, m)
             # At 1 / delta a step is about half of the whole. Where each trial minimises
             # a model, there had better be few of them.

@@ -189,6 +189,43 @@ class CurvatureMatrix:
         )
         return xp.reshape(d, shape)
 
+    def solve_on(self, force, mask, t, shift):
+        """Return d, 0 off a mask, with (t B + diag(M shift)) d = -force on it.
+
+        None where no matrix has been formed.
+
+        Parameters
+        ----------
+        force, mask, shift : array of the shape of the unknowns
+            Right-hand side, 1 for each unknown that may move, what is added.
+        t : float
+            Factor of B.
+        """
+        if self.mode != "gram":
+            return None
+        xp = self.xp
+        b = mask * self._wide(-force / self.root)
+        off = (1.0 - mask) * (t * self.size)
+        mask, shift = self._wide(mask), self._wide(mask * shift + off)
+
+        def solve(G, b, mask, shift):
+            one = asarray_like(np.eye(G.shape[0]), G)
+            inner = t * (mask[:, None] * G * mask[None, :]) + one * shift
+            return Factor(inner, 0.0, self.eps).solve(b)
+
+        if self.coupled:
+            b, mask, shift = (xp.reshape(x, (-1,)) for x in (b, mask, shift))
+            x = xp.reshape(solve(self._parts[0], b, mask, shift), force.shape)
+        elif force.ndim == 1:
+            x = solve(self._parts[0], b, mask, shift)
+        else:
+            parts = self._parts * (self.K // len(self._parts))
+            columns = [
+                solve(G, b[:, k], mask[:, k], shift[:, k]) for k, G in enumerate(parts)
+            ]
+            x = xp.stack(columns, axis=1)
+        return self._narrow(x) / self.root
+
     def diagonal(self):
         """Return the diagonal of B, or of what is near it where only products are."""
         field = self.field

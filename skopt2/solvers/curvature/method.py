@@ -127,7 +127,7 @@ class CurvatureMethod(RunningMethod):
             run = self._run_at(self._field, local, self._begin(self._field, local))
             self.counts["gradients"] += 1
         field = self._field
-        field.lam, field.goal = lam, goal
+        field.lam = lam
         for _ in range(self.period if final else INNER_LIMIT):
             run = self._advance(field, run)
             self.counts["iterations"] += 1

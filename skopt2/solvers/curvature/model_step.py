@@ -5,26 +5,30 @@ Problem: min_v g'(v - u) + (v - u)'(t B + r M)(v - u) / 2 + pen(v), with the sym
 
 Where the penalty is quadratic it belongs to g and B, and one linear system is all.
 Otherwise proximal gradient steps with momentum in the metric M find the pieces of the
-penalty that the solution is on, and Newton steps by conjugate gradients on these pieces
-end the search, every ROUND steps.
+penalty that the solution is on, and Newton steps on these pieces end the search, every
+ROUND steps: with the matrix where there is one, else by conjugate gradients.
 
 Source: J. Lee, Y. Sun and M. Saunders, Proximal Newton-type methods for minimizing
 composite functions, SIAM J. Optimization 24, 2014, for the model and for what accuracy
 it is worth; A. Beck and M. Teboulle, SIAM J. Imaging Sciences 2, 2009.
 """
 
+import math
+
 from skopt2._core.array import max_abs, sum64
 from skopt2.solvers.krylov import conjugate_gradient
 
 # Steps with momentum between two Newton steps, and rounds of both.
 ROUND, ROUNDS = 10, 15
+# Rounds without progress that are enough.
+PATIENCE = 4
 # Products of a Newton step.
 PRODUCTS = 100
 # Residual to reach, relative to that at the start.
 INNER = 1e-3
 
 
-def model_step(field, B, local, t=1.0, r=0.0, goal=0.0):
+def model_step(field, B, local, t=1.0, r=0.0):
     """Return v - u for the minimiser v.
 
     Parameters
@@ -37,12 +41,10 @@ def model_step(field, B, local, t=1.0, r=0.0, goal=0.0):
         Where the model is formed.
     t, r : float, default=1.0, 0.0
         Factor of B and of M.
-    goal : float, default=0.0
-        Distance from stationarity of a coordinate that needs no better one.
     """
     if field.smooth:
         return B.solve(local.g / t, r / t)
-    return _Model(field, B, local, t, r).minimise(goal)
+    return _Model(field, B, local, t, r).minimise()
 
 
 class _Model:
@@ -64,31 +66,31 @@ class _Model:
         linear = sum64(d * self.local.g) + 0.5 * sum64(d * Hd)
         return linear + self.field.rest(self.local.u + d)
 
-    def minimise(self, goal):
+    def minimise(self):
         """Return the minimiser, as a difference."""
-        field, xp = self.field, self.xp
+        field = self.field
         best = 0.0 * self.local.u
         Hbest, value = best, self.value(best, best)
-        first = None
+        first, least, idle = None, math.inf, 0
         for _ in range(ROUNDS):
             d, Hd = self._momentum(best, Hbest)
             reached = self.value(d, Hd)
             if not reached <= value:
                 self.L *= 2.0
-                if 1e9 * max(self.B.size, self.r) < self.L:
-                    break
-                continue
-            best, Hbest, value = d, Hd, reached
+                idle += 1
+            else:
+                best, Hbest, value = d, Hd, reached
             residual = self._residual(best, Hbest)
             first = residual if first is None else first
-            if residual > max(INNER * first, goal):
-                found = self._newton(best, Hbest, value)
-                if found is not None:
-                    best, Hbest, value = found
-                    residual = self._residual(best, Hbest)
-            if residual <= max(INNER * first, 0.1 * goal) or field.problem.expired:
+            found = self._newton(best, Hbest, value)
+            if found is not None:
+                best, Hbest, value = found
+                residual = self._residual(best, Hbest)
+            idle = 0 if residual <= 0.5 * least else idle + 1
+            least = min(least, residual)
+            if residual <= INNER * first or idle > PATIENCE or field.problem.expired:
                 break
-        return xp.asarray(best)
+        return best
 
     def _prox(self, d, gradient):
         """Return the proximal step in the metric, as a difference from u."""
@@ -131,24 +133,10 @@ class _Model:
         bend = field.penalty.curvature(w, field.lam)
         slope, bend = (field.join(0.0 * one, free * x) for x in (slope, bend))
         force = mask * (self.local.g + Hd + slope)
-        shape, floor = d.shape, 1e-12 * self.L
-        diagonal = self.t * self.B.diagonal() + self.r * field.metric + bend
-
-        def multiply(v):
-            v = xp.reshape(v, shape)
-            out = mask * self.times(mask * v) + (bend + floor * field.metric) * v
-            return xp.reshape(out, (-1,))
-
-        move, _ = conjugate_gradient(
-            multiply,
-            xp.reshape(-force, (-1,)),
-            lambda v: v / xp.reshape(diagonal + 0.0 * d, (-1,)),
-            1e-10,
-            PRODUCTS,
-            False,
-            lambda: field.problem.expired,
-        )
-        move = mask * xp.reshape(move, shape)
+        move = self.B.solve_on(force, mask, self.t, self.r + bend / field.metric)
+        if move is None:
+            move = self._inexact(force, mask, bend)
+        move = mask * move
         kink = field.join(0.0 * one, field.penalty.slope_at_zero(field.lam) + 0.0 * w)
         t = 1.0
         for _ in range(3):
@@ -166,3 +154,24 @@ class _Model:
                 return new, Hnew, reached
             t *= 0.5
         return None
+
+    def _inexact(self, force, mask, bend):
+        """Return the direction of a Newton step by conjugate gradients."""
+        field, xp, shape = self.field, self.xp, force.shape
+        bend = bend + 1e-12 * self.L * field.metric
+        diagonal = self.t * self.B.diagonal() + self.r * field.metric + bend
+
+        def multiply(v):
+            v = xp.reshape(v, shape)
+            return xp.reshape(mask * self.times(mask * v) + bend * v, (-1,))
+
+        move, _ = conjugate_gradient(
+            multiply,
+            xp.reshape(-force, (-1,)),
+            lambda v: v / xp.reshape(diagonal + 0.0 * force, (-1,)),
+            1e-10,
+            PRODUCTS,
+            False,
+            lambda: field.problem.expired,
+        )
+        return xp.reshape(move, shape)

@@ -36,9 +36,12 @@ from skopt2.solvers.curvature.symmetric_polynomial import (
     moments,
     precondition,
     symmetric_polynomials,
+    truncated,
 )
 
 FORMS = ("krylov", "symmetric")
+# Least ratio of two symmetric polynomials, in units of rounding errors.
+TINY = 1e6
 # Newton steps on a subspace, and halvings of one.
 SUBSPACE, HALVINGS = 4, 30
 
@@ -101,11 +104,12 @@ class PolynomialGradient(CurvatureMethod):
         if self.form == "krylov":
             return memory
         like = field.metric if field.metric.ndim == 1 else field.metric[:, 0]
-        found = moments(self._scaled(field, c, True), field.N, max(self.order, 1), like)
-        self.counts["gradients"] += max(self.order, 1)
+        found = moments(self._scaled(field, c, True), field.N, self.order + 1, like)
+        self.counts["gradients"] += self.order + 1
         trace = max(found[0], 1e-300)
-        shares = [value / trace**i for i, value in enumerate(found[: self.order], 1)]
-        sigma = symmetric_polynomials(shares)
+        shares = [value / trace**i for i, value in enumerate(found, 1)]
+        eps = float(field.xp.finfo(self.problem.y.dtype).eps)
+        sigma = truncated(symmetric_polynomials(shares), TINY * eps)
         return Momentum(c, local.u, local.eta, 1.0, c, [trace, *sigma])
 
     def _scaled(self, field, c, columns=False):
@@ -143,7 +147,7 @@ class PolynomialGradient(CurvatureMethod):
             self.counts["gradients"] += 1
         scaled = z.g / root
         P = precondition(lambda x: times(x) / trace, sigma, scaled)
-        self.counts["gradients"] += self.order
+        self.counts["gradients"] += len(sigma) - 1
         square = sum64(scaled * P)
         if not square > 0.0:
             # Random moments can be so wrong that P is not definite.

@@ -74,7 +74,7 @@ class RegularisedNewton(CurvatureMethod):
             Regulariser.
         """
         local, slack = run.local, self.rounding(run)
-        h = model_step(field, matrix, local, r=r, goal=field.goal)
+        h = model_step(field, matrix, local, r=r)
         u, eta = field.centred(local.u + h, local.eta + field.times(h))
         value = field.value(u, eta)
         rest = field.rest(u)

@@ -69,6 +69,25 @@ def symmetric_polynomials(moments):
     return sigma
 
 
+def truncated(sigma, least):
+    """Return sigma_0 .. sigma_t for the largest t that is of use.
+
+    With no more than t eigenvalues that are not 0 all that is left of P_t is rounding:
+    sigma_{t+1} has to be more than a share of sigma_t.
+
+    Parameters
+    ----------
+    sigma : list of float
+        sigma_0 .. sigma_{order + 1} of a matrix with the trace 1.
+    least : float
+        The share.
+    """
+    t = 0
+    while t + 2 < len(sigma) and sigma[t + 2] > least * sigma[t + 1] > 0.0:
+        t += 1
+    return sigma[: t + 1]
+
+
 def precondition(times, sigma, g):
     """Return P_t g, of order t = len(sigma) - 1, by t products.
 
