@@ -26,12 +26,11 @@ import numpy as np
 
 from skopt2._core.array import accumulation_dtype, asarray_like, namespace
 from skopt2.solvers.curvature.factor import Factor, Spectrum, largest
+from skopt2.solvers.curvature.gram import gram, sample_kernel
 from skopt2.solvers.krylov import conjugate_gradient
 
 # The largest matrix that is formed, and the largest Hessian of several outputs.
 MATRIX_LIMIT, SOFTMAX_LIMIT = 3000, 800
-# Entries of a block of rows or columns.
-BLOCK = 2**22
 # Relative residual of conjugate gradients, and the largest number of products.
 FORCING, CG_LIMIT, SAMPLES_LIMIT = 1e-3, 300, 30
 # Ridge of a system in the samples' space that has none, relative to the curvature.
@@ -273,7 +272,7 @@ class CurvatureMatrix:
         return [self._scaled_gram(weights[:, k], flat) for k in columns]
 
     def _scaled_gram(self, weights, q):
-        G = self._wide(self._gram(weights))
+        G = self._wide(gram(self.field, weights))
         root = self._wide(self._flat)
         G = G / (root[:, None] * root[None, :])
         return G + asarray_like(np.eye(G.shape[0]), G) * self._wide(q)
@@ -308,32 +307,6 @@ class CurvatureMatrix:
         same = np.kron(np.diag(rows), np.full((K, K), 1.0 / K))
         return largest(full) * asarray_like(same, full)
 
-    def _gram(self, weights):
-        """Return A' diag(weights) A, (N, N)."""
-        field, xp = self.field, self.xp
-        X, means = field.model.X, field.model.means
-        if field.problem.design.sparse:
-            inner = (X.T @ X.multiply(weights[:, None])).toarray()
-            moment = X.T @ weights
-            if means is not None:
-                cross = means[:, None] * moment[None, :]
-                square = means[:, None] * means[None, :]
-                total = xp.sum(weights)
-                inner = inner - cross - cross.T + total * square
-                moment = moment - total * means
-        else:
-            inner, moment = 0.0, 0.0
-            for at in _blocks(*X.shape):
-                rows = X[at, :] if means is None else X[at, :] - means
-                part = rows * weights[at][:, None]
-                inner = inner + part.T @ rows
-                moment = moment + xp.sum(part, axis=0)
-        if not field.offset:
-            return inner
-        corner = xp.reshape(xp.sum(weights), (1, 1))
-        head = xp.concat([corner, moment[None, :]], axis=1)
-        return xp.concat([head, xp.concat([moment[:, None], inner], axis=1)], axis=0)
-
     def _woodbury(self, r):
         """Return the inverse of B + r M through the matrix of the samples."""
         field, xp = self.field, self.xp
@@ -341,7 +314,7 @@ class CurvatureMatrix:
             # This part is n^2 N operations, and the same at all points.
             if field.kernel is None or field.kernel[0] != r:
                 E = field.q + r * field.metric
-                kernel = self._wide(self._kernel(E if E.ndim == 1 else E[:, 0]))
+                kernel = self._wide(sample_kernel(field, E if E.ndim == 1 else E[:, 0]))
                 field.kernel = r, E, kernel
             _, E, kernel = field.kernel
             weights = self._weighted
@@ -361,35 +334,10 @@ class CurvatureMatrix:
 
         return inverse
 
-    def _kernel(self, E):
-        """Return A diag(1 / E) A', (n, n)."""
-        field, xp = self.field, self.xp
-        X, means, k = field.model.X, field.model.means, field.offset
-        inverse = 1.0 / E[k:]
-        if field.problem.design.sparse:
-            scaled = X.multiply(inverse[None, :])
-            kernel = (scaled @ X.T).toarray()
-            if means is not None:
-                shift = X @ (inverse * means)
-                kernel = kernel - shift[:, None] - shift[None, :]
-                kernel = kernel + xp.sum(inverse * means * means)
-        else:
-            kernel = 0.0
-            for at in _blocks(X.shape[1], X.shape[0]):
-                columns = X[:, at] if means is None else X[:, at] - means[at]
-                kernel = kernel + (columns * inverse[at]) @ columns.T
-        return kernel + 1.0 / E[0] if k else kernel
-
 
 def rounded(r):
     """Return the power of 4 next above r: what it is used for serves for a while."""
     return 4.0 ** math.ceil(math.log(r, 4.0))
-
-
-def _blocks(length, width):
-    """Return slices of a side of an array that hold BLOCK entries each."""
-    step = max(1, BLOCK // max(width, 1))
-    return [slice(i, min(i + step, length)) for i in range(0, length, step)]
 
 
 class _Samples:
