@@ -36,21 +36,21 @@ class Sample:
         Of the loss, centred.
     value : float
         Mean loss.
-    lower : float
-        Mean of the lower bounds of the losses of its samples.
-    slope : float
-        Root mean square of the derivatives of the losses.
     space : Space
         Metric and penalty.
+    excess : callable
+        Returns how far the loss is above the mean of the lower bounds of its samples.
+    slope : callable
+        Returns the root mean square of the derivatives of the losses.
     curvature : callable
         Returns the diagonal of the Hessian of the loss, of the shape of the gradient.
     """
 
     gradient: Any
     value: float
-    lower: float
-    slope: float
     space: Space
+    excess: Callable
+    slope: Callable
     curvature: Callable
 
 
@@ -185,7 +185,5 @@ def first_distance(sample):
     sample : Sample
         The first.
     """
-    steepness = sample.slope * sample.space.deviation
-    if not steepness > 0.0:
-        return 0.0
-    return FIRST * max(sample.value - sample.lower, 0.0) / steepness
+    steepness = sample.slope() * sample.space.deviation
+    return FIRST * sample.excess() / steepness if steepness > 0.0 else 0.0

@@ -102,4 +102,4 @@ def polyak_quotient(sample, d, metric):
     energy = energy_in(d, metric)
     if not energy > 0.0:
         return 0.0
-    return max(sample.value - sample.lower, 0.0) / energy
+    return sample.excess() / energy

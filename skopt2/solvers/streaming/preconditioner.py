@@ -98,7 +98,7 @@ class AdaGradSquared:
         steps : int
             Minibatches before it.
         """
-        g, excess = sample.gradient, sample.value - sample.lower
+        g, excess = sample.gradient, sample.excess()
         new = g * g / (2.0 * excess) if excess > 0.0 else 0.0 * g
         return new if weights is None else weights + (new - weights) / (steps + 1.0)
 

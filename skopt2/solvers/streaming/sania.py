@@ -41,7 +41,7 @@ class Sania(Polyak):
         g = sample.gradient
         weights = self.preconditioner.update(run.weights, sample, run.steps)
         metric = self._metric(weights, sample.space, run.steps + 1)
-        eta = sania_length(sample.value - sample.lower, energy_in(g, metric))
+        eta = sania_length(sample.excess(), energy_in(g, metric))
         x = sample.space.move(run.x, g, eta, metric) if eta > 0.0 else run.x
         return self.moved(run, x, g, eta, weights=weights)
 
@@ -63,6 +63,6 @@ def sania_length(excess, energy):
     """
     if not energy > 0.0:
         return 0.0
-    share = 2.0 * max(excess, 0.0) / energy
+    share = 2.0 * excess / energy
     # 1 - sqrt(1 - share) without cancellation.
     return 1.0 if share >= 1.0 else share / (1.0 + math.sqrt(1.0 - share))

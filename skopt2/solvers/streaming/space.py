@@ -144,7 +144,7 @@ class Space:
 
     def __init__(self, moments, penalty, lam, like, intercept, standardize, has_kinks):
         xp = self.xp = namespace(like)
-        self.penalty, self.intercept = penalty, intercept
+        self.moments, self.penalty, self.intercept = moments, penalty, intercept
         self.has_kinks = has_kinks
         self.mean = None
         if standardize:

@@ -105,7 +105,7 @@ class Stream:
         self.rule, self.loss, self.penalty, self.lam = rule, loss, penalty, lam
         self.fit_intercept, self.standardize = fit_intercept, standardize
         self.batch_size = batch_size
-        self._levels = None
+        self._levels = self._space = None
 
     def init(self, x):
         """Return the state that begins at a point.
@@ -240,13 +240,18 @@ class Stream:
         g = batch.X.T @ pull
         if self.fit_intercept:
             g = xp.concat([g, xp.sum(pull, axis=0, keepdims=True)])
-        lower = -loss.conjugate(batch.y, xp.zeros_like(eta), s)
+
+        def excess():
+            bound = -loss.conjugate(batch.y, xp.zeros_like(eta), s)
+            return max(value - bound, 0.0)
+
+        def slope():
+            return math.sqrt(max(dot64(pull, slopes), 0.0))
 
         def curvature():
             return self._curvature(batch, column, eta, space)
 
-        slope = math.sqrt(max(dot64(pull, slopes), 0.0))
-        return Sample(space.centre(g), value, lower, slope, space, curvature)
+        return Sample(space.centre(g), value, space, excess, slope, curvature)
 
     def _curvature(self, batch, column, eta, space):
         """Return the diagonal of the Hessian in the centred columns."""
@@ -267,11 +272,14 @@ class Stream:
 
     def space(self, moments, x):
         """Return the metric of now."""
+        if self._space is not None and self._space.moments is moments:
+            # As long as rows come again.
+            return self._space
         if self._levels is None:
             self._levels = asarray_like(self.lam, moments.mean)
             slope = self.penalty.slope_at_zero(self._levels)
             self._kinks = bool(namespace(x).any(slope > 0.0))
-        return Space(
+        self._space = Space(
             moments,
             self.penalty,
             self._levels,
@@ -280,6 +288,7 @@ class Stream:
             self.standardize,
             self._kinks,
         )
+        return self._space
 
     def predictor(self, X, x):
         """Return X w + b."""
