@@ -19,6 +19,9 @@ from skopt2.solvers.streaming.epochs import Epochs
 from skopt2.solvers.streaming.rows import Rows
 from skopt2.solvers.streaming.stream import Stream
 
+# Fewer steps without progress mean nothing.
+LEAST_STEPS = 30
+
 
 class StreamFormulation(Formulation):
     """Loss, penalty and rows of a stream; the whole problem only where fit measures it.
@@ -82,7 +85,8 @@ class StreamFormulation(Formulation):
     def epochs(self):
         """Return the solver of ``fit``."""
         estimator, rows = self.estimator, self.rows
-        horizon = rows.count(int(estimator.batch_size)) * int(estimator.max_iter)
+        steps = rows.count(int(estimator.batch_size))
+        horizon = steps * int(estimator.max_iter)
         weight = rows.s / float(rows.xp.sum(rows.s))
         problem = LinearProblem(
             rows.X,
@@ -95,12 +99,10 @@ class StreamFormulation(Formulation):
         )
         seed = seed_sequence(estimator.random_state) if estimator.shuffle else None
         stream = self.stream(horizon)
-        # A schedule that ends at zero has not done its work before the end.
-        patience = int(
-            estimator.max_iter
-            if stream.rule.needs_horizon
-            else estimator.n_iter_no_change
-        )
+        patience = max(int(estimator.n_iter_no_change), -(-LEAST_STEPS // steps))
+        if stream.rule.needs_horizon:
+            # A schedule that ends at zero has not done its work before the end.
+            patience = int(estimator.max_iter)
         return Epochs(stream, rows, problem, float(estimator.tol), seed, patience)
 
 

@@ -61,7 +61,7 @@ class StreamingLinearRegressor(RegressorMixin, StreamingLinearModel):
         below it, or where ``n_iter_no_change`` epochs in a row have not lowered the
         objective by so much.
     n_iter_no_change : int, default=5
-        Epochs without progress that end the fit.
+        Epochs without progress that end the fit, if they are at least 30 steps.
     max_iter : int, default=100
         Largest number of epochs.
     time_limit : float, default=None
@@ -77,7 +77,7 @@ class StreamingLinearRegressor(RegressorMixin, StreamingLinearModel):
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,)
-        Coefficients: of the mean of the iterates, in which the last count most, or for
+        Coefficients: of the mean of the iterates with weights 1, 2, 3, ..., or for
         ``"linear"`` and ``"refined"`` of the last.
     intercept_ : float
         Intercept; 0.0 without one.

@@ -68,6 +68,7 @@ def test_every_rule_comes_near_the_minimum(X, y, labels, step):
     # Acceleration pays with the noise of full batches only.
     size, loose = (640, 200) if step == "udog" else (64, 40)
     options = {"step": step, "batch_size": size, "max_iter": loose, "tol": 1e-7}
+    options["n_iter_no_change"] = loose
     reference = SparseRegressor(alpha=0.01, tol=1e-9).fit(X, y)
     model = regressor(**options).fit(X, y)
     assert 0.0 <= excess(model, reference, X, y) < 2e-3

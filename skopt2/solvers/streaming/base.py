@@ -9,9 +9,11 @@ step size. A rule has four methods: ``init(x)`` returns its run, ``query(run)`` 
 point at which it wants the next gradient, ``update(run, sample)`` the run after a
 minibatch, and ``answer(run)`` the model.
 
-Mean: x_mean <- x_mean + (1 + c) / (t + c) * (x_t - x_mean) with c = 8, in which the
-last iterates count most, after O. Shamir and T. Zhang, ICML 2013, section 4; with the c
-of M. Ivgi, O. Hinder and Y. Carmon, DoG is SGD's best friend, ICML 2023.
+Mean: x_mean <- x_mean + (1 + c) / (t + c) * (x_t - x_mean), after O. Shamir and T.
+Zhang, ICML 2013, section 4. M. Ivgi, O. Hinder and Y. Carmon, ICML 2023, take c = 8 for
+nets, and for their proofs weights r_t, the distances of DoG, which soon are equal. With
+c = 1 the weights are 1, 2, 3, ...: the noise is averaged over most of the run, and the
+beginning counts little.
 """
 
 from collections.abc import Callable
@@ -20,8 +22,8 @@ from typing import Any
 
 from skopt2.solvers.streaming.space import Space
 
-# How fast the mean forgets.
-DECAY = 8.0
+# c, how fast the mean forgets.
+DECAY = 1.0
 # The first distance is this share of the scale of the problem.
 FIRST = 0.1
 
