@@ -13,6 +13,7 @@ ORDER = (
     "plot_digits.py",
     "plot_robust.py",
     "plot_sparsemax.py",
+    "plot_cvar.py",
     "plot_sparse_text_like.py",
     "plot_signal_recovery.py",
     "plot_groups.py",
