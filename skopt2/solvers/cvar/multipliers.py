@@ -63,9 +63,8 @@ class TailSolution(Solution):
     cvar: float = math.nan
 
     @classmethod
-    def of(cls, solution, problem, eta):
-        """Return a solution with the risk at its predictor."""
-        risk = problem.risk(eta)
+    def of(cls, solution, risk):
+        """Return a solution with its two risks."""
         return cls(solution.ids, solution.w, solution.intercept, None, *risk)
 
 
@@ -87,6 +86,10 @@ class TailState:
         Stationarity of the next step.
     gap, best : float
         Duality gap, and the smallest so far.
+    objective : float
+        Objective.
+    risk : tuple of float
+        Value at risk and conditional value at risk.
     idle : int
         Steps since that has fallen.
     """
@@ -98,6 +101,8 @@ class TailState:
     accuracy: float = LOOSE
     gap: float = math.inf
     best: float = math.inf
+    objective: float = math.nan
+    risk: tuple = (math.nan, math.nan)
     idle: int = 0
 
 
@@ -185,11 +190,12 @@ class TailMultipliers:
                 break
         solution, eta = inner.finalize(point), point.eta
         v = problem.tail(eta).v
-        gap = self._gap(solution, eta, v)[0]
+        gap, objective, risk = self._gap(solution, eta, v)
         idle = 0 if gap < 0.9 * state.best else state.idle + 1
         mu, accuracy = self._next(state, gap, reached > state.accuracy)
         best = min(gap, state.best)
-        return TailState(solution, eta, v, mu, accuracy, gap, best, idle)
+        report = (gap, best, objective, risk, idle)
+        return TailState(solution, eta, v, mu, accuracy, *report)
 
     def _next(self, state, gap, missed):
         """Return the proximal parameter of the next step, and its accuracy."""
@@ -211,15 +217,15 @@ class TailMultipliers:
 
     def certificate(self, state):
         """Return the objective, and the duality gap relative to the best constant."""
-        held = state.solution
-        gap, objective, (quantile, cvar) = self._gap(held, state.eta, state.v)
-        extra = {"support": int(held.ids.size), "quantile": quantile, "cvar": cvar}
+        (quantile, cvar), size = state.risk, int(state.solution.ids.size)
+        extra = {"support": size, "quantile": quantile, "cvar": cvar}
         stalled = state.idle >= PATIENCE
-        return Measure(objective, gap / self.scale, gap, extra, stalled)
+        relative = state.gap / self.scale
+        return Measure(state.objective, relative, state.gap, extra, stalled)
 
     def finalize(self, state):
         """Return the solution with its risk."""
-        return TailSolution.of(state.solution, self.problem, state.eta)
+        return TailSolution.of(state.solution, state.risk)
 
     def pack(self, state):
         """Return the state as plain arrays, for a checkpoint."""

@@ -257,7 +257,7 @@ class StochasticProxLinear:
         ids = np.flatnonzero(mean.w)
         b = problem.original_intercept(ids, mean.w[ids], mean.b)
         held = Solution(ids, mean.w[ids], b)
-        return TailSolution.of(held, problem, self.rows @ mean.w + mean.b)
+        return TailSolution.of(held, problem.risk(self.rows @ mean.w + mean.b))
 
     def pack(self, state):
         """Return the state as plain arrays, for a checkpoint."""
