@@ -230,30 +230,36 @@ def many(n_draws, strengths):
 
 
 def robust():
-    """Print how a search from other accuracies and steps ends."""
-    X, y = load_breast_cancer(return_X_y=True)
-    X = with_noise(X, 0)
-    inner = SparseClassifier(penalty=RIDGE)
-    for accuracy in (1e-1, 1e-2, 1e-4, 1e-8):
-        for step_size in (0.01, 0.1, 1.0, 3.0):
-            search = HyperGradientCV(
-                inner,
-                penalties="feature",
-                accuracy=accuracy,
-                step_size=step_size,
-                shrinkage=0.01,
-                cv=FOLDS,
-                refit=False,
-            )
-            search, seconds = timed(search, X, y)
-            print(
-                f"accuracy {accuracy:.0e} step {step_size:5.2f}  objective "
-                f"{search.objective_:.5f}  {search.n_iter_:3d} steps "
-                f"{search.history_['fits'][-1]:4d} fits "
-                f"{search.history_['products'][-1]:5d} products "
-                f"{search.stop_reason_} {1e3 * seconds:6.0f} ms",
-                flush=True,
-            )
+    """Print how a search for levels of features ends from other starts of itself."""
+    X, y = simulated(200, 0)
+    Z, labels = load_breast_cancer(return_X_y=True)
+    ridge, logistic = (
+        kind(penalty=RIDGE) for kind in (SparseRegressor, SparseClassifier)
+    )
+    for name, inner, data, shrinkage in (
+        ("simulated", ridge, (X, y), 0.3),
+        ("breast cancer", logistic, (with_noise(Z, 0), labels), 0.01),
+    ):
+        for accuracy in (1e-1, 1e-2, 1e-4, 1e-8):
+            for step_size in (0.01, 0.1, 1.0, 3.0):
+                search = HyperGradientCV(
+                    inner,
+                    penalties="feature",
+                    accuracy=accuracy,
+                    step_size=step_size,
+                    shrinkage=shrinkage,
+                    cv=FOLDS,
+                    refit=False,
+                )
+                search, seconds = timed(search, *data)
+                print(
+                    f"{name:14s} accuracy {accuracy:.0e} step {step_size:5.2f}  "
+                    f"objective {search.objective_:.5f}  {search.n_iter_:3d} steps "
+                    f"{search.history_['fits'][-1]:4d} fits "
+                    f"{search.history_['products'][-1]:5d} products "
+                    f"{search.stop_reason_} {1e3 * seconds:6.0f} ms",
+                    flush=True,
+                )
 
 
 def main(argv=None):

@@ -151,7 +151,7 @@ def test_classifier(n_classes):
 
 def test_more_features_than_samples_dense_and_sparse():
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(40, 120)) * (rng.random((40, 120)) < 0.4)
+    X = rng.normal(size=(40, 260)) * (rng.random((40, 260)) < 0.4)
     y = X[:, :3] @ [2.0, -2.0, 1.0] + 0.1 * rng.normal(size=40)
     for penalty in ("l1", RIDGE):
         search = HyperGradientCV(SparseRegressor(penalty=penalty), cv=3)

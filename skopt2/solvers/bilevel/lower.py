@@ -183,6 +183,11 @@ class LowerProblem:
             # A working set serves all levels; so does what is known of its columns.
             state, lam = start.state
             problem.set_level(lam)
+            # It may have grown since, for other levels: its order stays.
+            missing = solver.ids.size - state.w.shape[0]
+            if missing:
+                room = np.zeros((missing, *state.w.shape[1:]))
+                state = replace(state, w=np.concatenate([state.w, room]))
             same = np.array_equal(lam, self._lam)
             return state if same else solver.retarget(state, self._lam)
         problem.set_level(self._lam)

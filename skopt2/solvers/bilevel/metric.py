@@ -166,8 +166,12 @@ class FactorisedMetric:
         n_groups : int
             How many there are.
         """
-        J = np.zeros((values.size, n_groups))
-        J[np.arange(values.size), groups] = values
+        if not values.size:
+            return 0.0
+        # Groups without a coordinate are zero.
+        used, index = np.unique(groups, return_inverse=True)
+        J = np.zeros((values.size, used.size))
+        J[np.arange(values.size), index.ravel()] = values
         moved = self._inverse @ J
         gram = moved.T @ moved
         return math.sqrt(max(float(np.linalg.eigvalsh(gram)[-1]), 0.0))
