@@ -73,7 +73,8 @@ class HyperGradientCV(BestEstimator, IterativeEstimator):
     max_iter : int, default=100
         Largest number of steps.
     time_limit : float, default=None
-        Seconds after which the search stops at the end of a step.
+        Seconds after which the search stops at the end of a step. The first look and
+        the choice of ``shrinkage`` come before and do not count.
     accuracy : float, default=0.1
         First accuracy of the validation loss and of the linear systems, relative. The
         search makes it smaller where it must.
@@ -89,8 +90,8 @@ class HyperGradientCV(BestEstimator, IterativeEstimator):
     best_estimator_ : estimator
         Fitted to all data with the best levels, unless ``refit=False``.
     best_params_ : dict
-        What the estimator is given: ``alpha``, and ``penalty_factor`` for many levels
-        or ``penalty`` for two terms.
+        What the estimator is given: ``alpha``, the median of many levels with
+        ``penalty_factor``, the sum of two terms with ``penalty``.
     best_score_ : float
         Minus the mean validation loss.
     levels_ : ndarray of shape (n_levels,)

@@ -305,16 +305,18 @@ class HyperGradientProblem:
     def _given(self, levels):
         """Return the start of the user."""
         start = on_host("start", self.search.start)
-        if start.shape not in ((), (levels.n,)):
+        n_levels = levels.n if levels.has_terms else self.n_levels
+        if start.shape not in ((), (n_levels,)):
             raise ValueError(
-                f"start has shape {start.shape}, expected a number or ({levels.n},): "
+                f"start has shape {start.shape}, expected a number or ({n_levels},): "
                 "one level for each hyperparameter."
             )
         if not (np.isfinite(start) & (start > 0)).all():
             raise ValueError(
                 f"start must hold finite positive levels, got {self.search.start!r}."
             )
-        return np.log(np.broadcast_to(start, (levels.n,)))
+        theta = np.log(np.broadcast_to(start, (n_levels,)))
+        return theta if levels.n > 1 else theta.mean(keepdims=True)
 
     def _scanned(self, lowers, levels):
         """Return the best of a few levels."""

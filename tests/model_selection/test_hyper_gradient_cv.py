@@ -23,6 +23,7 @@ from skopt2.losses import Huber, get_loss
 from skopt2.model_selection import HyperGradientCV
 from skopt2.model_selection.hyper_gradient_shrinkage import blocks_of
 from skopt2.penalties import ElasticNet
+from tests.stand_in import DEVICES, download
 
 RIDGE = ElasticNet(0.0)
 
@@ -214,6 +215,9 @@ def test_one_level_for_all_is_among_the_choices():
     assert search.shrinkage_ == np.inf
     assert search.levels_.shape == (15,)
     np.testing.assert_array_equal(search.best_params_["penalty_factor"], 1.0)
+    given = clone(search).set_params(start=np.full(15, 1.0)).fit(X, y)
+    assert given.shrinkage_ == np.inf
+    assert given.best_score_ == pytest.approx(search.best_score_, rel=1e-3)
 
 
 def test_blocks_set_aside_what_their_folds_have_not_seen():
@@ -344,6 +348,24 @@ def test_arrays_of_another_namespace():
         assert isinstance(predicted, type(xp.asarray(X)))
     np.testing.assert_allclose(np.asarray(predicted), host.predict(X), rtol=1e-9)
     assert other.best_score_ == host.best_score_
+
+
+def test_the_estimator_has_a_device_of_its_own(cuda_stand_in):
+    X, y = regression(50, 6)
+    host = HyperGradientCV(SparseRegressor(penalty=RIDGE), cv=3).fit(X, y)
+    inner = SparseRegressor(penalty=RIDGE, device="cuda")
+    there = HyperGradientCV(inner, cv=3).fit(X, y)
+    assert there.best_estimator_.device_ == "cuda:0"
+    assert there.device_ == "cpu"
+    np.testing.assert_allclose(there.predict(X), host.predict(X), rtol=1e-9)
+    # Arrays of a device come to the host for the search; the model stays there.
+    xp = pytest.importorskip("array_api_strict")
+    moved = xp.asarray(X, device=DEVICES[0])
+    model = HyperGradientCV(SparseRegressor(penalty=RIDGE), cv=3)
+    model.fit(moved, xp.asarray(y, device=DEVICES[0]))
+    predicted = model.predict(moved)
+    assert predicted.device == DEVICES[0]
+    np.testing.assert_allclose(download(predicted), host.predict(X), rtol=1e-9)
 
 
 def test_too_few_steps_are_warned_of_and_refit_is_optional():
