@@ -2,7 +2,7 @@
 
 Run from the root of the repository::
 
-    python -m benchmarks.low_rank --parts tables convex condition cost outliers
+    python -m benchmarks.low_rank --parts tables convex condition rank robust cost
 
 The tables of the user guide. Times are seconds of processor time on one core.
 
@@ -18,6 +18,8 @@ The tables of the user guide. Times are seconds of processor time on one core.
 - ``convex``: one level, the same convex problem; time to a relative duality gap of 1e-4
   for ``MatrixCompleter`` and ``soft-impute``, which has none of its own.
 - ``condition``: steps to a relative error of 1e-5, medians over five seeds.
+- ``rank``: the same for Gaussian measurements, by the rank of the factors too.
+- ``robust``: relative errors with gross errors in a tenth of the measurements.
 - ``cost``: seconds of one sweep over sparse entries.
 - ``outliers``: relative error of the matrix with gross errors.
 - ``large``: 20000 x 5000 with a million entries.
@@ -41,9 +43,11 @@ from benchmarks.low_rank_cases import (
     soft_impute,
 )
 from skopt2.decomposition import MatrixCompleter
+from skopt2.linear_model import LowRankRegressor
 from skopt2.solvers.low_rank.alternating import AlternatingMinimisation
 from skopt2.solvers.low_rank.entries import DenseEntries, SparseEntries
 from skopt2.solvers.low_rank.entry_loss import EntryLoss
+from skopt2.solvers.low_rank.measurements import Measurements
 from skopt2.solvers.low_rank.problem import Completion, Factors, absolute_loss
 from skopt2.solvers.low_rank.scaled_descent import ScaledDescent
 from skopt2.solvers.low_rank.start import random_start, spectral_start
@@ -157,6 +161,74 @@ def part_condition(folder):
         print()
 
 
+def sensing(n, condition, seed, wrong=0.0):
+    """Return Gaussian measurements of a 30 x 30 matrix of rank 2.
+
+    Parameters
+    ----------
+    n : int
+        Measurements.
+    condition : float
+        Ratio of its singular values.
+    seed : int
+        Of the draw.
+    wrong : float, default=0.0
+        Share of measurements with gross errors.
+
+    Returns
+    -------
+    X, y, M : ndarray
+        Shapes (n, 900), (n,) and (30, 30).
+    """
+    rng = np.random.default_rng(seed)
+    M = low_rank(30, 30, 2, rng, condition)
+    X = rng.standard_normal((n, 900))
+    y = X @ M.ravel()
+    errors = 10.0 * y.std() * rng.standard_normal(n)
+    return X, np.where(rng.random(n) < wrong, y + errors, y), M
+
+
+def part_rank(folder):
+    """Print steps to a relative error by condition number and rank, of measurements."""
+    for rank in (2, 4, 8):
+        for condition in (1, 10, 100):
+            print(f"rank {rank}, condition number {condition:3d}:", end="")
+            counts = {"scaledgd": [], "constant damping": [], "gd": []}
+            for seed in range(3):
+                X, y, M = sensing(900, condition, seed)
+                entries = Measurements(X, y, (30, 30))
+                problem = Completion(entries, 0.0, EntryLoss(), False, False)
+                smallest = np.linalg.svd(M, compute_uv=False)[1]
+                for name, solver in (
+                    ("scaledgd", ScaledDescent(problem)),
+                    # The paper asks for a small share of the least singular value.
+                    ("constant damping", ScaledDescent(problem, constant=smallest)),
+                    ("gd", ScaledDescent(problem, scaled=False)),
+                ):
+                    begin = solver.start(random_start(problem, rank, seed))
+                    counts[name].append(steps_to(solver, begin, M, most=500))
+            for name, values in counts.items():
+                print(f"  {name} {np.median(values):.0f}", end="")
+            print()
+
+
+def part_robust(folder):
+    """Print errors with gross errors in a tenth of the measurements, by rank."""
+    for n in (300, 450, 900, 1500):
+        print(f"{n} measurements:", end="")
+        for loss, ranks in (("l1", (2, 5, 30)), ("squared", (2,))):
+            for rank in ranks:
+                errors = []
+                for seed in range(3):
+                    X, y, M = sensing(n, 2.0, seed, 0.1)
+                    options = {"alpha": 0.0, "fit_intercept": False, "random_state": 0}
+                    model = LowRankRegressor(rank, loss=loss, **options).fit(X, y)
+                    left = np.linalg.norm(model.coef_matrix_ - M)
+                    errors.append(left / np.linalg.norm(M))
+                print(f"  {loss}, rank {rank}: {np.median(errors):.1e}", end="")
+        print()
+
+
 def part_cost(folder):
     """Print seconds of a sweep by the number of entries and the rank."""
     for count, k in [(250_000, 20), (500_000, 20), (1_000_000, 20)] + [
@@ -228,6 +300,8 @@ PARTS = {
     "tables": part_tables,
     "convex": part_convex,
     "condition": part_condition,
+    "rank": part_rank,
+    "robust": part_robust,
     "cost": part_cost,
     "outliers": part_outliers,
     "large": part_large,

@@ -21,7 +21,6 @@ from skopt2._core.checks import (
     check_finite,
     check_lengths,
     check_matrix,
-    check_not_infinite,
     check_target,
     column,
 )
@@ -100,7 +99,7 @@ def check_fit_input(
     min_classes : int, default=2
         Fewest classes of positive weight that a classifier can be fitted to.
     finite : bool, default=True
-        Whether NaN in ``X`` is an error; infinity always is.
+        Whether NaN in ``X`` is an error. False leaves infinity to the caller too.
 
     Returns
     -------
@@ -113,12 +112,9 @@ def check_fit_input(
         If something is not finite, empty, of the wrong shape or out of range.
     """
     source, target = cuda.resolve(getattr(estimator, "device", None), X)
-    if source.kind == "cuda" or (_is_plain(X) and _is_plain_target(y, y_kind)):
-        X, y = _check_in_place(estimator, X, y, source, accept_sparse, y_kind, finite)
-    else:
-        X, y = _check_with_sklearn(
-            estimator, X, y, source, accept_sparse, y_kind, finite
-        )
+    plain = _is_plain(X) and _is_plain_target(y, y_kind)
+    check = _check_in_place if source.kind == "cuda" or plain else _check_with_sklearn
+    X, y = check(estimator, X, y, source, accept_sparse, y_kind, finite)
     X = canonical(X)
     weight = check_weights(sample_weight, X)
     classes, encoded = None, y
@@ -262,11 +258,8 @@ def _dtypes(source):
 
 def _check_with_sklearn(estimator, X, y, source, accept_sparse, y_kind, finite):
     """Check X and y with scikit-learn's own validation."""
-    options = {
-        "accept_sparse": accept_sparse,
-        "dtype": _dtypes(source),
-        "ensure_all_finite": True if finite else "allow-nan",
-    }
+    options = {"accept_sparse": accept_sparse, "dtype": _dtypes(source)}
+    options["ensure_all_finite"] = finite or "allow-nan"
     if y_kind == "none":
         return validate_data(estimator, X, **options), None
     if cuda.provider.owns(y):
@@ -296,8 +289,6 @@ def _is_plain_target(y, y_kind):
 def _check_in_place(estimator, X, y, source, accept_sparse, y_kind, finite):
     """Check X and y where X is on a GPU, or both are plain arrays."""
     X = check_matrix(X, accept_sparse, type(estimator).__name__, finite)
-    if not finite:
-        check_not_infinite(X, "X")
     if source.kind == "cuda":
         # Counts the features, and complains about a y that is None.
         validate_data(estimator, X, y, skip_check_array=True)
