@@ -326,7 +326,7 @@ CONFIGURATIONS = [
         penalty="sparse_group_lasso", alphas=4, eps=0.02, criterion="ebic", tol=1e-10
     ),
     LowRankRegressor(max_iter=60, random_state=0),
-    LowRankRegressor(1, alpha=0.0, loss="l1", max_iter=20, random_state=0),
+    LowRankRegressor(1, alpha=0.0, loss="l1", max_iter=60, random_state=0),
     MultiTaskRegressor(tol=1e-10),
     MultiTaskRegressor(RowMCP(2.5), alpha=0.2, tol=1e-10, warm_start=True),
     MultiTaskRegressor("nuclear", alpha=0.1, tol=1e-10),
