@@ -36,7 +36,7 @@ class ConvexReLURegressor(RegressorMixin, ConvexReLUModel):
         Where "admm" starts: at the network of "sampled" with ten times ``n_gates``
         neurons, whose patterns join those drawn; at that network after a descent on all
         its weights, which finds better patterns but is sensitive to rounding; or
-        without neurons, as with "all" in any case.
+        without neurons.
     robust : float, default=0.0
         The loss counts each sample at the worst point whose features differ by no more
         than this. For ``solver="admm"``.

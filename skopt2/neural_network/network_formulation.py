@@ -27,6 +27,8 @@ from skopt2.solvers.state import Solution
 _GATES = "fit_gates"
 # Neurons of the first network for each pattern that is drawn.
 PILOT = 10
+# What counts as drawn of all patterns, at most.
+ALL = 100
 # Most neurons beside those, and most steps, of its descent.
 MOST_IDLE, DESCENT = 50, 300
 
@@ -105,7 +107,7 @@ class NetworkFormulation:
             D = np.asarray(known, dtype=bool)
         else:
             D = self._patterns(rng)
-            former = self._pilot(rng) if former is None else former
+            former = self._pilot(rng, len(D)) if former is None else former
             if former is not None:
                 D = distinct(np.concatenate([D, patterns_of(former, X)]))
         self.gates = D
@@ -130,16 +132,18 @@ class NetworkFormulation:
             return all_gates(to_numpy(self.X))
         return sample_gates(self.X, self.s, model.n_gates, self.bias, rng)
 
-    def _pilot(self, rng):
+    def _pilot(self, rng, found):
         """Return a network to start from, None for none."""
         model = self.model
-        if model.init == "zero" or model.n_gates == "all":
+        if model.init == "zero":
             return None
-        alpha, count = float(model.alpha), min(model.n_gates, MOST_IDLE)
+        alpha = float(model.alpha)
         program = (self.X, self.y, self.s, self.loss, alpha, self.bias)
-        network = pilot_network(program, PILOT * model.n_gates, rng)
+        count = min(found, ALL) if model.n_gates == "all" else model.n_gates
+        network = pilot_network(program, PILOT * count, rng)
         if model.init == "sampled":
             return network
+        count = min(count, MOST_IDLE)
         idle = draw_directions(self.X, self.s, count, self.bias, rng)
         return descend(program, network, idle, DESCENT)
 
