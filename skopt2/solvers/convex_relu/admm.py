@@ -68,7 +68,7 @@ class ADMMState:
     C, pc, N, pn : array of shape (K, 2, P, n) or None
         Excesses.
     primal, dual : float
-        Residuals of the last step.
+        Relative residuals, of the last step after which they were wanted.
     steps : int
         Taken so far.
     adapted : int
@@ -194,17 +194,14 @@ class ReLUADMM:
             dual: getattr(state, dual) + mixed[name] - new[name]
             for name, dual in self._pairs()
         }
+        after = replace(state, **new, **moved, b=b, steps=state.steps + 1)
+        if not self._due(after):
+            return after
         gap = {name: images[name] - new[name] for name in new}
         change = {name: new[name] - getattr(state, name) for name in new}
-        return replace(
-            state,
-            **new,
-            **moved,
-            b=b,
-            primal=self._size(gap) / max(self._size(new), 1e-300),
-            dual=self._size(change) / max(self._dual_size(moved), 1e-300),
-            steps=state.steps + 1,
-        )
+        primal = self._size(gap) / max(self._size(new), 1e-300)
+        dual = self._size(change) / max(self._dual_size(moved), 1e-300)
+        return replace(after, primal=primal, dual=dual)
 
     def _pairs(self):
         return PAIRS + ROBUST if self.program.epsilon > 0.0 else PAIRS
@@ -254,7 +251,7 @@ class ReLUADMM:
         return self._size({names[dual]: x for dual, x in moved.items()})
 
     def _due(self, state):
-        # Ever rarer, so that in the end the iteration is that of one rho.
+        """Tell whether rho is to be looked at: ever rarer, in the end never."""
         return state.steps - state.adapted >= 10 + state.adapted // 4
 
     def _adapt(self, state):
