@@ -49,7 +49,7 @@ def objective(parameters):
 def descend(seed):
     """Return where L-BFGS ends from random weights."""
     start = np.random.default_rng(seed).standard_normal(3 * width + 1)
-    return minimize(objective, start, jac=True, options={"maxiter": 1000})
+    return minimize(objective, start, jac=True, method="L-BFGS-B")
 
 
 runs = [descend(seed) for seed in range(40)]

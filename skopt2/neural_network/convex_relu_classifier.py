@@ -73,6 +73,8 @@ class ConvexReLUClassifier(ClassProbabilities, ClassifierMixin, ConvexReLUModel)
         Hidden biases (n_hidden,) and output biases (n_outputs,).
     neuron_sizes_ : ndarray of shape (n_hidden,)
         :math:`\|(w_j, c_j)\| \|a_j\|_1`, in decreasing order.
+    dual_coef_ : ndarray of shape (n_samples, n_outputs)
+        Weight times dual variable of each training row, which prove the bound.
     n_hidden_ : int
         Neurons of the network.
     n_gates_ : int

@@ -1,16 +1,18 @@
 """What the convex networks share: one fit, one forward pass."""
 
+import numpy as np
+
 from skopt2._core.array import namespace, to_numpy
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.fit_record import FitRecord
 from skopt2._core.iterate import iterate
 from skopt2._core.random import spawn
 from skopt2._core.validation import check_fit_input, check_predict_input
-from skopt2.neural_network.network_formulation import NetworkFormulation
+from skopt2.neural_network.network_formulation import NetworkFormulation, with_bias
 from skopt2.neural_network.network_parameters import check_count, check_parameters
 from skopt2.solvers.convex_relu.cone_projection import gate_violation
 from skopt2.solvers.convex_relu.gates import sample_gates
-from skopt2.solvers.convex_relu.network import Network, network_of
+from skopt2.solvers.convex_relu.network import network_of
 from skopt2.solvers.convex_relu.program import Blocks
 
 # Steps between two certificates of ADMM, each about as dear as a step.
@@ -73,7 +75,10 @@ class ConvexReLUModel(IterativeEstimator):
 
     def _describe(self, solution, formulation, data):
         """Return the fitted attributes of blocks or of a network, on its device."""
-        network = network_of(solution) if isinstance(solution, Blocks) else solution
+        if isinstance(solution, Blocks):
+            network, theta = network_of(solution), solution.theta
+        else:
+            network, theta = solution, formulation.gradient_at(solution)
         xp, dtype = namespace(data.X), data.X.dtype
         W, d = network.W, int(data.X.shape[1])
         bias = W[:, d] if formulation.bias else xp.zeros_like(network.sizes)
@@ -85,6 +90,7 @@ class ConvexReLUModel(IterativeEstimator):
             "coefs_": [hidden, a],
             "intercepts_": [bias, b],
             "neuron_sizes_": sizes,
+            "dual_coef_": xp.astype(formulation.dual_of(theta), dtype),
             "n_hidden_": int(sizes.shape[0]),
             "n_gates_": int(formulation.gates.shape[0]),
             "solver_": formulation.method,
@@ -105,22 +111,17 @@ class ConvexReLUModel(IterativeEstimator):
         (W, a), (c, b) = self.coefs_, self.intercepts_
         return namespace(X).maximum(X @ W + c, 0.0) @ a + b
 
-    def gate_violation(
-        self, X, y, sample_weight=None, *, n_gates=1000, random_state=None
-    ):
+    def gate_violation(self, X, *, n_gates=1000, random_state=None):
         """Try fresh activation patterns on the training data.
 
-        A pattern that the fit did not have could lower the objective if and only if the
-        dual constraint of its cone is violated at the solution.
+        The dual point of the fit proves its bound for the patterns that were in use. A
+        pattern that was not could lower the objective only if the dual constraint of
+        its cone is violated there.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Data of the fit.
-        y : array-like of shape (n_samples,)
-            Targets of the fit.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the fit.
+            Data of the fit, row by row.
         n_gates : int, default=1000
             Patterns to draw.
         random_state : None, int, RandomState or Generator, default=None
@@ -130,43 +131,32 @@ class ConvexReLUModel(IterativeEstimator):
         -------
         violation : float
             Largest violation relative to ``alpha``. With a value near 0, or below, none
-            of the fresh patterns is worth adding; with a large one, fit with a larger
-            ``n_gates``. Without ``robust``: moves of the rows are left out.
+            of the fresh patterns is worth adding; with a large one, fit with
+            ``init="descent"`` or a larger ``n_gates``. With ``robust`` it is that of
+            rows that do not move.
 
         Raises
         ------
         ValueError
-            If the input or ``n_gates`` is out of range.
+            If ``X`` has other rows than the fit, or ``n_gates`` is out of range.
         """
-        check_predict_input(
+        X = check_predict_input(
             self,
             X,
             accept_sparse=False,
-            attribute="neuron_sizes_",
+            attribute="dual_coef_",
             method="gate_violation",
         )
         check_count("n_gates", n_gates)
-        data = self._check_input(X, y, sample_weight)
-        with data.target.activate():
-            formulation = NetworkFormulation(self, data)
-            network = formulation.former(self._weights())
-            rows, s = formulation.X, formulation.s
-            xp, loss, target = namespace(rows), formulation.loss, formulation.y
-            if network is None:
-                empty = xp.zeros_like(rows[:0, :])
-                b = xp.astype(self.intercepts_[1], rows.dtype)
-                network = Network(empty, empty[:, : b.shape[0]], b)
-            eta = network(rows)
-            theta = loss.gradient(target, eta[:, 0] if target.ndim == 1 else eta)
-            if formulation.bias:
-                theta = loss.balance(target, theta, s)
-            rng = spawn(random_state, 1)[0]
-            D = sample_gates(rows, s, n_gates, formulation.bias, rng)
-            theta = to_numpy(theta)
-            return gate_violation(
-                to_numpy(rows),
-                to_numpy(s),
-                D,
-                theta[:, None] if theta.ndim == 1 else theta,
-                float(self.alpha),
+        dual = to_numpy(self.dual_coef_).astype(np.float64)
+        rows = to_numpy(X).astype(np.float64)
+        if len(rows) != len(dual):
+            raise ValueError(
+                f"X has {len(rows)} rows, and the model was fitted to {len(dual)}: "
+                "pass the X of the fit."
             )
+        rows = with_bias(rows) if self.fit_intercept else rows
+        s = np.full(len(rows), 1.0 / len(rows))
+        rng = spawn(random_state, 1)[0]
+        D = sample_gates(rows, s, n_gates, bool(self.fit_intercept), rng)
+        return gate_violation(rows, D, dual, float(self.alpha))

@@ -66,6 +66,8 @@ class ConvexReLURegressor(RegressorMixin, ConvexReLUModel):
         Hidden biases (n_hidden,) and output bias (1,).
     neuron_sizes_ : ndarray of shape (n_hidden,)
         :math:`\|(w_j, c_j)\| |a_j|`, in decreasing order.
+    dual_coef_ : ndarray of shape (n_samples, 1)
+        Weight times dual variable of each training row, which prove the bound.
     n_hidden_ : int
         Neurons of the network.
     n_gates_ : int

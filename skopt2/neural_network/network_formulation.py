@@ -7,6 +7,7 @@ from skopt2._core.array import (
     asarray_like,
     device_of,
     namespace,
+    put,
     take,
     to_numpy,
 )
@@ -30,7 +31,7 @@ PILOT = 10
 # What counts as drawn of all patterns, at most.
 ALL = 100
 # Most neurons beside those, and most steps, of its descent.
-MOST_IDLE, DESCENT = 50, 300
+MOST_IDLE, DESCENT = 50, 1000
 
 
 class NetworkFormulation:
@@ -50,11 +51,13 @@ class NetworkFormulation:
         n_classes = None if data.classes is None else len(data.classes)
         self.loss = check_loss(model, n_classes)
         X, y, s = data.X, data.y, data.sample_weight
-        xp = namespace(X)
+        xp, self.places = namespace(X), None
+        self.n_rows = int(X.shape[0])
         wide = accumulation_dtype(X)
         if s is not None and not to_numpy(s > 0.0).all():
             rows = asarray_like(np.flatnonzero(to_numpy(s) > 0.0), X, xp.int64)
             X, y, s = (take(part, rows) for part in (X, y, s))
+            self.places = rows
         X = xp.astype(X, wide)
         n = int(X.shape[0])
         if s is None:
@@ -169,6 +172,25 @@ class NetworkFormulation:
             X, self.y, self.s, self.loss, G, model.alpha, self.bias, model.tol
         )
         return solver, solver.init(start)
+
+    def gradient_at(self, network):
+        """Return the gradient of the loss at a network, balanced for its bias."""
+        eta = network(self.X)
+        eta = eta[:, 0] if self.y.ndim == 1 else eta
+        theta = self.loss.gradient(self.y, eta)
+        return self.loss.balance(self.y, theta, self.s) if self.bias else theta
+
+    def dual_of(self, theta):
+        """Return s_i theta_i of all rows of the data, (n_samples, K)."""
+        theta = theta[:, None] if theta.ndim == 1 else theta
+        dual = self.s[:, None] * theta
+        if self.places is None:
+            return dual
+        xp = namespace(dual)
+        every = xp.zeros(
+            (self.n_rows, dual.shape[1]), dtype=dual.dtype, device=device_of(dual)
+        )
+        return put(every, self.places, dual)
 
     def former(self, weights):
         """Return fitted weights as a network for this problem, None if they do not fit.

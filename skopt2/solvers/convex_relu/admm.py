@@ -77,6 +77,8 @@ class ADMMState:
         Best network.
     value, bound : float
         Its objective, and the best lower bound.
+    theta : array of shape (n,) or (n, K)
+        Dual point of that bound.
     """
 
     eta: object
@@ -102,6 +104,7 @@ class ADMMState:
     best: object = None
     value: float = math.inf
     bound: float = -math.inf
+    theta: object = None
 
 
 class ReLUADMM:
@@ -156,6 +159,7 @@ class ReLUADMM:
         pull = program.weighted_square(program.from_loss(theta))
         rho = math.sqrt(pull / spread) if pull > 0.0 and spread > 0.0 else 1.0
         p = program.from_loss(theta) / rho
+        robust["theta"] = 0.0 * theta
         state = ADMMState(eta, p, U, 0.0 * U, T, 0.0 * T, b, rho, **robust)
         if start is None:
             return state
@@ -284,20 +288,21 @@ class ReLUADMM:
         theta = program.to_loss(rho * state.p)
         lam = program.xp.maximum(-rho * program.s * state.r, 0.0)
         if program.epsilon == 0.0:
-            bound = program.dual_value(theta, lam)
+            bound, theta = program.dual_value(theta, lam)
         else:
             beta = rho * self.omega * state.pz
             zeta = -rho * self.kappa * state.qa
-            bound = program.dual_value(theta, lam, beta, zeta)
+            bound, theta = program.dual_value(theta, lam, beta, zeta)
         if value < state.value or state.best is None:
             object.__setattr__(state, "value", value)
             object.__setattr__(state, "best", blocks)
         if bound > state.bound:
             object.__setattr__(state, "bound", bound)
+            object.__setattr__(state, "theta", theta)
 
     def finalize(self, state):
-        """Return the best blocks."""
-        return state.best
+        """Return the best blocks, with the best dual point."""
+        return replace(state.best, theta=state.theta)
 
     def pack(self, state):
         """Return the state as plain arrays, for a checkpoint."""

@@ -36,19 +36,17 @@ def projected_norms(X, D, C, level):
     return norms
 
 
-def gate_violation(X, s, D, theta, alpha):
+def gate_violation(X, D, dual, alpha):
     """Return by how much patterns violate the dual constraint, relative to alpha.
 
     Parameters
     ----------
     X : ndarray of shape (n, d)
         Rows.
-    s : ndarray of shape (n,)
-        Weights.
     D : ndarray of bool of shape (P, n)
         Patterns.
-    theta : ndarray of shape (n, K)
-        Dual point.
+    dual : ndarray of shape (n, K)
+        s_i theta_i of a dual point.
     alpha : float
         Level.
 
@@ -57,6 +55,6 @@ def gate_violation(X, s, D, theta, alpha):
     violation : float
         Largest |Pi_C(c)| / alpha - 1 over patterns, outputs and signs.
     """
-    force = np.einsum("hn,nk,nd->hkd", D, s[:, None] * theta, X, optimize=True)
+    force = np.einsum("hn,nk,nd->hkd", D, dual, X, optimize=True)
     both = np.concatenate([-force, force], axis=1)
     return float(projected_norms(X, D, both, alpha).max()) / alpha - 1.0

@@ -69,10 +69,13 @@ class Blocks:
         Blocks.
     b : array of shape (K,)
         Output biases.
+    theta : array of shape (n,) or (n, K), default=None
+        Feasible dual point of the best bound, for a solution.
     """
 
     U: object
     b: object
+    theta: object = None
 
 
 class ReLUProgram:
@@ -215,7 +218,7 @@ class ReLUProgram:
         return xp.maximum(self.epsilon * sizes - self.sign * XU, 0.0)
 
     def dual_value(self, theta, multiplier, beta=None, zeta=None):
-        """Return a lower bound of the optimum.
+        """Return a lower bound of the optimum, and the dual point that proves it.
 
         Parameters
         ----------
@@ -232,6 +235,8 @@ class ReLUProgram:
         -------
         value : float
             -inf if no multiple of theta is feasible.
+        theta : array of the shape of theta
+            Feasible.
         """
         xp, loss = self.xp, self.loss
         if self.bias:
@@ -257,8 +262,9 @@ class ReLUProgram:
         if largest > 0.0:
             scale = min(scale, self.alpha / largest)
         if not scale > 0.0:
-            return -math.inf
-        return -loss.conjugate(target, scale * size, self.s) - scale * offset
+            return -math.inf, 0.0 * theta
+        value = -loss.conjugate(target, scale * size, self.s) - scale * offset
+        return value, scale * theta
 
     def _moved(self, force, beta, zeta):
         """Return the forces of rows that move."""
