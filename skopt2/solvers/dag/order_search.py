@@ -33,9 +33,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skopt2._core.result import Measure
-from skopt2.solvers.dag.score import NodeScore, Price
+from skopt2.solvers.dag.places import best_place
+from skopt2.solvers.dag.score import NOISE, NodeScore, Price
 
 CERTIFICATE = "relative gain of moving one node"
+# Rows for each node from which variances given all nodes before are as good as those
+# given chosen parents.
+PLENTY = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +142,8 @@ class OrderSearch:
                 # The least variance is that of the noise of the first node.
                 variance = float(np.diag(self.S).min())
         score = self._score(variance)
+        if order is None and self.equal and self._plenty():
+            order = by_conditional_variance(self.S)
         if order is None:
             order, nodes = by_variance(score)
         else:
@@ -222,6 +228,11 @@ class OrderSearch:
             int(packed["left"]),
         )
 
+    def _plenty(self):
+        """Return whether rows are enough to condition on all nodes at once."""
+        free = self.allowed is None and (self.most is None or self.most >= self.d - 1)
+        return free and self.n > PLENTY * self.d
+
     def _settled(self, state):
         return float(state.gains.max()) <= self.tol * self.scale
 
@@ -266,6 +277,19 @@ def chosen(score, order):
     return nodes
 
 
+def by_conditional_variance(S):
+    """Return the order in which the least variance given all before comes next."""
+    C, order = S.copy(), []
+    left = np.ones(len(S), dtype=bool)
+    for _ in range(len(S)):
+        j = int(np.where(left, C.diagonal(), np.inf).argmin())
+        left[j] = False
+        order.append(j)
+        if C[j, j] > NOISE * S[j, j]:
+            C -= np.outer(C[:, j], C[j] / C[j, j])
+    return order
+
+
 def by_variance(score):
     """Return the order in which the least residual variance comes next, and nodes."""
     d, before = score.d, np.zeros(score.d, dtype=bool)
@@ -283,78 +307,3 @@ def by_variance(score):
             if len(node.parents) < score.most and score.pays(u, node, j):
                 nodes[u] = score.improve(u, node, before)
     return tuple(order), nodes
-
-
-def best_place(state, v):
-    """Return the place of node v that costs least, the gain, and what changes.
-
-    Parameters
-    ----------
-    state : OrderState
-        Where the search stands.
-    v : int
-        Node.
-
-    Returns
-    -------
-    place : int
-        Nodes before it.
-    gain : float
-        0 where its own place is the best.
-    changed : dict of int to Node
-        Nodes with other parents than before.
-    """
-    score, d = state.score, len(state.order)
-    rest = [u for u in state.order if u != v]
-    alone, beside = [], []
-    before = np.zeros(d, dtype=bool)
-    for u in rest:
-        without, with_v = both(score, state.nodes[u], u, v, before)
-        alone.append(without)
-        beside.append(with_v)
-        before[u] = True
-    placed = places(score, v, rest)
-    own = np.array([node.cost for node in placed])
-    low = np.concatenate([[0.0], np.cumsum([node.cost for node in alone])])
-    high = np.concatenate([[0.0], np.cumsum([node.cost for node in beside[::-1]])])
-    total = own + low + high[::-1]
-    # The first of those that are equal but for rounding: where data cannot direct an
-    # edge, either way costs the same.
-    slack = score.slack * d
-    place = int(np.flatnonzero(total <= total.min() + slack)[0])
-    now = sum(state.nodes[u].cost for u in state.order)
-    gain = float(now - total[place])
-    if not gain > slack:
-        return state.order.index(v), 0.0, {}
-    changed = {v: placed[place]}
-    for k, u in enumerate(rest):
-        changed[u] = alone[k] if k < place else beside[k]
-    return place, gain, changed
-
-
-def both(score, node, u, v, before):
-    """Return node u with parents among those before it, without and with v."""
-    if v in node.parents:
-        kept = [i for i in node.parents if i != v]
-        return score.improve(u, score.node(u, kept), before), node
-    if score.allowed is not None and not score.allowed[v, u]:
-        return node, node
-    if len(node.parents) >= score.most or not score.pays(u, node, v):
-        return node, node
-    more = before.copy()
-    more[v] = True
-    return node, score.improve(u, node, more)
-
-
-def places(score, v, rest):
-    """Return node v with parents among the first 0, 1, ... of the others."""
-    before = np.zeros(score.d, dtype=bool)
-    node = score.node(v, ())
-    found = [node]
-    for u in rest:
-        before[u] = True
-        free = score.allowed is None or score.allowed[u, v]
-        if free and len(node.parents) < score.most and score.pays(v, node, u):
-            node = score.improve(v, node, before)
-        found.append(node)
-    return found
