@@ -20,6 +20,7 @@ ORDER = (
     "plot_multitask.py",
     "plot_trend_filtering.py",
     "plot_approximate_cv.py",
+    "plot_hyper_gradient.py",
     "plot_sketched_ridge.py",
     "plot_callbacks.py",
     "plot_plan.py",
