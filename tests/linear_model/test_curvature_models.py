@@ -20,7 +20,7 @@ from skopt2.linear_model import (
     SparseRegressorCV,
     sparse_path,
 )
-from skopt2.penalties import MCP, ElasticNet
+from skopt2.penalties import MCP, Box, ElasticNet
 
 NEWTON = ("newton-damped", "newton-lazy", "newton-gn")
 ALL = (*NEWTON, "poly", "oasis")
@@ -116,6 +116,34 @@ def test_more_features_than_samples(rng, solver):
     best = estimator("logistic", "l1", **options).fit(X, y)
     assert here.converged_
     assert here.objective_ == pytest.approx(best.objective_, abs=1e-6)
+
+
+FACTOR = np.ones(12)
+FACTOR[0], FACTOR[5] = 0.0, np.inf
+
+
+@pytest.mark.parametrize("solver", [*NEWTON, "oasis"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"penalty": "adaptive_l1"},
+        {"penalty": "l1", "penalty_factor": FACTOR},
+        {"penalty": RIDGE, "penalty_factor": FACTOR},
+        {"penalty": RIDGE, "positive": True},
+        {"penalty": "elasticnet", "positive": True, "fit_intercept": False},
+        {"penalty": Box(-0.5, 0.2)},
+        {"penalty": "l1", "alpha": 0.0},
+    ],
+    ids=str,
+)
+def test_penalties_of_all_kinds_agree_with_the_default(rng, solver, options):
+    X, y = data(rng, "squared")
+    weight = rng.uniform(0.5, 2.0, len(y))
+    options = {"tol": 1e-9, **options}
+    here = estimator("squared", solver=solver, **options).fit(X, y, weight)
+    default = estimator("squared", **options).fit(X, y, weight)
+    assert here.converged_
+    assert_allclose(here.coef_, default.coef_, atol=2e-5)
 
 
 @pytest.mark.parametrize("penalty", [MCP(gamma=3.0), "scad", "log_sum"], ids=str)
@@ -215,12 +243,18 @@ def test_hessians_are_as_many_as_the_method_says(rng):
 
 
 @pytest.mark.parametrize("solver", ALL)
-@pytest.mark.parametrize("loss", ["poisson", "multinomial"])
-def test_devices_agree(cuda_stand_in, rng, solver, loss):
+@pytest.mark.parametrize(
+    ("loss", "penalty"),
+    [("poisson", RIDGE), ("multinomial", RIDGE), ("logistic", "l1")],
+    ids=["poisson", "multinomial", "l1"],
+)
+def test_devices_agree(cuda_stand_in, rng, solver, loss, penalty):
+    if solver == "poly" and penalty == "l1":
+        pytest.skip("not a smooth penalty")
     X, y = data(rng, loss, 50, 8)
     options = {"solver": solver, "tol": 1e-9, "max_iter": 300}
-    here = estimator(loss, **options).fit(X, y)
-    there = estimator(loss, device="cuda:1", **options).fit(X, y)
+    here = estimator(loss, penalty, **options).fit(X, y)
+    there = estimator(loss, penalty, device="cuda:1", **options).fit(X, y)
     assert there.device_ == "cuda:1"
     assert_allclose(there.coef_, here.coef_, atol=1e-5)
 

@@ -48,7 +48,6 @@ from skopt2.solvers.curvature.matrix import CurvatureMatrix
 from skopt2.solvers.curvature.method import CurvatureMethod
 from skopt2.solvers.curvature.model_step import model_step
 
-SCHEDULES = ("third", "aicn")
 # What the constant is multiplied by before each iteration and after each failure.
 FALL, GROW = 0.25, 2.0
 # Share of the predicted fall that an actual one may be.

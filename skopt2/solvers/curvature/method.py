@@ -8,12 +8,12 @@ cheap. Each method is monotone: a step that would raise the objective by more th
 rounding is not taken, whatever its theory promises.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from skopt2.solvers.certificate import objective_scale
 from skopt2.solvers.curvature.field import Field, is_smooth
 from skopt2.solvers.first_order import INNER_LIMIT
 from skopt2.solvers.running_method import RunningMethod
@@ -157,10 +157,4 @@ class CurvatureMethod(RunningMethod):
     def rounding(self, run):
         """Return by how much objectives differ that are the same."""
         eps = float(self.problem.xp.finfo(self.problem.y.dtype).eps)
-        return 8.0 * eps * max(abs(run.objective), self._scale())
-
-    def _scale(self):
-        from skopt2.solvers.certificate import objective_scale
-
-        scale = objective_scale(self.problem)
-        return scale if math.isfinite(scale) else 1.0
+        return 8.0 * eps * max(abs(run.objective), objective_scale(self.problem))

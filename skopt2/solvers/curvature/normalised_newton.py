@@ -37,8 +37,6 @@ from skopt2.solvers.curvature.regularised_newton import (
     Regulariser,
 )
 
-CURVATURES = ("auto", "fisher", "bound")
-
 
 class NormalisedNewton(RegularisedNewton):
     """Newton steps with an approximate Hessian and the regulariser norm(g) / gamma.

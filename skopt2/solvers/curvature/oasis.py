@@ -124,22 +124,15 @@ class Oasis(CurvatureMethod):
     def _advance(self, field, run):
         """Take one period of steps; see CurvatureMethod."""
         best = run.memory.best or run
-        memory = run.memory
         for _ in range(PERIOD):
             run = self._step(field, run)
-            self.counts["iterations"] += 1
-        self.counts["iterations"] -= 1
+        self.counts["iterations"] += PERIOD - 1
         if run.objective <= best.objective + self.rounding(best):
-            if run.objective > best.objective and memory.safe:
-                run = best
-            memory = replace(run.memory, best=None, safe=False)
-            kept = Run(run.local, run.rest, run.length, memory)
-            return replace(kept, memory=replace(memory, best=kept))
-        memory = run.memory
-        pace = Pace(
-            memory.D, 0.5 * min(memory.step, best.memory.step), 1.0, None, best, True
-        )
-        return Run(best.local, best.rest, best.length, replace(pace, best=best))
+            best = replace(run, memory=replace(run.memory, best=None))
+            return replace(run, memory=replace(run.memory, best=best, safe=False))
+        step = 0.5 * min(run.memory.step, best.memory.step)
+        pace = Pace(run.memory.D, step, 1.0, None, best, True)
+        return replace(best, memory=pace)
 
     def _best(self, run):
         return (run.memory.best or run).local

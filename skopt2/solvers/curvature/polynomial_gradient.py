@@ -39,7 +39,6 @@ from skopt2.solvers.curvature.symmetric_polynomial import (
     truncated,
 )
 
-FORMS = ("krylov", "symmetric")
 # Least ratio of two symmetric polynomials, in units of rounding errors.
 TINY = 1e6
 # Newton steps on a subspace, and halvings of one.
