@@ -212,8 +212,12 @@ class StreamingLinearModel(SparseLinearModel):
         return f"max_iter={result.n_iter} epochs"
 
     def _warn_unless_converged(self, result):
-        # Epochs without progress are how a stochastic method ends.
-        if result.reason != StopReason.STALLED:
+        # Epochs without progress are how a stochastic method ends, and a schedule ends
+        # where it was told to.
+        ends = {StopReason.STALLED}
+        if self.step in SCHEDULES:
+            ends.add(StopReason.MAX_ITER)
+        if result.reason not in ends:
             super()._warn_unless_converged(result)
 
 

@@ -322,6 +322,24 @@ def test_ends_of_a_fit(X, y, labels):
     assert model.stop_reason_ == "callback"
 
 
+@pytest.mark.parametrize("options", [{"tol": 1e-2}, {"step": "linear", "max_iter": 3}])
+def test_the_usual_ends_are_no_reason_for_a_warning(X, y, options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        model = regressor(alpha=1e-4, **options).fit(X, y)
+    assert not model.converged_
+
+
+@pytest.mark.parametrize("preconditioner", ["curvature", "adagrad-sqr"])
+def test_polyak_steps_without_noise(X, preconditioner):
+    """Where all losses reach their bounds at once, steps need not fall."""
+    y = X @ [2.0, -1.0, 1.0, 0, 0, 0.5, 0, 0] + 3.0
+    options = {"alpha": 0.0, "step": "sania", "preconditioner": preconditioner}
+    model = regressor(max_iter=30, n_iter_no_change=30, tol=1e-30, **options).fit(X, y)
+    limit = {"curvature": 1e-9, "adagrad-sqr": 1e-5}[preconditioner]
+    assert model.objective_ < limit * np.var(y)
+
+
 def test_warm_start(X, y):
     model = regressor(warm_start=True, tol=1e-6, max_iter=20).fit(X, y)
     again = model.fit(X, y)
