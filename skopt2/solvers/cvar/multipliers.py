@@ -18,7 +18,7 @@ algorithm in convex programming, Mathematics of Operations Research 1, 1976, sec
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,9 +42,9 @@ PATIENCE = 15
 INNER_STEPS = 10
 # Stationarity that it is asked for, relative, at first; at last, in units of the
 # tolerance, and whatever that is.
-LOOSE, TIGHT, ROUNDING = 1e-2, 0.01, 1e-12
+LOOSE, TIGHT, ROUNDING = 1e-2, 0.1, 1e-13
 # What a checkpoint holds of a state beside arrays.
-PROGRESS = ("mu", "accuracy", "gap", "best")
+PROGRESS = ("mu", "accuracy", "gap", "objective", "bound")
 
 
 @dataclass(frozen=True)
@@ -70,39 +70,36 @@ class TailSolution(Solution):
 
 @dataclass(frozen=True)
 class TailState:
-    """A point, the weights of the tail there, and where the next problem stands.
+    """A point, the weights of the tail there, and the best of all so far.
 
     Parameters
     ----------
     solution : Solution
         Coefficients and intercept.
-    eta : array of shape (n,)
-        Linear predictor.
     v : array of shape (J, n)
         Weights of the tail.
     mu : float
         Proximal parameter of the next step.
+    best : TailSolution
+        The solution with the lowest objective.
     accuracy : float
         Stationarity of the next step.
-    gap, best : float
-        Duality gap, and the smallest so far.
-    objective : float
-        Objective.
-    risk : tuple of float
-        Value at risk and conditional value at risk.
+    gap : float
+        Duality gap of the point and the weights.
+    objective, bound : float
+        The lowest objective, and the highest lower bound.
     idle : int
-        Steps since that has fallen.
+        Steps since their difference has fallen.
     """
 
     solution: Solution
-    eta: Any
     v: Any
     mu: float
+    best: TailSolution
     accuracy: float = LOOSE
     gap: float = math.inf
-    best: float = math.inf
-    objective: float = math.nan
-    risk: tuple = (math.nan, math.nan)
+    objective: float = math.inf
+    bound: float = -math.inf
     idle: int = 0
 
 
@@ -142,6 +139,9 @@ class TailMultipliers:
         self.problem, self.tol = problem, tol
         self.scale = objective_scale(problem)
         problem.null_scale = slope_scale(problem)
+        # A dual point of an l1 norm shrinks by how much its gradient is too large.
+        level = min(float(problem.lam.min()) / problem.null_scale, 1.0)
+        self.accurate = max(TIGHT * self.tol * level, ROUNDING)
 
     def init(self, start=None):
         """Return the state of a start, the best constant by default.
@@ -165,7 +165,7 @@ class TailMultipliers:
         if share == WARM:
             problem.proximal(v, mu, base)
             v = problem.tail(eta).v
-        return TailState(start, eta, v, mu)
+        return TailState(start, v, mu, TailSolution.of(start, problem.risk(eta)))
 
     def _spread(self, eta):
         """Return the mu at which the losses move the weights over their range."""
@@ -189,13 +189,19 @@ class TailMultipliers:
             if done or problem.expired:
                 break
         solution, eta = inner.finalize(point), point.eta
-        v = problem.tail(eta).v
-        gap, objective, risk = self._gap(solution, eta, v)
-        idle = 0 if gap < 0.9 * state.best else state.idle + 1
+        v, risk = problem.tail(eta).v, problem.risk(eta)
+        objective = risk[1] + problem.penalty_value(solution.w, solution.ids)
+        bound = problem.dual_value(eta, v)
+        gap = objective - bound
         mu, accuracy = self._next(state, gap, reached > state.accuracy)
-        best = min(gap, state.best)
-        report = (gap, best, objective, risk, idle)
-        return TailState(solution, eta, v, mu, accuracy, *report)
+        best = state.best
+        if objective < state.objective:
+            best = TailSolution.of(solution, risk)
+        objective, bound = min(objective, state.objective), max(bound, state.bound)
+        fell = objective - bound < 0.9 * (state.objective - state.bound)
+        idle = 0 if fell else state.idle + 1
+        report = (gap, objective, bound, idle)
+        return TailState(solution, v, mu, best, accuracy, *report)
 
     def _next(self, state, gap, missed):
         """Return the proximal parameter of the next step, and its accuracy."""
@@ -205,39 +211,39 @@ class TailMultipliers:
             return min(state.mu / FALL**2, scale), state.accuracy
         slow = gap > PACE * state.gap
         least = min(state.mu, (SMALLEST if slow else LEAST) * scale)
-        accuracy = max(0.1 * state.accuracy, TIGHT * self.tol, ROUNDING)
+        accuracy = max(0.1 * state.accuracy, self.accurate)
         return max(FALL * state.mu, least), accuracy
-
-    def _gap(self, solution, eta, v):
-        """Return the duality gap, the objective and the risk."""
-        problem = self.problem
-        risk = problem.risk(eta)
-        objective = risk[1] + problem.penalty_value(solution.w, solution.ids)
-        return max(objective - problem.dual_value(eta, v), 0.0), objective, risk
 
     def certificate(self, state):
         """Return the objective, and the duality gap relative to the best constant."""
-        (quantile, cvar), size = state.risk, int(state.solution.ids.size)
-        extra = {"support": size, "quantile": quantile, "cvar": cvar}
+        gap, best = max(state.objective - state.bound, 0.0), state.best
+        extra = {"support": int(best.ids.size)}
+        extra |= {"quantile": best.quantile, "cvar": best.cvar}
         stalled = state.idle >= PATIENCE
-        relative = state.gap / self.scale
-        return Measure(state.objective, relative, state.gap, extra, stalled)
+        return Measure(state.objective, gap / self.scale, gap, extra, stalled)
 
     def finalize(self, state):
-        """Return the solution with its risk."""
-        return TailSolution.of(state.solution, state.risk)
+        """Return the best solution with its risk."""
+        return state.best
 
     def pack(self, state):
         """Return the state as plain arrays, for a checkpoint."""
+        best = {f"best_{key}": value for key, value in state.best.pack().items()}
+        best |= {key: getattr(state.best, key) for key in ("quantile", "cvar")}
         progress = {key: getattr(state, key) for key in PROGRESS}
-        return {**state.solution.pack(), "v": to_numpy(state.v), **progress}
+        return {**state.solution.pack(), "v": to_numpy(state.v), **best, **progress}
 
     def unpack(self, packed):
         """Return the state of a checkpoint."""
-        state = self.init(Solution.unpack(packed))
-        v = self.problem.design.to_device(np.asarray(packed["v"]))
+        best = {key[5:]: v for key, v in packed.items() if key.startswith("best_")}
+        risk = float(packed["quantile"]), float(packed["cvar"])
         progress = {key: float(packed[key]) for key in PROGRESS}
-        return replace(state, v=v, **progress)
+        return TailState(
+            Solution.unpack(packed),
+            self.problem.design.to_device(np.asarray(packed["v"])),
+            best=TailSolution.of(Solution.unpack(best), risk),
+            **progress,
+        )
 
 
 def constant_predictor(problem):
