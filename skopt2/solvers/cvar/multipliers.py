@@ -138,7 +138,8 @@ class TailMultipliers:
     def __init__(self, problem, tol):
         self.problem, self.tol = problem, tol
         self.scale = objective_scale(problem)
-        problem.null_scale = slope_scale(problem)
+        problem.null_scale, energy = slope_scale(problem)
+        problem.steepness = 1e-3 * energy
         # A dual point of an l1 norm shrinks by how much its gradient is too large.
         level = min(float(problem.lam.min()) / problem.null_scale, 1.0)
         self.accurate = max(TIGHT * self.tol * level, ROUNDING)
@@ -272,7 +273,9 @@ def objective_scale(problem):
 
 
 def slope_scale(problem):
-    """Return the largest gradient that slopes like those of the best constant allow.
+    """Return the largest gradient that the slopes of the best constant allow.
+
+    And the mean square of these slopes.
 
     Parameters
     ----------
@@ -283,5 +286,6 @@ def slope_scale(problem):
     slope = problem.loss.slopes(problem.y, eta)
     slope = problem.xp.max(problem.xp.abs(slope), axis=0)
     norms = problem.design.squared_sizes
-    size = math.sqrt(problem.energy(slope) * float(norms.max(initial=0.0)))
-    return size if 0.0 < size < math.inf else 1.0
+    energy = problem.energy(slope)
+    size = math.sqrt(energy * float(norms.max(initial=0.0)))
+    return size if 0.0 < size < math.inf else 1.0, energy

@@ -36,6 +36,8 @@ class TailProblem(LinearProblem):
         self.beta = beta
         self.cap = self.s / (1.0 - beta)
         self.mu, self.base = np.inf, 0.0
+        # Mean square of the slopes that is taken for the least.
+        self.steepness = 0.0
         self.centre = self.mean_weights()
         self._held = self.ties = None
 
@@ -121,8 +123,9 @@ class TailProblem(LinearProblem):
     def mean_curvature(self, h):
         """Return a bound of the sum of D, which is positive where D is 0 itself."""
         xp, tail = self.xp, self._held
-        steep = xp.max(tail.slope * tail.slope, axis=0)
-        return xp.sum(self.weigh(steep)) / self.mu + xp.sum(self.weigh(h))
+        steep = xp.sum(self.weigh(xp.max(tail.slope * tail.slope, axis=0)))
+        steep = xp.maximum(steep, self.steepness * xp.ones_like(steep))
+        return steep / self.mu + xp.sum(self.weigh(h))
 
     def dual_value(self, eta, v):
         """Return a lower bound of the minimum from weights of the tail.
