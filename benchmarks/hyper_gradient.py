@@ -193,8 +193,8 @@ def many(n_draws, strengths):
     rows = {}
     for name, inner, train, test in draws(n_draws):
         table = rows.setdefault(name, {})
-        top = 1.0 if "l1" in name else 100.0
-        grid = {"alpha": np.geomspace(1e-4 * top, top, 60)}
+        box = (1e-4, 1.0) if "l1" in name else (1e-5, 10.0)
+        grid = {"alpha": np.geomspace(*box, 60)}
         logistic = isinstance(inner, SparseClassifier)
         scoring = "neg_log_loss" if logistic else "neg_mean_squared_error"
         best = GridSearchCV(inner, grid, cv=FOLDS, scoring=scoring)
