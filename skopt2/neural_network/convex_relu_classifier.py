@@ -23,9 +23,10 @@ class ConvexReLUClassifier(ClassProbabilities, ClassifierMixin, ConvexReLUModel)
 
     Parameters
     ----------
-    loss : {"logistic", "squared_hinge", "huberized_hinge"} or Loss, default="logistic"
-        Loss of a sample. "logistic" becomes multinomial, with one output for each
-        class, with more than two classes; the others are for two.
+    loss : str or Loss, default="logistic"
+        Loss of a sample: "logistic", "squared_hinge" or "huberized_hinge". "logistic"
+        becomes multinomial, with one output for each class, with more than two classes;
+        the others are for two.
     alpha : float, default=0.01
         Positive level of the penalty.
     n_gates : int or "all", default=100

@@ -71,6 +71,12 @@ class NormalSystem:
 
     def _inverse(self, matrix):
         found = cholesky_solve(matrix, self._eye(matrix.shape[0]))
+        if found is None:
+            raise ValueError(
+                "X has features whose squares are not finite, or of scales too far "
+                "apart for the precision of the fit. Scale X, for example by "
+                "sklearn.preprocessing.StandardScaler."
+            )
         return 0.5 * (found + found.T)
 
     def _factorise_rows(self):
