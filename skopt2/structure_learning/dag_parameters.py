@@ -36,6 +36,8 @@ def check_dag(estimator):
         )
     for name in ("n_init", "max_iter"):
         value = getattr(estimator, name)
+        if name == "n_init" and value is None:
+            continue
         if not _whole(value) or value < 1:
             raise ValueError(f"{name} must be a positive integer; got {value!r}.")
     most = estimator.max_parents

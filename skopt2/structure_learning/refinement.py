@@ -68,6 +68,7 @@ def refine_dag(
         noise,
         alpha,
         forbidden=forbidden,
+        n_init=1,
         max_iter=max_iter,
         warm_start=True,
         random_state=0,

@@ -143,7 +143,8 @@ def test_never_a_cycle_on_hundreds_of_problems():
         d, n = int(rng.integers(1, 9)), int(rng.integers(3, 40))
         X = rng.standard_normal((n, d)) @ rng.standard_normal((d, d))
         noise = ("ev", "nv")[seed % 2]
-        fit = LinearDAG(noise, rng.uniform(0.1, 5.0), max_iter=3, random_state=seed)
+        price = rng.uniform(0.1, 5.0)
+        fit = LinearDAG(noise, price, n_init=1, max_iter=3, random_state=seed)
         W = fit.fit(X).adjacency_
         place = np.argsort(fit.order_)
         i, j = np.nonzero(W)
@@ -210,7 +211,7 @@ def test_more_starts_cost_less():
         rng = np.random.default_rng(seed)
         X = rows(rng, graph(rng, 12, 40), 500, rng.uniform(0.5, 2.0, 12))
         X /= X.std(axis=0)
-        one = LinearDAG("nv", random_state=0).fit(X)
+        one = LinearDAG("nv", n_init=1, random_state=0).fit(X)
         many = LinearDAG("nv", n_init=4, random_state=0).fit(X)
         assert many.converged_
         gains.append(one.objective_ - many.objective_)
@@ -332,6 +333,7 @@ def test_stops_pickles_clones_and_starts_warm(planted):
     with pytest.warns(ConvergenceWarning, match="time_limit"):
         fit = LinearDAG(time_limit=1e-9).fit(X)
     assert topological_order(fit.adjacency_) is not None
+    assert LinearDAG("nv", max_iter=30).fit(X).n_iter_ >= 5 * 8
     with pytest.warns(ConvergenceWarning, match="max_iter=1 sweeps"):
         LinearDAG("nv", max_iter=1, n_init=9, random_state=0).fit(X)
     fit = LinearDAG(warm_start=True, random_state=0).fit(X)

@@ -180,9 +180,11 @@ class OrderSearch:
         return Measure(value, worst, extra={"edges": edges})
 
     def finalize(self, state):
-        """Return the state of least cost of all starts."""
-        best = state.best
-        return state if best is None or self.cost(state) <= self.cost(best) else best
+        """Return the state of least cost of all starts, of equal ones the first."""
+        best, slack = state.best, state.score.slack * self.d
+        if best is None or self.cost(state) < self.cost(best) - slack:
+            return state
+        return best
 
     def cost(self, state):
         """Return twice the negative log-likelihood with the price of the edges."""
