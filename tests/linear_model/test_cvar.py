@@ -176,6 +176,25 @@ def test_more_features_than_samples(rng, loss):
     assert (lasso.coef_ == 0).mean() > 0.3
 
 
+def test_a_tail_without_losses_is_left(rng):
+    # The classes can be told apart with a margin: on the way all losses are 0.
+    X = rng.standard_normal((5, 20))
+    y = np.array([0, 1, 0, 1, 1])
+    for loss in ("squared_hinge", "hinge"):
+        model = estimator(loss, beta=0.95, alpha=1e-4).fit(X, y)
+        value = convex_program(X, y, loss, 0.95, 1e-4, 0.0, np.ones(5), True)
+        assert model.converged_
+        assert model.objective_ == pytest.approx(value, abs=1e-7)
+
+
+def test_the_gap_never_grows(rng):
+    X, y = sample(rng, "huber")
+    model = estimator("huber", "l1", alpha=1e-4, beta=0.97).fit(X, y)
+    assert model.converged_
+    assert (np.diff(model.history_["certificate"]) <= 0).all()
+    assert (np.diff(model.history_["objective"]) <= 0).all()
+
+
 def test_warm_start_is_at_the_solution(rng):
     X, y = sample(rng, "absolute")
     model = estimator("absolute", warm_start=True).fit(X, y)
