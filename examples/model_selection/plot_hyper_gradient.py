@@ -121,6 +121,7 @@ axes[2].set(
     title="Sixty levels",
 )
 axes[2].yaxis.set_minor_formatter("")
+axes[2].set_yticks([0.2, 1.0, 5.0], ["0.2", "1", "5"])
 for ax in axes:
     ax.spines[["top", "right"]].set_visible(False)
 plt.show()
