@@ -142,6 +142,17 @@ def test_namespaces_agree(backend, dispatch, rng, loss, dtype):
     assert model.cvar_ == pytest.approx(here.cvar_, rel=1e-4)
 
 
+def test_host_data_on_a_device(rng, cuda_stand_in):
+    X, y = sample(rng, "absolute", 30, 3)
+    here = estimator("absolute").fit(X, y)
+    there = estimator("absolute", device="cuda").fit(X, y)
+    assert isinstance(there.coef_, np.ndarray)
+    assert there.device_.startswith("cuda")
+    assert_allclose(there.coef_, here.coef_, atol=1e-5)
+    with pytest.raises(ValueError, match="the stochastic method computes on the CPU"):
+        estimator("absolute", device="cuda", solver="spl+").fit(X, y)
+
+
 @pytest.mark.parametrize("form", [sp.csr_array, sp.csc_matrix])
 @pytest.mark.parametrize("solver", ["exact", "spl+"])
 def test_sparse_is_dense(rng, form, solver):

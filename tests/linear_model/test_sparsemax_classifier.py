@@ -204,6 +204,16 @@ def test_namespaces_agree(backend, dispatch, rng, dtype):
             assert_array_equal(backend.to_numpy(labels), here.predict(X))
 
 
+def test_host_data_on_a_device(rng, cuda_stand_in):
+    X, Y = label_sets(rng)
+    for target in (Y, Y.argmax(axis=1)):
+        here = SparsemaxClassifier(tol=1e-9).fit(X, target)
+        there = SparsemaxClassifier(tol=1e-9, device="cuda").fit(X, target)
+        assert there.device_.startswith("cuda")
+        assert_allclose(there.predict_proba(X), here.predict_proba(X), atol=1e-5)
+        assert_array_equal(there.predict(X), here.predict(X))
+
+
 @pytest.mark.parametrize(("solver", "decades"), [("newton", 2), ("proxgrad", 4)])
 def test_columns_of_very_different_size(rng, solver, decades):
     X, y, _ = sample(rng)
