@@ -6,6 +6,7 @@ from skopt2._core.array import to_numpy
 from skopt2._core.iterate import iterate
 from skopt2.decomposition.completion_options import completion_problem
 from skopt2.solvers.low_rank.alternating import AlternatingMinimisation
+from skopt2.solvers.low_rank.entries import SparseEntries
 from skopt2.solvers.low_rank.scaled_descent import ScaledDescent
 from skopt2.solvers.low_rank.start import random_start, spectral_start
 
@@ -21,9 +22,12 @@ FEWEST = 5
 LEVELS, FACTOR = 20, 0.6
 # The level at which ranks are compared, and that of data without entries to hold out.
 DEFAULT_LEVEL = 0.02
-# The levels of a problem whose rank is bounded: the last are nearly
-# those of no penalty, which needs more entries than factors in every row.
+# The levels of a problem whose rank is bounded: the last are nearly those without a
+# penalty, which needs more entries than factors in every row.
 BOUNDED_LEVELS = (0.1, 0.05, 0.02, 0.01, 3e-3, 1e-3)
+# Levels that need more directions are not tried for sparse matrices, for their time: a
+# rank predicts better there.
+DIRECTIONS = 64
 # The convex problem starts from so few directions.
 FIRST = 5
 
@@ -158,6 +162,8 @@ def _held_out_level(estimator, train, test, seed):
         model = models[-1] if models else starting_model(estimator, problem, None, seed)
         start = solver.start(model, width)
         models.append(iterate(solver, start, tol=TOL, max_iter=SWEEPS).solution)
+        if path and models[-1].rank > DIRECTIONS and isinstance(train, SparseEntries):
+            break
         late = _tried(path, late, alpha, _error(estimator, problem, models[-1], test))
         if late >= PATIENCE:
             break
