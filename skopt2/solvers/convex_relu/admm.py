@@ -45,7 +45,7 @@ WEIGHT = 0.2
 BALANCE, IMBALANCE = 0.2, 1.3
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class ADMMState:
     """Where the iteration is: the copies, their scaled multipliers, the best so far.
 
@@ -294,11 +294,9 @@ class ReLUADMM:
             zeta = -rho * self.kappa * state.qa
             bound, theta = program.dual_value(theta, lam, beta, zeta)
         if value < state.value or state.best is None:
-            object.__setattr__(state, "value", value)
-            object.__setattr__(state, "best", blocks)
+            state.value, state.best = value, blocks
         if bound > state.bound:
-            object.__setattr__(state, "bound", bound)
-            object.__setattr__(state, "theta", theta)
+            state.bound, state.theta = bound, theta
 
     def finalize(self, state):
         """Return the best blocks, with the best dual point."""

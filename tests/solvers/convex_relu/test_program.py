@@ -11,7 +11,7 @@ from skopt2.solvers.convex_relu.loss_prox import excess_prox, prox, worst_prox
 from skopt2.solvers.convex_relu.network import blocks_of, network_of
 from skopt2.solvers.convex_relu.normal_system import NormalSystem
 from skopt2.solvers.convex_relu.program import Blocks, ReLUProgram
-from tests.solvers.convex_relu.reference import solve
+from tests.solvers.convex_relu.reference import solve, solve_classes
 
 
 def make_program(
@@ -80,6 +80,16 @@ def test_other_losses_agree_with_cvxpy(loss):
     best = solve(program)
     state, _ = run_to_end(program)
     assert state.bound == pytest.approx(best, abs=1e-6)
+
+
+def test_several_classes_agree_with_cvxpy():
+    pytest.importorskip("cvxpy")
+    program = make_program("multinomial", n=10, gates=4, seed=1)
+    best = solve_classes(program)
+    state, _ = run_to_end(program)
+    assert state.bound == pytest.approx(best, abs=1e-6)
+    copies = Blocks(state.V, state.b)
+    assert program.network_value(copies) == pytest.approx(best, abs=1e-6)
 
 
 def test_any_dual_point_is_below_any_network(rng):
