@@ -31,7 +31,8 @@ class ConvexReLURegressor(RegressorMixin, ConvexReLUModel):
     solver : {"auto", "admm", "sampled"}, default="auto"
         "admm" solves the program of the patterns by alternating directions; "sampled"
         keeps the hidden weights that were drawn and fits the output weights by a lasso,
-        for large data. "auto" is "admm" where its linear system fits.
+        for large data. "auto" is "admm" where that fits, else "sampled" with ten times
+        ``n_gates`` neurons.
     init : {"sampled", "descent", "zero"}, default="sampled"
         Where "admm" starts: at the network of "sampled" with ten times ``n_gates``
         neurons, whose patterns join those drawn; at that network after a descent on all

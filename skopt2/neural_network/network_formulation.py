@@ -26,6 +26,8 @@ from skopt2.solvers.convex_relu.sampled import (
 from skopt2.solvers.state import Solution
 
 _GATES = "fit_gates"
+# Numbers that ADMM may hold of each kind where it was not asked for by name.
+MOST_MARGINS = 20_000_000
 # Neurons of the first network for each pattern that is drawn.
 PILOT = 10
 # What counts as drawn of all patterns, at most.
@@ -78,7 +80,10 @@ class NetworkFormulation:
         if model.robust > 0 or model.n_gates == "all":
             return "admm"
         n, d = (int(k) for k in self.X.shape)
-        return "admm" if min(n, model.n_gates * d) <= LARGEST else "sampled"
+        outputs = 1 if self.y.ndim == 1 else int(self.y.shape[1])
+        margins = 2 * model.n_gates * outputs * n
+        small = min(n, model.n_gates * d) <= LARGEST and margins <= MOST_MARGINS
+        return "admm" if small else "sampled"
 
     def solver(self, rng, notes, former):
         """Return the solver and its first state.
@@ -157,7 +162,8 @@ class NetworkFormulation:
         if known is not None:
             G, m = asarray_like(known, X), 0
         else:
-            G = draw_directions(X, self.s, model.n_gates, self.bias, rng)
+            count = model.n_gates * (PILOT if model.solver == "auto" else 1)
+            G = draw_directions(X, self.s, count, self.bias, rng)
         start = None
         if m:
             norms = xp.sqrt(xp.sum(former.W * former.W, axis=1))[:, None]

@@ -320,6 +320,19 @@ def test_short_fit_says_so():
     assert model.dual_gap_ > 0.0
 
 
+@pytest.mark.parametrize("limit", ["LARGEST", "MOST_MARGINS"])
+def test_large_data_are_left_to_sampling(monkeypatch, limit):
+    X, y = moons(50)
+    model = ConvexReLUClassifier(n_gates=40, random_state=0)
+    assert clone(model).fit(X, y).solver_ == "admm"
+    monkeypatch.setattr(f"skopt2.neural_network.network_formulation.{limit}", 40)
+    drawn = clone(model).fit(X, y)
+    assert (drawn.solver_, drawn.n_gates_) == ("sampled", 400)
+    monkeypatch.setattr("skopt2.solvers.convex_relu.normal_system.LARGEST", 40)
+    with pytest.raises(ValueError, match="Lower n_gates, or set solver='sampled'"):
+        clone(model).set_params(solver="admm").fit(X, y)
+
+
 BAD = [
     ({"alpha": 0.0}, "alpha must be a finite positive"),
     ({"alpha": np.nan}, "alpha must be"),

@@ -22,7 +22,7 @@ solved for instead: the first by M alone, the second with one matrix of order P 
 from skopt2._core.array import cholesky_solve, device_of
 
 # Order of the largest matrix that is factorised.
-LARGEST = 12_000
+LARGEST = 8_000
 
 
 class NormalSystem:
