@@ -22,6 +22,6 @@ def test_every_method_has_a_line(capsys, monkeypatch):
 
 
 def test_more_rows_find_more():
-    shares = curve(6, 0.2, [20, 1000], 2)
-    assert shares[20, 3] == 0.0
-    assert shares[1000, 3] == 1.0
+    shares = curve(5, 0.2, [15, 600], 1)
+    assert shares[15, 3] == 0.0
+    assert shares[600, 3] == 1.0

@@ -209,7 +209,7 @@ def test_more_starts_cost_less():
     gains = []
     for seed in range(2):
         rng = np.random.default_rng(seed)
-        X = rows(rng, graph(rng, 12, 40), 500, rng.uniform(0.5, 2.0, 12))
+        X = rows(rng, graph(rng, 10, 30), 500, rng.uniform(0.5, 2.0, 10))
         X /= X.std(axis=0)
         one = LinearDAG("nv", n_init=1, random_state=0).fit(X)
         many = LinearDAG("nv", n_init=4, random_state=0).fit(X)
@@ -317,12 +317,12 @@ def test_gpu_is_refused_by_name(cuda_stand_in, planted):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("noise", ["ev", "nv"])
 def test_continues_from_a_checkpoint(tmp_path, rng, noise):
-    X = rows(rng, graph(rng, 10, 25), 100, rng.uniform(0.5, 2.0, 10))
-    path, options = tmp_path / "fit.npz", {"n_init": 3, "random_state": 0}
+    X = rows(rng, graph(rng, 7, 14), 100, rng.uniform(0.5, 2.0, 7))
+    path, options = tmp_path / "fit.npz", {"n_init": 4, "random_state": 0}
     straight = LinearDAG(noise, **options).fit(X)
-    part = LinearDAG(noise, **options, max_iter=4)
+    part = LinearDAG(noise, **options, max_iter=3)
     part.set_callbacks(Checkpoint(path, min_seconds=0)).fit(X)
-    assert part.n_iter_ == 40 < straight.n_iter_
+    assert part.n_iter_ == 21 < straight.n_iter_
     whole = LinearDAG(noise, **options).set_callbacks(Checkpoint(path)).fit(X)
     assert whole.n_iter_ == straight.n_iter_
     assert_allclose(whole.adjacency_, straight.adjacency_, atol=1e-12)
