@@ -90,6 +90,13 @@ class ApproximateCV:
     fold_time: float
     check_time: float
 
+    def __repr__(self):
+        return (
+            f"ApproximateCV({len(self.scores)} folds, method={self.method!r}, "
+            f"mean_score={self.mean_score:.6g}, max_error={self.max_error:.2g} over "
+            f"{len(self.checked)} checked folds)"
+        )
+
 
 def approx_cross_validate(
     estimator,

@@ -74,6 +74,12 @@ class LooPath:
     fold_coefs: np.ndarray
     stop_reason: str
 
+    def __repr__(self):
+        return (
+            f"LooPath(best_iteration={self.best_iteration} of {self.iterations[-1]}, "
+            f"best_score={self.best_score:.6g}, stop_reason={self.stop_reason!r})"
+        )
+
 
 class _Patience:
     """A monitor that stops where the score has not improved for some checks.

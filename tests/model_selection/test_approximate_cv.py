@@ -362,3 +362,11 @@ def test_what_cannot_be_left_out(rng):
     X[0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         approx_cross_validate(SparseRegressor(), X, y)
+
+
+def test_the_result_prints_on_one_line(rng):
+    X, y = regression(rng)
+    text = repr(approx_cross_validate(ridge(), X, y, n_check=3, random_state=0))
+    assert text.startswith("ApproximateCV(40 folds, method='newton', mean_score=-")
+    assert text.endswith("over 3 checked folds)")
+    assert len(text) < 120

@@ -126,6 +126,8 @@ def test_it_says_where_to_stop(rng):
     # The exact score agrees that nothing near is better.
     exact = path.checked_scores
     assert exact[np.argmax(path.scores)] > exact.max() - 0.01
+    assert repr(path).startswith(f"LooPath(best_iteration={path.best_iteration} of ")
+    assert len(repr(path)) < 120
     again = loo_path(model, X, y, max_iter=400, check_every=5, patience=3)
     assert again.stop_reason == "patience"
     assert again.best_iteration == path.best_iteration
