@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.streaming import PASSES, Problem, generated, run_rule, run_sgd, sgd
+from benchmarks.streaming import PASSES, Problem, run_rule, run_sgd, sgd
+from benchmarks.streaming_cases import generated
 from skopt2.linear_model import SparseClassifier, SparseRegressor
 
 
