@@ -80,8 +80,8 @@ class MatrixCompleter(CompletedTable, IterativeEstimator):
     max_iter : int, default=500
         Largest number of sweeps or steps.
     time_limit : float, default=None
-        Seconds after which the fit stops at the end of a sweep, without the search for a
-        rank or a level before it.
+        Seconds after which the fit stops at the end of a sweep; the search for a rank
+        or a level comes before.
     warm_start : bool, default=False
         Whether to start from the factors of the last fit, where they have the shape.
     random_state : int, RandomState instance or None, default=None
