@@ -233,8 +233,8 @@ CONFIGURATIONS = [
     KernelThinning("laplacian", variant="plus", n_swaps=2, device="cpu"),
     KernelThinning(Matern(2.5, 2.0), 1, variant="power", n_swaps=0),
     MatrixCompleter(random_state=0),
-    MatrixCompleter(2, loss="l1", scale=False, keep_observed=False, max_iter=30),
-    MatrixCompleter("auto", solver="scaledgd", max_iter=30, device="cpu"),
+    MatrixCompleter(2, alpha=0.1, loss="l1", keep_observed=False, max_iter=10),
+    MatrixCompleter("auto", alpha=0.1, scale=False, solver="scaledgd", max_iter=10),
     MatrixFactorization(),
     MatrixFactorization(2, nonnegative=False, init="random"),
     MatrixFactorization(
