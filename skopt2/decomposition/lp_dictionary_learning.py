@@ -145,7 +145,6 @@ class LpDictionaryLearning(
     """
 
     _remedies = ("try another random_state or a larger n_init", "bring X to one scale")
-    _may_be_auto = False
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from types import SimpleNamespace
 
 from skopt2._core.array import asarray_like, flatnonzero, move, namespace, take
 from skopt2._core.random import Stream
@@ -23,10 +24,10 @@ def check_lp_dictionary(estimator):
     estimator : LpDictionaryLearning
         Not fitted.
     """
-    if estimator.n_components is not None:
-        check_common(estimator)
-    else:
-        check_common(_Filled(estimator))
+    given = estimator.get_params(deep=False)
+    if given["n_components"] is None:
+        given["n_components"] = 1
+    check_common(SimpleNamespace(**given, _may_be_auto=False))
     p = estimator.p
     if not (isinstance(p, numbers.Real) and 2.0 < p < math.inf):
         raise ValueError(
@@ -40,16 +41,6 @@ def check_lp_dictionary(estimator):
     whole = isinstance(n_init, numbers.Integral) and not isinstance(n_init, bool)
     if not whole or n_init < 1:
         raise ValueError(f"n_init must be a positive integer; got {n_init!r}.")
-
-
-class _Filled:
-    """The parameters of an estimator, with a number of components."""
-
-    n_components, _may_be_auto = 1, False
-
-    def __init__(self, estimator):
-        for name in ("max_iter", "tol", "time_limit"):
-            setattr(self, name, getattr(estimator, name))
 
 
 def counted_rows(data):
