@@ -95,8 +95,8 @@ class LinearDAG(IterativeEstimator):
         ``"converged"``, ``"max_iter"``, ``"time_limit"`` or ``"callback"``.
     certificate_ : Certificate
         Largest gain from moving any one feature to any other place in the order, with
-        new parents for all whom that concerns, over rows times features. Infinite
-        before all were tried.
+        new parents for all whom that concerns, by growing and shrinking, over rows
+        times features. Infinite before all were tried.
     objective_ : float
         The cost above without its constant, divided by the number of rows.
     dual_gap_ : float
