@@ -161,15 +161,19 @@ def generated(only=""):
             show(name, X, y, loss, level)
 
 
-def real(folder):
-    """Print the table of real data."""
+def real(folder, only=""):
+    """Print the table of real data, of those with a text in their names."""
     head()
     folder = Path(folder)
     for name, alpha in (("colon", 1e-3), ("golub", 1e-3), ("a9a", 1e-5)):
-        data = REAL[name](folder)
-        show(name, data.X, data.labels, "logistic", alpha)
+        if only in name:
+            data = REAL[name](folder)
+            show(name, data.X, data.labels, "logistic", alpha)
     data = REAL["mnist"](folder)
-    show("mnist parity", data.X, data.labels, "logistic", 1e-4)
+    if only in "mnist parity":
+        show("mnist parity", data.X, data.labels, "logistic", 1e-4)
+    if only not in "mnist digits":
+        return
     digits = read_idx(folder / "mnist_t10k-labels-idx1-ubyte.gz")
     show("mnist digits, 3000", data.X[:3000], digits[:3000], "multinomial", 1e-3)
 
@@ -277,7 +281,7 @@ def main(argv=None):
     if options.table == "real":
         if options.data is None:
             parser.error("real needs --data DIR")
-        real(options.data)
+        real(options.data, options.only)
         return
     TABLES[options.table](options.only)
 

@@ -24,7 +24,14 @@ import math
 
 import numpy as np
 
-from skopt2._core.array import accumulation_dtype, asarray_like, namespace
+from skopt2._core.array import (
+    accumulation_dtype,
+    asarray_like,
+    flatnonzero,
+    namespace,
+    put,
+    take,
+)
 from skopt2.solvers.curvature.factor import Factor, Spectrum, largest
 from skopt2.solvers.curvature.gram import gram, sample_kernel
 from skopt2.solvers.krylov import conjugate_gradient
@@ -203,14 +210,17 @@ class CurvatureMatrix:
         if self.mode != "gram":
             return None
         xp = self.xp
-        b = mask * self._wide(-force / self.root)
-        off = (1.0 - mask) * (t * self.size)
-        mask, shift = self._wide(mask), self._wide(mask * shift + off)
+        b = self._wide(-force / self.root)
+        shift = self._wide(shift)
 
         def solve(G, b, mask, shift):
-            one = asarray_like(np.eye(G.shape[0]), G)
-            inner = t * (mask[:, None] * G * mask[None, :]) + one * shift
-            return Factor(inner, 0.0, self.eps).solve(b)
+            S = flatnonzero(mask > 0.0)
+            if S.shape[0] == 0:
+                return 0.0 * b
+            inner = t * take(take(G, S), S, axis=1)
+            inner = inner + asarray_like(np.eye(S.shape[0]), G) * take(shift, S)
+            x = Factor(inner, 0.0, self.eps).solve(take(b, S))
+            return put(0.0 * b, S, x)
 
         if self.coupled:
             b, mask, shift = (xp.reshape(x, (-1,)) for x in (b, mask, shift))

@@ -19,7 +19,7 @@ from skopt2._core.array import max_abs, sum64
 from skopt2.solvers.krylov import conjugate_gradient
 
 # Steps with momentum between two Newton steps, and rounds of both.
-ROUND, ROUNDS = 10, 15
+ROUND, ROUNDS = 20, 10
 # Rounds without progress that are enough.
 PATIENCE = 4
 # Products of a Newton step.
