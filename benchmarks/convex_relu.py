@@ -268,6 +268,69 @@ def attacked(model, X, y, eps, starts=3, steps=30):
     return held.mean()
 
 
+class AdversarialMLP:
+    """A network trained on attacks: full batches, Adam, squared hinge, weight decay.
+
+    Parameters
+    ----------
+    eps : float
+        Largest move of a feature.
+    steps : int
+        Of the attack before each update: 1 is the fast gradient sign method.
+    alpha : float
+        Level.
+    width : int, default=50
+        Neurons.
+    updates : int, default=600
+        Of the weights.
+    """
+
+    def __init__(self, eps, steps, alpha, width=50, updates=600):
+        self.eps, self.steps, self.alpha = eps, steps, alpha
+        self.width, self.updates, self.seed = width, updates, 0
+
+    def set_params(self, random_state):
+        """Set the seed."""
+        self.seed = random_state
+
+    def _set_weights(self, x, d):
+        W = x[: self.width * (d + 1)].reshape(self.width, d + 1)
+        a = x[self.width * (d + 1) : -1]
+        self.coefs_ = [W[:, :d].T, a[:, None]]
+        self.intercepts_ = [W[:, d], x[-1:]]
+
+    def fit(self, X, y):
+        """Train from random weights."""
+        rng, d, sign = np.random.default_rng(self.seed), X.shape[1], 2.0 * y - 1.0
+        W = rng.standard_normal((self.width, d + 1)) * np.sqrt(2.0 / (d + 1))
+        a = rng.standard_normal(self.width) / np.sqrt(self.width)
+        x = np.r_[W.ravel(), a, 0.0]
+        mean, square = np.zeros_like(x), np.zeros_like(x)
+        for t in range(1, self.updates + 1):
+            self._set_weights(x, d)
+            move = np.zeros_like(X)
+            if self.steps > 1:
+                move = rng.uniform(-self.eps, self.eps, X.shape)
+            for _ in range(self.steps):
+                size = self.eps if self.steps == 1 else 0.25 * self.eps
+                pull = sign[:, None] * slopes(self, X + move)
+                move = np.clip(move - size * np.sign(pull), -self.eps, self.eps)
+            attacked_rows = Descent(
+                X + move, sign, "squared_hinge", self.alpha, self.width
+            )
+            slope = attacked_rows(x)[1]
+            mean = 0.9 * mean + 0.1 * slope
+            square = 0.999 * square + 0.001 * slope**2
+            unit = np.sqrt(square / (1 - 0.999**t)) + 1e-8
+            x = x - 0.01 * (mean / (1 - 0.9**t)) / unit
+        self._set_weights(x, d)
+        return self
+
+    def score(self, X, y):
+        """Return the accuracy."""
+        return np.mean((scores_of(self, X) > 0.0) == y)
+
+
 def race_attacks(splits, seeds):
     """Print accuracies with and without attacks."""
     print("data           eps   method          accuracy  attacked  seconds")
@@ -280,6 +343,8 @@ def race_attacks(splits, seeds):
             "robust": ConvexReLUClassifier("squared_hinge", robust=eps, **options),
             "MLP 1e-4": MLPClassifier(max_iter=1000),
             "MLP 1": MLPClassifier(alpha=1.0, max_iter=1000),
+            "MLP, FGSM": AdversarialMLP(eps, 1, alpha),
+            "MLP, PGD": AdversarialMLP(eps, 8, alpha),
         }
         for method, model in methods.items():
             found = []

@@ -5,7 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
-from benchmarks.convex_relu import Descent, attacked, load, main, slopes
+from benchmarks.convex_relu import (
+    AdversarialMLP,
+    Descent,
+    attacked,
+    load,
+    main,
+    slopes,
+)
 from skopt2.neural_network import ConvexReLUClassifier
 
 
@@ -33,6 +40,14 @@ def test_attacks_find_what_a_grid_finds():
     share = attacked(model, X, y, 0.15)
     assert share == pytest.approx(held.mean(), abs=0.03)
     assert attacked(model, X, y, 1e-9) == pytest.approx(model.score(X, y))
+
+
+def test_training_on_attacks_withstands_them():
+    X, y = load("moons")
+    trained = AdversarialMLP(0.2, 4, 1e-3, updates=150).fit(X, y)
+    plain = AdversarialMLP(1e-9, 1, 1e-3, updates=150).fit(X, y)
+    assert plain.score(X, y) > 0.9
+    assert attacked(trained, X, y, 0.2) > attacked(plain, X, y, 0.2)
 
 
 def test_the_table_of_steps_has_its_lines(capsys):
