@@ -169,6 +169,46 @@ def check_not_infinite(x, name):
         raise ValueError(f"Input {name} contains infinity.")
 
 
+def check_squares(x, name):
+    """Raise ValueError where squares and their sums do not fit the dtype.
+
+    Parameters
+    ----------
+    x : array or sparse matrix
+        Finite, in float32 or float64.
+    name : {"X", "y"}
+        What it is, for the message.
+
+    Raises
+    ------
+    ValueError
+        If the sum of all squares leaves no digits for further products.
+    """
+    values = x.data if is_sparse(x) else x
+    xp = namespace(values)
+    # One pass, and one transfer from a GPU.
+    with np.errstate(over="ignore"):
+        if xp is np:
+            flat = values.ravel(order="K")
+            total = float(flat @ flat)
+        else:
+            total = float(xp.sum(values * values))
+    limits = xp.finfo(values.dtype)
+    if total <= float(limits.eps) * float(limits.max):
+        return
+    dtype = str(values.dtype).rpartition(".")[2]
+    remedy = {
+        "X": "divide its columns by their scale, for example with MaxAbsScaler",
+        "y": "divide it by its scale",
+    }[name]
+    if dtype == "float32":
+        remedy += f", or pass {name} in float64"
+    raise ValueError(
+        f"{name} has values as large as {float(xp.max(xp.abs(values))):.1e}, whose "
+        f"squares overflow {dtype}: {remedy}."
+    )
+
+
 def canonical(X):
     """Return X without duplicate sparse entries.
 

@@ -21,6 +21,7 @@ from skopt2._core.checks import (
     check_finite,
     check_lengths,
     check_matrix,
+    check_squares,
     check_target,
     column,
 )
@@ -75,6 +76,7 @@ def check_fit_input(
     y_kind="regression",
     min_classes=2,
     finite=True,
+    squares=False,
 ):
     """Check the input of ``fit`` and move it to the device that computes.
 
@@ -100,6 +102,8 @@ def check_fit_input(
         Fewest classes of positive weight that a classifier can be fitted to.
     finite : bool, default=True
         Whether NaN in ``X`` is an error. False leaves infinity to the caller too.
+    squares : bool, default=False
+        Whether the squares of ``X``, and of a real ``y``, have to fit the dtype.
 
     Returns
     -------
@@ -116,6 +120,10 @@ def check_fit_input(
     check = _check_in_place if source.kind == "cuda" or plain else _check_with_sklearn
     X, y = check(estimator, X, y, source, accept_sparse, y_kind, finite)
     X = canonical(X)
+    if squares:
+        check_squares(X, "X")
+        if y_kind in ("regression", "multioutput"):
+            check_squares(y, "y")
     weight = check_weights(sample_weight, X)
     classes, encoded = None, y
     if y_kind == "classification":

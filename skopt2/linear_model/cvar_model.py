@@ -44,7 +44,9 @@ class CVaRModel(SparseLinearModel):
         self.device = device
 
     def _check_input(self, X, y, sample_weight):
-        data = check_fit_input(self, X, y, sample_weight, y_kind=self._y_kind)
+        data = check_fit_input(
+            self, X, y, sample_weight, y_kind=self._y_kind, squares=True
+        )
         if self.solver == "spl+":
             return host_data(self, data, "the stochastic method")
         return data

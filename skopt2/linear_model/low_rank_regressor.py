@@ -199,7 +199,7 @@ class LowRankRegressor(RegressorMixin, IterativeEstimator):
             If the data or a parameter is out of range, or ``shape`` does not fit.
         """
         check_low_rank_regressor(self)
-        data = check_fit_input(self, X, y, sample_weight)
+        data = check_fit_input(self, X, y, sample_weight, squares=True)
         with data.target.activate():
             problem = measurement_problem(self, data)
             solver = measurement_solver(self, problem)

@@ -25,7 +25,9 @@ class MultiTaskModel(SparseLinearModel):
         return tags
 
     def _check_input(self, X, y, sample_weight):
-        data = check_fit_input(self, X, y, sample_weight, y_kind=self._y_kind)
+        data = check_fit_input(
+            self, X, y, sample_weight, y_kind=self._y_kind, squares=True
+        )
         if data.y.ndim != 2:
             raise ValueError(
                 f"{type(self).__name__} is for several tasks: y must have the shape "

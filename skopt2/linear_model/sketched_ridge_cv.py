@@ -208,7 +208,7 @@ class SketchedRidgeCV(RegressorMixin, IterativeEstimator):
             of freedom than there are observations.
         """
         self._check_parameters()
-        data = check_fit_input(self, X, y, sample_weight)
+        data = check_fit_input(self, X, y, sample_weight, squares=True)
         with data.target.activate():
             count = count_observations(sample_weight, data.X.shape[0])
             solver = self._solver(data, count)

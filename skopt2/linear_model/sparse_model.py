@@ -70,7 +70,9 @@ class SparseLinearModel(IterativeEstimator):
         return super().set_params(**params)
 
     def _check_input(self, X, y, sample_weight):
-        data = check_fit_input(self, X, y, sample_weight, y_kind=self._y_kind)
+        data = check_fit_input(
+            self, X, y, sample_weight, y_kind=self._y_kind, squares=True
+        )
         solver = getattr(self, "solver", "auto")
         if solver == "bcd" or isinstance(solver, BlockCoordinateDescent):
             return host_data(self, data, "block coordinate descent")

@@ -191,7 +191,9 @@ class SparsemaxClassifier(SparseClassifier):
         self.multilabel_ = Y is not None
         if not self.multilabel_:
             return super()._check_input(X, y, sample_weight)
-        data = check_fit_input(self, X, Y, sample_weight, y_kind="multioutput")
+        data = check_fit_input(
+            self, X, Y, sample_weight, y_kind="multioutput", squares=True
+        )
         self.classes_ = np.arange(data.y.shape[1])
         return data
 

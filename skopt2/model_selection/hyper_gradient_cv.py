@@ -259,7 +259,7 @@ class HyperGradientCV(BestEstimator, IterativeEstimator):
         self._check_parameters()
         split_params = self._route(sample_weight, params)
         kind = self.estimator._y_kind
-        data = check_fit_input(self, X, y, sample_weight, y_kind=kind)
+        data = check_fit_input(self, X, y, sample_weight, y_kind=kind, squares=True)
         problem = HyperGradientProblem(self, host_data(self, data, ""), split_params)
         if data.classes is not None:
             self.classes_ = data.classes

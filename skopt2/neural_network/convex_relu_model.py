@@ -35,7 +35,13 @@ class ConvexReLUModel(IterativeEstimator):
 
     def _check_input(self, X, y, sample_weight):
         return check_fit_input(
-            self, X, y, sample_weight, accept_sparse=False, y_kind=self._y_kind
+            self,
+            X,
+            y,
+            sample_weight,
+            accept_sparse=False,
+            y_kind=self._y_kind,
+            squares=True,
         )
 
     def _fit(self, X, y, sample_weight):

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from skopt2.linear_model import SparseClassifier, SparseRegressor
+from skopt2.linear_model import (
+    CVaRRegressor,
+    LowRankRegressor,
+    SketchedRidgeCV,
+    SparseClassifier,
+    SparseRegressor,
+)
 from skopt2.losses import Huber
 from skopt2.penalties import MCP, SCAD, Box, ElasticNet, WeightedL1
 
@@ -339,3 +345,26 @@ def test_huge_values(X):
         assert np.isfinite(model.objective_)
     with pytest.raises(ValueError, match="too large for the float32"):
         SparseRegressor().fit(X.astype(np.float32), np.full(20, 1e200))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "model",
+    [
+        SparseRegressor(),
+        SparseRegressor(solver="oasis"),
+        SparseRegressor(penalty=ElasticNet(0.0), solver="newton-lazy"),
+        CVaRRegressor(),
+        LowRankRegressor(shape=(2, 2)),
+        SketchedRidgeCV(),
+    ],
+)
+def test_values_whose_squares_overflow(X, model):
+    y = X[:, 0]
+    for kind in (np.asarray, sp.csr_array):
+        with pytest.raises(ValueError, match=r"X has values as large as .*e\+200"):
+            model.fit(kind(1e200 * X), y)
+        with pytest.raises(ValueError, match="or pass X in float64"):
+            model.fit(kind((1e20 * X).astype(np.float32)), y)
+    with pytest.raises(ValueError, match=r"y has values as large as .*e\+200"):
+        model.fit(X, 1e200 * y)

@@ -358,6 +358,13 @@ def test_bad_parameters_are_named(parameters, message):
         ConvexReLUClassifier(**parameters).fit(X, y)
 
 
+def test_values_whose_squares_overflow_are_named(rng):
+    X = rng.standard_normal((20, 3))
+    for data, y in ((1e200 * X, X[:, 0]), (X, 1e200 * X[:, 0])):
+        with pytest.raises(ValueError, match="whose squares overflow float64"):
+            ConvexReLURegressor(n_gates=5).fit(data, y)
+
+
 def test_bad_combinations_are_named():
     X, y = load_iris(return_X_y=True)
     with pytest.raises(ValueError, match="OneVsRestClassifier"):
