@@ -39,6 +39,7 @@ from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.multiclass import type_of_target
 
 from benchmarks.streaming_cases import CASES, FILES, HELD_OUT, SEEN
 from skopt2.linear_model import (
@@ -61,7 +62,7 @@ class Problem:
         self.X, self.y = X, y
         # How many; 0 in a regression.
         labels = np.unique(y)
-        self.classes = len(labels) if len(labels) < 20 else 0
+        self.classes = 0 if type_of_target(y) == "continuous" else len(labels)
         if self.classes:
             solved = SparseClassifier(alpha=ALPHA, tol=1e-7, max_iter=3000).fit(X, y)
             shares = np.array([np.mean(y == label) for label in labels])
