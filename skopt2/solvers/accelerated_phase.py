@@ -59,7 +59,7 @@ class AcceleratedPhase:
         """
         model = self.model
         D = model.bound()
-        D = np.maximum(D, 1e-6 * D.max(initial=0.0))
+        D = np.where(D > 0.0, D, D.max(initial=0.0))
         if not (np.isfinite(D).all() and (D > 0.0).all()):
             return w
         start = model.predictor()

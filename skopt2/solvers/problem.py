@@ -77,11 +77,27 @@ class LinearProblem:
 
     def set_level(self, lam):
         """Change the level of the penalty, for a path."""
+        lam = self._without_constants(lam)
         excluded = np.isinf(lam)
         if self.lam is None or not np.array_equal(excluded, np.isinf(self.lam)):
             self.null_scale = None
         self.lam = lam
         self.lam_full = lam if self.n_outputs == 1 else lam[:, None]
+
+    def _without_constants(self, lam):
+        """Return the levels, inf for free columns in which nothing varies.
+
+        Beside an intercept every value of such a coefficient is as good as 0, and
+        rounding would choose one of any size.
+        """
+        if not getattr(self.penalty, "separable", False):
+            return lam
+        free = np.flatnonzero(self.penalty.unpenalised(lam))
+        still = free[self.design.squared_norms[free] == 0.0] if free.size else free
+        if still.size:
+            lam = lam.copy()
+            lam[still] = np.inf
+        return lam
 
     def weigh(self, v):
         """Return s * v, row by row."""

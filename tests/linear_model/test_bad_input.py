@@ -285,6 +285,20 @@ def test_unpenalised_constant_column(X, y):
         assert model.objective_ == pytest.approx(alone.objective_, rel=1e-6)
 
 
+@pytest.mark.parametrize("value", [1.0, 0.1, 1e6])
+@pytest.mark.parametrize("solver", ["auto", "proxgrad", "poly"])
+def test_least_squares_with_a_constant_column(X, y, solver, value):
+    wide = np.column_stack([X, np.full(20, value)])
+    target = y + 0.1 * X[:, 0]
+    model = SparseRegressor(
+        penalty="ridge", alpha=0.0, solver=solver, tol=1e-10, max_iter=5000
+    )
+    model.fit(wide, target)
+    exact = np.linalg.lstsq(np.column_stack([X, np.ones(20)]), target, rcond=None)[0]
+    np.testing.assert_allclose(model.coef_, [*exact[:4], 0.0], atol=1e-5)
+    assert model.intercept_ == pytest.approx(exact[4], abs=1e-4)
+
+
 @pytest.mark.parametrize("penalty", ["l1", "mcp", "elasticnet", "scad"])
 @pytest.mark.parametrize("copies", [2, 7])
 @pytest.mark.parametrize("estimator", BOTH)

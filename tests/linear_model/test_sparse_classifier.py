@@ -267,6 +267,20 @@ def test_separable_classes(rng):
     assert free.score(X, y) == 1.0
 
 
+@pytest.mark.parametrize("loss", ["multinomial", "sparsemax"])
+def test_columns_of_large_units_among_several_classes(rng, loss):
+    X = rng.standard_normal((300, 20))
+    truth = np.zeros((20, 4))
+    truth[:5] = rng.standard_normal((5, 4))
+    y = (X @ truth + rng.gumbel(size=(300, 4))).argmax(axis=1)
+    units = np.ones(20)
+    units[[0, 7]] = 1e6
+    model = SparseClassifier(loss, alpha=0.01, max_iter=20).fit(X * units, y)
+    assert model.converged_
+    same = SparseClassifier(loss, alpha=0.01, penalty_factor=1.0 / units).fit(X, y)
+    assert model.objective_ == pytest.approx(same.objective_, rel=2e-6)
+
+
 def test_unbalanced_classes(rng):
     X = rng.standard_normal((500, 5))
     y = np.zeros(500, dtype=int)

@@ -234,7 +234,7 @@ def test_sample_weight(rng):
         ({"eps": 0.0}, ValueError, "eps must be finite and > 0"),
         ({"eps": 1.0}, ValueError, "eps must be less than 1, got eps=1.0"),
         ({"penalty": ElasticNet(0.0)}, ValueError, "Give the levels as alphas="),
-        ({"penalty": "ridge"}, ValueError, "penalty='ridge' is unknown"),
+        ({"penalty": "l3"}, ValueError, "penalty='l3' is unknown"),
         ({"loss": "absolute"}, ValueError, "loss='absolute' is unknown"),
     ],
 )
