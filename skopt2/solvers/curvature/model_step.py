@@ -20,6 +20,8 @@ from skopt2.solvers.krylov import conjugate_gradient
 
 # Steps with momentum between two Newton steps, and rounds of both.
 ROUND, ROUNDS = 20, 10
+# Newton steps in a row, each of which may end at a kink.
+NEWTON = 8
 # Rounds without progress that are enough.
 PATIENCE = 4
 # Products of a Newton step.
@@ -82,10 +84,14 @@ class _Model:
                 best, Hbest, value = d, Hd, reached
             residual = self._residual(best, Hbest)
             first = residual if first is None else first
-            found = self._newton(best, Hbest, value)
-            if found is not None:
+            for _ in range(NEWTON):
+                found = self._newton(best, Hbest, value)
+                if found is None:
+                    break
                 best, Hbest, value = found
                 residual = self._residual(best, Hbest)
+                if residual <= INNER * first:
+                    break
             idle = 0 if residual <= 0.5 * least else idle + 1
             least = min(least, residual)
             if residual <= INNER * first or idle > PATIENCE or field.problem.expired:
@@ -138,11 +144,14 @@ class _Model:
             move = self._inexact(force, mask, bend)
         move = mask * move
         kink = field.join(0.0 * one, field.penalty.slope_at_zero(field.lam) + 0.0 * w)
-        t = 1.0
-        for _ in range(3):
-            v = self.local.u + d + t * move
-            crossed = (kink > 0.0) & (v * (self.local.u + d) < 0.0)
-            v = xp.where(crossed, 0.0 * v, v)
+        u = self.local.u + d
+        meets = (kink > 0.0) & (u * move < 0.0)
+        length = xp.where(meets, -u / xp.where(meets, move, xp.ones_like(u)), math.inf)
+        # In the null space of a singular matrix the step is without end: it goes to the
+        # first kink on its way.
+        for t in (1.0, min(1.0, float(xp.min(length))), 0.25):
+            v = u + t * move
+            v = xp.where(length <= t, 0.0 * v, v)
             if field.penalty.bounds is not None:
                 lam = field.lam
                 level = xp.where(xp.isinf(lam), lam, xp.zeros_like(lam))
@@ -152,7 +161,6 @@ class _Model:
             reached = self.value(new, Hnew)
             if reached < value:
                 return new, Hnew, reached
-            t *= 0.5
         return None
 
     def _inexact(self, force, mask, bend):
