@@ -73,6 +73,8 @@ class _Model:
         field = self.field
         best = 0.0 * self.local.u
         Hbest, value = best, self.value(best, best)
+        eps = float(field.xp.finfo(best.dtype).eps)
+        self.slack = 4.0 * eps * (abs(value) + abs(self.local.value))
         first, least, idle = None, math.inf, 0
         for _ in range(ROUNDS):
             d, Hd = self._momentum(best, Hbest)
@@ -160,6 +162,10 @@ class _Model:
             Hnew = self.times(new)
             reached = self.value(new, Hnew)
             if reached < value:
+                return new, Hnew, reached
+            # A gain that is less than rounding shows in the residual alone.
+            level = reached <= value + self.slack
+            if level and self._residual(new, Hnew) < 0.5 * self._residual(d, Hd):
                 return new, Hnew, reached
         return None
 

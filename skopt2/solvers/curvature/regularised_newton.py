@@ -92,6 +92,8 @@ class RegularisedNewton(CurvatureMethod):
         good = gained >= self.fall * promise or -sum64(G * h) >= self.slope * promise
         predicted = run.rest - rest - sum64(h * local.g) - 0.5 * sum64(h * Bh)
         good = good or gained >= AGREEMENT * predicted > slack
-        if not (good or size <= 0.5 * run.length):
+        # What is left to gain may be less than rounding: then the gradient decides.
+        share = 0.5 if predicted > slack else 0.99
+        if not (good or size <= share * run.length):
             return None
         return self._run_at(field, new, run.memory)
