@@ -148,11 +148,12 @@ def race_objectives(seeds):
         kind = ConvexReLURegressor if loss == "squared" else ConvexReLUClassifier
         methods = {
             "admm": {"n_gates": gates},
+            "admm, dual": {"n_gates": gates, "init": "dual"},
             "admm, descent": {"n_gates": gates, "init": "descent"},
             "sampled": {"n_gates": 5000, "solver": "sampled"},
         }
         for solver, options in methods.items():
-            if gates == "all" and solver == "admm, descent":
+            if gates == "all" and solver.startswith("admm, "):
                 continue
             model = kind(loss, alpha=alpha, max_iter=3000, random_state=0, **options)
             _, seconds = timed(model.fit, X, y)

@@ -33,11 +33,11 @@ class ConvexReLURegressor(RegressorMixin, ConvexReLUModel):
         keeps the hidden weights that were drawn and fits the output weights by a lasso,
         for large data. "auto" is "admm" where that fits, else "sampled" with ten times
         ``n_gates`` neurons.
-    init : {"sampled", "descent", "zero"}, default="sampled"
+    init : {"sampled", "dual", "descent", "zero"}, default="sampled"
         Where "admm" starts: at the network of "sampled" with ten times ``n_gates``
-        neurons, whose patterns join those drawn; at that network after a descent on all
-        its weights, which finds better patterns but is sensitive to rounding; or
-        without neurons.
+        neurons, whose patterns join those drawn; at that network with neurons that its
+        dual asks for, or after a descent on all its weights, which find better patterns
+        but are sensitive to rounding; or without neurons.
     robust : float, default=0.0
         The loss counts each sample at the worst point whose features differ by no more
         than this. For ``solver="admm"``.

@@ -17,11 +17,11 @@ from skopt2.solvers.convex_relu.gates import all_gates, distinct, sample_gates
 from skopt2.solvers.convex_relu.local_descent import descend
 from skopt2.solvers.convex_relu.network import Network, blocks_of, patterns_of
 from skopt2.solvers.convex_relu.normal_system import LARGEST
+from skopt2.solvers.convex_relu.pilot import pilot_network
 from skopt2.solvers.convex_relu.program import ReLUProgram
 from skopt2.solvers.convex_relu.sampled import (
     SampledProgram,
     draw_directions,
-    pilot_network,
 )
 from skopt2.solvers.state import Solution
 
@@ -32,6 +32,8 @@ MOST_MARGINS = 20_000_000
 PILOT = 10
 # What counts as drawn of all patterns, at most.
 ALL = 100
+# In which the dual is asked for more of them.
+ROUNDS = 8
 # Most neurons beside those, and most steps, of its descent.
 MOST_IDLE, DESCENT = 50, 1000
 
@@ -148,8 +150,9 @@ class NetworkFormulation:
         alpha = float(model.alpha)
         program = (self.X, self.y, self.s, self.loss, alpha, self.bias)
         count = min(found, ALL) if model.n_gates == "all" else model.n_gates
-        network = pilot_network(program, PILOT * count, rng)
-        if model.init == "sampled":
+        rounds = ROUNDS if model.init == "dual" else 0
+        network = pilot_network(program, PILOT * count, rng, rounds)
+        if model.init != "descent":
             return network
         count = min(count, MOST_IDLE)
         idle = draw_directions(self.X, self.s, count, self.bias, rng)

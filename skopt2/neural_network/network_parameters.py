@@ -6,7 +6,7 @@ from numbers import Integral, Real
 from skopt2.losses import get_loss
 
 SOLVERS = ("auto", "admm", "sampled")
-STARTS = ("sampled", "descent", "zero")
+STARTS = ("sampled", "dual", "descent", "zero")
 REGRESSION = ("squared", "huber")
 CLASSIFICATION = ("logistic", "squared_hinge", "huberized_hinge", "multinomial")
 

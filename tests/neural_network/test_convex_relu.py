@@ -119,7 +119,7 @@ def test_more_patterns_are_no_worse_and_all_leave_nothing_to_find():
     assert every.n_gates_ > few.n_gates_
 
 
-def test_descent_finds_better_patterns():
+def test_descent_and_dual_find_better_patterns():
     X, y = load_diabetes(return_X_y=True)
     X, y = X[:150, :6] / X[:150, :6].std(axis=0), y[:150] / y.std()
     model = ConvexReLURegressor(alpha=0.02, n_gates=15, tol=1e-3, random_state=0)
@@ -128,8 +128,11 @@ def test_descent_finds_better_patterns():
     assert drawn.converged_
     assert found.converged_
     assert found.objective_ < drawn.objective_ - 1e-3
-    violation = [m.gate_violation(X, random_state=1) for m in (drawn, found)]
-    assert violation[1] < 0.2 * violation[0]
+    asked = clone(model).set_params(init="dual").fit(X, y)
+    assert asked.objective_ < drawn.objective_ - 1e-3
+    models = (drawn, found, asked)
+    violation = [m.gate_violation(X, random_state=1) for m in models]
+    assert max(violation[1:]) < 0.5 * violation[0]
     flowers, label = load_iris(return_X_y=True)
     model = ConvexReLUClassifier(n_gates=10, tol=1e-2, random_state=0)
     values = [

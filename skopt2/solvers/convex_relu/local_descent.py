@@ -11,8 +11,9 @@ sources.
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace, sum64, to_numpy
+from skopt2._core.array import asarray_like, namespace, to_numpy
 from skopt2.solvers.convex_relu.network import balanced
+from skopt2.solvers.convex_relu.pilot import network_value
 from skopt2.solvers.quasi_newton import LimitedBFGS
 
 # Norms of what idle neurons begin with, beside the mean of the others.
@@ -131,13 +132,8 @@ def descend(problem, network, directions, max_iter):
     keep = sizes > FADED * sizes.sum()
     W, a, b = (asarray_like(part, X) for part in (W[keep], a[keep], b))
     found = balanced(W, a, b)
-    return found if _value(problem, found) <= _value(problem, network) else network
-
-
-def _value(problem, network):
-    """Return the objective of a balanced network."""
-    X, y, s, loss, alpha, _ = problem
-    eta = network(X)
-    return loss.value(y, eta[:, 0] if y.ndim == 1 else eta, s) + alpha * sum64(
-        network.sizes
+    return (
+        found
+        if network_value(problem, found) <= network_value(problem, network)
+        else network
     )

@@ -104,37 +104,3 @@ class SampledProgram:
     def unpack(self, packed):
         """Return the state of a checkpoint."""
         return self._solver.unpack(packed)
-
-
-def pilot_network(program, count, rng, tol=1e-3, max_iter=20):
-    """Return the network of random neurons, as a start for the program of patterns.
-
-    Its neurons have patterns that are of use, of which there are few among random ones.
-
-    Parameters
-    ----------
-    program : tuple
-        ``(X, y, s, loss, alpha, bias)`` as of :class:`SampledProgram`.
-    count : int
-        Neurons to draw.
-    rng : numpy.random.Generator
-        Draws them.
-    tol : float, default=1e-3
-        Tolerance of the lasso.
-    max_iter : int, default=20
-        Most steps.
-
-    Returns
-    -------
-    network : Network
-    """
-    X, y, s, loss, alpha, bias = program
-    G = draw_directions(X, s, count, bias, rng)
-    solver = SampledProgram(X, y, s, loss, G, alpha, bias, tol)
-    state = solver.init()
-    for _ in range(max_iter):
-        state = solver.step(state)
-        measure = solver.certificate(state)
-        if measure.value <= tol or measure.stalled:
-            break
-    return solver.finalize(state)
