@@ -136,10 +136,11 @@ class ConvexReLUModel(IterativeEstimator):
         Returns
         -------
         violation : float
-            Largest violation relative to ``alpha``. With a value near 0, or below, none
-            of the fresh patterns is worth adding; with a large one, fit with
-            ``init="descent"`` or a larger ``n_gates``. With ``robust`` it is that of
-            rows that do not move.
+            Largest violation relative to ``alpha``. With a large one, fit with
+            ``init="dual"`` or "descent", or a larger ``n_gates``. With a value near 0,
+            or below, none of the fresh patterns is worth adding, which says little
+            where there are many features. With ``robust`` it is that of rows that do
+            not move.
 
         Raises
         ------
