@@ -24,8 +24,6 @@ from skopt2.solvers.streaming.space import Space
 
 # c, how fast the mean forgets.
 DECAY = 1.0
-# The first distance is this share of the scale of the problem.
-FIRST = 0.1
 
 
 @dataclass(frozen=True)
@@ -177,15 +175,19 @@ class StepRule:
 def first_distance(sample):
     """Return the distance to begin with.
 
-    (f - l) / norm(grad f) is at most the way to a minimiser where f = l, and has the
-    unit of x. The norm of the gradient of a minibatch is mostly noise where columns are
-    many. But uncorrelated columns of variance 1 have sum_j (E l' x_j)^2 <= E l'^2, by
-    Bessel's inequality: the root mean square of the slopes stands for that norm.
+    (f - l) / norm(grad f), Polyak's quotient, is at most the way to a minimiser where
+    f = l, has the unit of x, and is the longest step that a linear model does not take
+    below the bound. But where f > l even at a minimiser, small gradients make it far
+    too long. Uncorrelated columns of variance 1 have sum_j (E l' x_j)^2 <= E l'^2, by
+    Bessel's inequality: the root mean square of the slopes is the largest norm they can
+    have, and the smallest that counts here. Gradients are longer where columns are
+    correlated, or so many that a minibatch is mostly noise.
 
     Parameters
     ----------
     sample : Sample
         The first.
     """
-    steepness = sample.slope() * sample.space.deviation
-    return FIRST * sample.excess() / steepness if steepness > 0.0 else 0.0
+    slopes = sample.slope() * sample.space.deviation
+    steepness = max(slopes, sample.space.dual_norm(sample.gradient))
+    return sample.excess() / steepness if steepness > 0.0 else 0.0

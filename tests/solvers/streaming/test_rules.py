@@ -5,7 +5,7 @@ import pytest
 
 from skopt2.losses import get_loss
 from skopt2.penalties import get_penalty
-from skopt2.solvers.streaming.base import DECAY, FIRST
+from skopt2.solvers.streaming.base import DECAY
 from skopt2.solvers.streaming.choice import STEPS, make_rule
 from skopt2.solvers.streaming.linear_decay import refined_schedule
 from skopt2.solvers.streaming.rows import Rows
@@ -55,9 +55,10 @@ def learnt(data, name, **options):
     return state.run, found
 
 
-def first_distance(A, value):
-    """Excess over the slope of the loss, for the largest column."""
-    return FIRST * value / np.sqrt(2 * value * np.mean(A * A, axis=0).max())
+def first_distance(A, value, g):
+    """Excess over the slope of the loss, for the largest column, or over the norm."""
+    slope = np.sqrt(2 * value * np.mean(A * A, axis=0).max())
+    return value / max(slope, np.linalg.norm(g))
 
 
 def weighted_mean(points):
@@ -79,7 +80,7 @@ def test_dog_has_the_distances_and_the_sums_of_the_paper(data):
         energy += g @ g
         reach = max(reach, np.linalg.norm(w))
         if not iterates:
-            reach = first_distance(A, value)
+            reach = first_distance(A, value, g)
         eta = reach / np.sqrt(energy)
         w = soft(w - eta * g, eta * ALPHA)
         iterates.append(w)
@@ -106,7 +107,7 @@ def test_udog_is_its_sums_over_all_iterates(data):
         (A, b), (C, d) = batches[2 * t], batches[2 * t + 1]
         if t == 0:
             m, value = gradient(A, b, yt)
-            reach = first_distance(A, value)
+            reach = first_distance(A, value, m)
         distances.append(reach)
         a = sum(distances) / reach
         weights.append(reach * a)
@@ -205,7 +206,7 @@ def test_linear_decay_is_dog_times_what_is_left(data):
         g, value = gradient(A, b, w)
         energy += g @ g
         reach = max(reach, np.linalg.norm(w))
-        reach = first_distance(A, value) if t == 0 else reach
+        reach = first_distance(A, value, g) if t == 0 else reach
         eta = (1 - t / 20) * reach / np.sqrt(energy)
         w = soft(w - eta * g, eta * ALPHA)
     run, model = learnt(data, "linear", horizon=20)
