@@ -97,6 +97,26 @@ def test_dog_has_the_distances_and_the_sums_of_the_paper(data):
     np.testing.assert_allclose(model, step, rtol=1e-11)
 
 
+def test_the_first_distance_counts_what_correlated_columns_share(rng):
+    # One column, forty times: the gradient is longer than the slopes of the losses, and
+    # a linear model must not go below 0, the least loss.
+    x = rng.standard_normal((BATCH, 1))
+    A, b = np.repeat(x, 40, axis=1), x[:, 0]
+    g, value = gradient(A, b, np.zeros(40))
+    slope = np.sqrt(2 * value * np.mean(A * A, axis=0).max())
+    assert np.linalg.norm(g) > 3 * slope
+    run, _ = learnt((A, b), "dog")
+    assert run.reach == pytest.approx(value / np.linalg.norm(g), rel=1e-13)
+    # With targets that the column says nothing about, the slopes are the larger.
+    b = np.resize([1.0, -1.0], BATCH)
+    A = np.full((BATCH, 1), 2.0) + 0.1 * x
+    g, value = gradient(A, b, np.zeros(1))
+    run, _ = learnt((A, b), "dog")
+    slope = np.sqrt(2 * value * np.mean(A * A))
+    assert np.linalg.norm(g) < 0.2 * slope
+    assert run.reach == pytest.approx(value / slope, rel=1e-13)
+
+
 def test_udog_is_its_sums_over_all_iterates(data):
     X, y = data
     batches = list(minibatches(X, y))
