@@ -22,7 +22,7 @@ Beside them:
 All minimise the mean loss plus ``alpha`` times the l1 norm, with a free intercept. With
 more than two classes the loss is multinomial, which scikit-learn's SGD does not have.
 ``--cases`` takes names, ``seen`` (where constants of the rules were chosen) and
-``held-out`` (where nothing was). DIR holds ``libsvm_a9a.t.gz``, ``mnist_t10k-*``,
+``held-out`` (where none was). DIR holds ``libsvm_a9a.t.gz``, ``mnist_t10k-*``,
 ``gene_colon.csv.gz`` and ``uci_{protein,elevators,pol}_data.csv.gz``; their cases are
 left out without it.
 
