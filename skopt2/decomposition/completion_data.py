@@ -92,7 +92,7 @@ def moments(entries, centre, scale):
     means, scales = xp.zeros_like(counts), xp.ones_like(counts)
     if centre:
         means = entries.column_sums(entries.X) * reciprocal(counts)
-    if scale:
+    if scale and 0 not in entries.X.shape:
         # Divided by the largest first: squares of huge values must not overflow.
         left = entries.X - entries.shift(means)
         top = xp.max(xp.abs(left))

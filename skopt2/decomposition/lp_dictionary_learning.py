@@ -3,6 +3,7 @@
 import warnings
 
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
 
 from skopt2._core.array import asarray_like, namespace
 from skopt2._core.estimator import (
@@ -287,7 +288,9 @@ class LpDictionaryLearning(
         order = xp.argsort(-xp.round(1e5 * norms), stable=True)
         A = xp.take(A, order, axis=0)
         atoms = A @ whitening.backward
-        length = xp.sqrt(xp.sum(atoms * atoms, axis=1))
+        # Divided by the largest first: squares of any units fit.
+        unit = xp.max(xp.abs(atoms), axis=1)
+        length = unit * xp.sqrt(xp.sum((atoms / unit[:, None]) ** 2, axis=1))
         largest = xp.max(atoms, axis=1) >= -xp.min(atoms, axis=1)
         size, length = length, xp.where(largest, length, -length)
         filters = (whitening.forward @ xp.matrix_transpose(A)) * length
@@ -347,5 +350,6 @@ class LpDictionaryLearning(
         ValueError
             If there is not one code for each component, or they are not finite.
         """
+        check_is_fitted(self)
         D = self.components_
         return check_codes(X, D) @ D + self.mean_

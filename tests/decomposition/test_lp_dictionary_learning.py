@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment, minimize_scalar
 from scipy.special import gamma
 from sklearn.base import clone
 from sklearn.decomposition import FastICA
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from skopt2._core.array import to_numpy
 from skopt2.callbacks import Checkpoint
@@ -283,3 +283,14 @@ def test_bad_data_is_refused(X):
         model().fit(np.where(X > 0.9, np.nan, X))
     with pytest.raises(ValueError, match="8 components"):
         model().fit(X).inverse_transform(np.ones((2, 4)))
+    with pytest.raises(NotFittedError):
+        model().inverse_transform(np.ones((2, 8)))
+
+
+@pytest.mark.parametrize("whiten", [True, False])
+def test_atoms_and_codes_in_any_units(X, whiten):
+    plain = model(whiten=whiten).fit(X)
+    for unit in (1e-290, 1e200):
+        fit = model(whiten=whiten).fit(X * unit)
+        assert_allclose(fit.components_, plain.components_, atol=1e-6)
+        assert_allclose(fit.transform(X * unit) / unit, plain.transform(X), atol=1e-6)

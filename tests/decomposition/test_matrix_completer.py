@@ -337,6 +337,8 @@ def test_bad_data_is_refused(X):
     with pytest.raises(ValueError, match="infinity"):
         model(2).fit(np.where(np.isnan(X), np.inf, X))
     with pytest.raises(ValueError, match="no known entry"):
+        model(2).fit(sp.csr_array((5, 3)))
+    with pytest.raises(ValueError, match="no known entry"):
         model(2).fit(np.full((3, 2), np.nan))
     with pytest.raises(ValueError, match=r"missing_values=0\.0"):
         model(2, missing_values=0.0).fit(X)
