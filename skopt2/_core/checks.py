@@ -170,7 +170,7 @@ def check_not_infinite(x, name):
 
 
 def check_squares(x, name):
-    """Raise ValueError where squares and their sums do not fit the dtype.
+    """Raise ValueError where squares and their sums overflow, or all of them vanish.
 
     Parameters
     ----------
@@ -182,7 +182,8 @@ def check_squares(x, name):
     Raises
     ------
     ValueError
-        If the sum of all squares leaves no digits for further products.
+        If the sum of all squares leaves no digits for further products, or is nothing
+        although some value is not zero.
     """
     values = x.data if is_sparse(x) else x
     xp = namespace(values)
@@ -194,9 +195,16 @@ def check_squares(x, name):
         else:
             total = float(xp.sum(values * values))
     limits = xp.finfo(values.dtype)
-    if total <= float(limits.eps) * float(limits.max):
+    least, most = float(limits.smallest_normal), float(limits.eps) * float(limits.max)
+    if least <= total <= most:
+        return
+    peak = float(xp.max(xp.abs(values))) if 0 not in values.shape else 0.0
+    if peak == 0.0:
         return
     dtype = str(values.dtype).rpartition(".")[2]
+    what, happens = "values as large as", "overflow"
+    if total < least:
+        what, happens = "no values larger than", "vanish in"
     remedy = {
         "X": "divide its columns by their scale, for example with MaxAbsScaler",
         "y": "divide it by its scale",
@@ -204,8 +212,7 @@ def check_squares(x, name):
     if dtype == "float32":
         remedy += f", or pass {name} in float64"
     raise ValueError(
-        f"{name} has values as large as {float(xp.max(xp.abs(values))):.1e}, whose "
-        f"squares overflow {dtype}: {remedy}."
+        f"{name} has {what} {peak:.1e}, whose squares {happens} {dtype}: {remedy}."
     )
 
 

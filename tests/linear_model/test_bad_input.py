@@ -380,5 +380,9 @@ def test_values_whose_squares_overflow(X, model):
             model.fit(kind(1e200 * X), y)
         with pytest.raises(ValueError, match="or pass X in float64"):
             model.fit(kind((1e20 * X).astype(np.float32)), y)
+        with pytest.raises(ValueError, match=r"no values larger than .*e-200, whose"):
+            model.fit(kind(1e-200 * X), y)
     with pytest.raises(ValueError, match=r"y has values as large as .*e\+200"):
         model.fit(X, 1e200 * y)
+    with pytest.raises(ValueError, match="squares vanish in float64: divide it by"):
+        model.fit(X, 1e-200 * y)
