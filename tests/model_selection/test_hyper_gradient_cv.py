@@ -368,6 +368,16 @@ def test_the_estimator_has_a_device_of_its_own(cuda_stand_in):
     np.testing.assert_allclose(download(predicted), host.predict(X), rtol=1e-9)
 
 
+def test_units_of_the_target_do_not_matter(rng):
+    X = rng.standard_normal((30, 4))
+    y = X[:, 0] + 0.1 * rng.standard_normal(30)
+    plain = HyperGradientCV(SparseRegressor(), cv=3).fit(X, y)
+    for unit in (1e-50, 1e100):
+        fit = HyperGradientCV(SparseRegressor(), cv=3).fit(X, unit * y)
+        np.testing.assert_allclose(fit.predict(X) / unit, plain.predict(X), rtol=1e-3)
+        assert fit.converged_
+
+
 def test_too_few_steps_are_warned_of_and_refit_is_optional():
     X, y = regression()
     search = HyperGradientCV(

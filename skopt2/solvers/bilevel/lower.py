@@ -155,7 +155,8 @@ class LowerProblem:
         self._set_levels(theta)
         self.n_fits += 1
         # An order under what the last fit needed for the target.
-        tol = min(max(0.1 * (target / self._ratio) ** 2, EXACT), 1e-2)
+        # Capped before the square, which could overflow.
+        tol = min(max(0.1 * min(target / self._ratio, 1.0) ** 2, EXACT), 1e-2)
         state = self._begin(start, tol)
         while True:
             state, measure, stalled = self._reach(state, tol)
