@@ -10,6 +10,9 @@ from skopt2._core.array import to_numpy
 # Deviation of a column that is rounding, in units of eps times its largest value.
 CONSTANT = 8.0
 
+# Least size of a feature in units of the largest: its square is still a number.
+LEAST = 1e-150
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:
@@ -57,7 +60,7 @@ def moments_of(X, weight, total, centered, names=None):
     Raises
     ------
     ValueError
-        If a feature is constant.
+        If a feature is constant, or nothing beside another.
     """
     eps = float(np.finfo(X.dtype).eps)
     if weight is not None:
@@ -83,6 +86,13 @@ def moments_of(X, weight, total, centered, names=None):
     # Squares of values in any unit would overflow.
     common = float(unit.max())
     unit = unit / common
+    if float(unit.min()) < LEAST:
+        j = int(np.argmin(unit))
+        raise ValueError(
+            f"Feature {j if names is None else names[j]} varies {float(unit[j]):.0e} "
+            "times as much as the largest one, and its square vanishes. Bring the "
+            "features to one scale, for example with StandardScaler."
+        )
     return Moments(mean, C * unit[:, None] * unit, total, common)
 
 

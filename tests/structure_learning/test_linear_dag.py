@@ -371,5 +371,7 @@ def test_bad_data_is_refused(planted):
         LinearDAG().fit(np.where(X > 9.0, np.nan, X))
     with pytest.raises(ValueError, match="Feature 2 is constant"):
         LinearDAG().fit(np.column_stack([X[:, :2], np.ones(400)]))
+    with pytest.raises(ValueError, match="Feature 0 varies .* Bring the features to"):
+        LinearDAG("nv").fit(X * np.where(np.arange(X.shape[1]) == 1, 1e200, 1.0))
     with pytest.raises(ValueError, match="constant in n_samples=1 rows"):
         LinearDAG().fit(X[:1])
