@@ -186,8 +186,8 @@ def _check_classes(folds, codes, classes):
         if (counts == 0).any():
             raise ValueError(
                 f"The training part of fold {fold.number} has no sample of class "
-                f"{classes[np.argmin(counts)]!r}. Use a stratified cv, with fewer "
-                "folds than the rarest class has samples."
+                f"{classes.tolist()[np.argmin(counts)]!r}. Use a stratified cv, with "
+                "fewer folds than the rarest class has samples."
             )
 
 

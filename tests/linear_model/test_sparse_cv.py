@@ -455,7 +455,7 @@ def test_bad_parameters(parameters, message, X, y):
 
 def test_bad_folds(X, y, labels, weight):
     folds = [(np.flatnonzero(labels == "no"), np.flatnonzero(labels == "yes"))]
-    with pytest.raises(ValueError, match=r"fold 0 has no sample of class .*'yes'"):
+    with pytest.raises(ValueError, match=r"fold 0 has no sample of class 'yes'"):
         SparseClassifierCV(cv=folds).fit(X, labels)
     nothing = np.flatnonzero(weight == 0)
     folds = [(nothing, np.flatnonzero(weight > 0))]
