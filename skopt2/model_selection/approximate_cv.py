@@ -91,10 +91,12 @@ class ApproximateCV:
     check_time: float
 
     def __repr__(self):
+        error = ""
+        if len(self.checked):
+            error = f", max_error={self.max_error:.2g} in {len(self.checked)} checked"
         return (
             f"ApproximateCV({len(self.scores)} folds, method={self.method!r}, "
-            f"mean_score={self.mean_score:.6g}, max_error={self.max_error:.2g} over "
-            f"{len(self.checked)} checked folds)"
+            f"mean_score={self.mean_score:.6g}{error})"
         )
 
 

@@ -1,13 +1,17 @@
 """Leave-one-out along the iterations of a first-order method."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
+from skopt2._core.estimator import level_of_caller
 from skopt2._core.iterate import iterate
 from skopt2._core.random import spawn
+from skopt2._core.result import StopReason
 from skopt2._core.transfer import convert
 from skopt2.linear_model.formulation import check_number
 from skopt2.model_selection.fitted_point import LARGEST
@@ -178,6 +182,11 @@ def loo_path(
         If loss or penalty do not allow it, the data are too large, or a parameter is
         out of range.
 
+    Warns
+    -----
+    ConvergenceWarning
+        If the descent diverged.
+
     See Also
     --------
     approx_cross_validate : At the solution, without iterations.
@@ -237,6 +246,14 @@ def loo_path(
             check_every=check_every,
             time_limit=posed.formulation.time_limit,
             monitor=_Patience(patience),
+        )
+    if result.reason == StopReason.DIVERGED:
+        warnings.warn(
+            f"loo_path diverged after {result.n_iter} iterations with "
+            f"step_size={step_size!r}: give a shorter one, or leave it None and bring "
+            "the features to one scale.",
+            ConvergenceWarning,
+            stacklevel=level_of_caller(),
         )
     return _collect(posed, solver, result, checked, estimator)
 

@@ -368,5 +368,5 @@ def test_the_result_prints_on_one_line(rng):
     X, y = regression(rng)
     text = repr(approx_cross_validate(ridge(), X, y, n_check=3, random_state=0))
     assert text.startswith("ApproximateCV(40 folds, method='newton', mean_score=-")
-    assert text.endswith("over 3 checked folds)")
+    assert text.endswith("in 3 checked)")
     assert len(text) < 120

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.exceptions import ConvergenceWarning
 
 from skopt2.linear_model import GroupRegressor, SparseClassifier, SparseRegressor
 from skopt2.model_selection import approx_cross_validate, loo_path
@@ -239,7 +240,8 @@ def test_limits(rng):
     slow = SparseClassifier(alpha=1e-4, tol=1e-12, time_limit=1e-9)
     assert loo_path(slow, X, y).stop_reason == "time_limit"
     assert loo_path(slow.set_params(time_limit=None), X, y, max_iter=7).scores.size == 1
-    far = loo_path(SparseRegressor(alpha=0.0), X, y, step_size=1e4)
+    with pytest.warns(ConvergenceWarning, match="step_size=10000.0: give a shorter"):
+        far = loo_path(SparseRegressor(alpha=0.0), X, y, step_size=1e4)
     assert far.stop_reason == "diverged"
 
 
