@@ -169,7 +169,7 @@ def check_not_infinite(x, name):
         raise ValueError(f"Input {name} contains infinity.")
 
 
-def check_squares(x, name):
+def check_squares(x, name, vanishing=True):
     """Raise ValueError where squares and their sums overflow, or all of them vanish.
 
     Parameters
@@ -178,6 +178,8 @@ def check_squares(x, name):
         Finite, in float32 or float64.
     name : {"X", "y"}
         What it is, for the message.
+    vanishing : bool, default=True
+        Whether squares that all vanish are an error; not where more rows may come.
 
     Raises
     ------
@@ -196,7 +198,7 @@ def check_squares(x, name):
             total = float(xp.sum(values * values))
     limits = xp.finfo(values.dtype)
     least, most = float(limits.smallest_normal), float(limits.eps) * float(limits.max)
-    if least <= total <= most:
+    if least <= total <= most or (total < least and not vanishing):
         return
     peak = float(xp.max(xp.abs(values))) if 0 not in values.shape else 0.0
     if peak == 0.0:

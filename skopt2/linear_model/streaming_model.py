@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skopt2._core.array import asarray_like, is_sparse, namespace
+from skopt2._core.checks import check_squares
 from skopt2._core.chunks import chunks_of, is_chunked, is_dask, labels_among
 from skopt2._core.iterate import iterate
 from skopt2._core.labels import codes_among, known_labels
@@ -59,7 +60,13 @@ class StreamingLinearModel(SparseLinearModel):
         if is_chunked(X):
             return self._fit_chunks(X, y, sample_weight)
         data = check_fit_input(
-            self, X, y, sample_weight, accept_sparse=_FORMATS, y_kind=self._y_kind
+            self,
+            X,
+            y,
+            sample_weight,
+            accept_sparse=_FORMATS,
+            y_kind=self._y_kind,
+            squares=True,
         )
         weight, unit = _in_units(raw_weight(data, sample_weight), None)
         codes = None if data.classes is None else data.y
@@ -155,6 +162,9 @@ class StreamingLinearModel(SparseLinearModel):
             y_kind=self._y_kind,
             min_classes=1,
         )
+        check_squares(data.X, "X", vanishing=False)
+        if self._y_kind == "regression":
+            check_squares(data.y, "y", vanishing=False)
         weight, unit = _in_units(
             raw_weight(data, sample_weight), vars(self).get("_unit")
         )

@@ -10,6 +10,7 @@ from skopt2.linear_model import (
     SketchedRidgeCV,
     SparseClassifier,
     SparseRegressor,
+    StreamingLinearRegressor,
 )
 from skopt2.losses import Huber
 from skopt2.penalties import MCP, SCAD, Box, ElasticNet, WeightedL1
@@ -371,6 +372,7 @@ def test_huge_values(X):
         CVaRRegressor(),
         LowRankRegressor(shape=(2, 2)),
         SketchedRidgeCV(),
+        StreamingLinearRegressor(),
     ],
 )
 def test_values_whose_squares_overflow(X, model):
@@ -386,3 +388,13 @@ def test_values_whose_squares_overflow(X, model):
         model.fit(X, 1e200 * y)
     with pytest.raises(ValueError, match="squares vanish in float64: divide it by"):
         model.fit(X, 1e-200 * y)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("step", ["dog", "udog", "sania", "sps"])
+def test_rows_of_a_stream_may_be_small_but_not_huge(X, step):
+    y, model = X[:, 0], StreamingLinearRegressor(step=step, random_state=0)
+    with pytest.raises(ValueError, match="whose squares overflow"):
+        model.partial_fit(1e200 * X, y)
+    model.partial_fit(1e-160 * X[:2], 1e-200 * y[:2]).partial_fit(X, y)
+    assert np.isfinite(model.predict(X)).all()

@@ -121,6 +121,12 @@ def _moments(X, s, center):
     return mean, s @ (apart * apart)
 
 
+def _least(x):
+    """Return the smallest number of a dtype that has all its digits."""
+    limits = namespace(x).finfo(x.dtype)
+    return float(limits.smallest_normal) / float(limits.eps)
+
+
 class Space:
     """Norms and proximal steps.
 
@@ -155,7 +161,8 @@ class Space:
             varies = spread > noise * square
             steep = peak * (peak / xp.where(varies, spread, 1.0))
             scale = xp.where(varies, steep, square)
-            scale = xp.where(scale > 0.0, scale, 1.0)
+            # Squares that vanish are those of a column without values.
+            scale = xp.where(scale > _least(spread), scale, 1.0)
             if intercept:
                 self.mean = moments.mean
         else:
