@@ -179,7 +179,8 @@ class HyperGradientCV(BestEstimator, IterativeEstimator):
     # Splits are fitted on the host; best_estimator_ has a device of its own.
     device = None
     _remedies = (
-        "bring the features to one scale",
+        "bring the features to one scale, drop duplicated columns or use "
+        "penalty='elasticnet'",
         "bring the features to one scale, or raise the lower one of bounds",
     )
 
