@@ -14,6 +14,7 @@ SOLVERS = {
     "vr-a-coder": ("variance_reduced_averaging", "VarianceReducedAveraging"),
     "p-ccd": ("cyclic_descent", "CyclicDescent"),
     "vro-ccd": ("variance_reduced_descent", "VarianceReducedDescent"),
+    "curvature": ("curvature.adaptive", "AdaptiveCurvature"),
     "newton-damped": ("curvature.damped_newton", "DampedNewton"),
     "newton-lazy": ("curvature.lazy_newton", "LazyNewton"),
     "newton-gn": ("curvature.normalised_newton", "NormalisedNewton"),
@@ -48,7 +49,25 @@ def choose_solver(loss, penalty):
         return "splicing"
     if penalty.stationarity == "fixed_point" or penalty.name in BOXES:
         return "proxgrad"
-    return "newton"
+    return "curvature" if without_kink(loss, penalty) else "newton"
+
+
+def without_kink(loss, penalty):
+    """Tell whether all of the problem is smooth and none of it simple.
+
+    Then working sets have nothing to leave out, and no one matrix is the Hessian. The
+    sparsemax loss is left out: its Hessian has a matrix for each set of classes.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss.
+    penalty : Penalty
+        The penalty.
+    """
+    if loss.is_quadratic or loss.name == "sparsemax":
+        return False
+    return penalty.name == "elasticnet" and penalty.l1_ratio == 0
 
 
 def make_solver(problem, name, tol, random_state=None):

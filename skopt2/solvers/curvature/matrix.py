@@ -40,6 +40,8 @@ from skopt2.solvers.krylov import conjugate_gradient
 MATRIX_LIMIT, SOFTMAX_LIMIT = 3000, 800
 # Relative residual of conjugate gradients, and the largest number of products.
 FORCING, CG_LIMIT, SAMPLES_LIMIT = 1e-3, 300, 30
+# How much larger an r a kernel may have been formed for.
+KEPT = 4.0**6
 # Ridge of a system in the samples' space that has none, relative to the curvature.
 LEAST = 1e-8
 
@@ -169,7 +171,7 @@ class CurvatureMatrix:
             least = LEAST ** (0.5 if self.eps > 1e-10 else 1.0)
             r = max(r, rounded(least * self.size))
             inverse = self._woodbury(rounded(r))
-            forcing, limit = 1e-2 * FORCING, SAMPLES_LIMIT
+            forcing, limit = FORCING, SAMPLES_LIMIT
         else:
             r = max(r, self.eps * self.size)
             diagonal = self.diagonal() + r * self.field.metric
@@ -321,8 +323,9 @@ class CurvatureMatrix:
         """Return the inverse of B + r M through the matrix of the samples."""
         field, xp = self.field, self.xp
         if self._solver is None or self._solver[0] != r:
-            # This part is n^2 N operations, and the same at all points.
-            if field.kernel is None or field.kernel[0] != r:
+            # This part is n^2 N operations, and the same at all points. One for a
+            # larger r differs where A has no say, by one factor.
+            if field.kernel is None or not r <= field.kernel[0] <= KEPT * r:
                 E = field.q + r * field.metric
                 kernel = self._wide(sample_kernel(field, E if E.ndim == 1 else E[:, 0]))
                 field.kernel = r, E, kernel
