@@ -87,6 +87,8 @@ def test_beta_near_1_is_the_largest_loss(rng):
     cvxpy = pytest.importorskip("cvxpy")
     X, y = sample(rng, "absolute", 40)
     model = estimator("absolute", beta=0.999).fit(X, y)
+    nearer = estimator("absolute", beta=1.0 - 1e-12).fit(X, y)
+    assert_allclose(nearer.coef_, model.coef_, rtol=1e-9)
     w, b = cvxpy.Variable(5), cvxpy.Variable()
     cost = cvxpy.norm_inf(y - X @ w - b) + 0.025 * cvxpy.sum_squares(w)
     value = cvxpy.Problem(cvxpy.Minimize(cost)).solve(solver="CLARABEL")

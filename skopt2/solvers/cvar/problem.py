@@ -33,7 +33,11 @@ class TailProblem(LinearProblem):
 
     def __init__(self, X, y, pieces, penalty, lam, s, fit_intercept, *, beta):
         super().__init__(X, y, pieces, penalty, lam, s, fit_intercept)
-        self.beta = beta
+        # Any beta from 1 - min s on stands for the largest loss; nearer to 1 only the
+        # numbers are worse.
+        xp = self.xp
+        rarest = float(xp.min(xp.where(self.s > 0.0, self.s, 1.0)))
+        beta = self.beta = min(beta, 1.0 - 0.5 * rarest)
         self.cap = self.s / (1.0 - beta)
         self.mu, self.base = np.inf, 0.0
         # Mean square of the slopes that is taken for the least.
