@@ -39,6 +39,23 @@ def indicators(y):
     return y if kind == "multilabel-indicator" else None
 
 
+def check_binary(Y):
+    """Raise ValueError unless a matrix of labels holds only 0 and 1.
+
+    Parameters
+    ----------
+    Y : array of shape (n, K)
+        Of two values, finite.
+    """
+    xp = namespace(Y)
+    if not bool(xp.all((Y == 0.0) | (Y == 1.0))):
+        raise ValueError(
+            "y with several columns must hold 0 and 1, one column for each label, got "
+            f"values from {float(xp.min(Y))} to {float(xp.max(Y))}. Pass y > 0 where "
+            "that says which labels a sample has."
+        )
+
+
 def uniform_targets(Y):
     """Return the uniform distribution over the labels of each sample, (n, K).
 

@@ -9,7 +9,12 @@ from skopt2._core.array import asarray_like, is_sparse, namespace, to_numpy
 from skopt2._core.estimator import fit_method
 from skopt2._core.validation import check_fit_input
 from skopt2.linear_model.formulation import Formulation
-from skopt2.linear_model.label_sets import best_threshold, indicators, uniform_targets
+from skopt2.linear_model.label_sets import (
+    best_threshold,
+    check_binary,
+    indicators,
+    uniform_targets,
+)
 from skopt2.linear_model.sparse_classifier import SparseClassifier
 from skopt2.losses import get_loss
 
@@ -194,6 +199,7 @@ class SparsemaxClassifier(SparseClassifier):
         data = check_fit_input(
             self, X, Y, sample_weight, y_kind="multioutput", squares=True
         )
+        check_binary(data.y)
         self.classes_ = np.arange(data.y.shape[1])
         return data
 

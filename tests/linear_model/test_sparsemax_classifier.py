@@ -259,6 +259,9 @@ def test_bad_targets(rng):
         SparsemaxClassifier().fit(X, Y + np.arange(4))
     with pytest.raises(ValueError, match="inconsistent"):
         SparsemaxClassifier().fit(X, Y[:-1])
+    for other in (2 * Y - 1, 2 * Y):
+        with pytest.raises(ValueError, match=r"must hold 0 and 1, .* to [12]\.0"):
+            SparsemaxClassifier().fit(X, other)
     with pytest.raises(ValueError, match="NaN"):
         SparsemaxClassifier().fit(X, np.where(Y == 1, np.nan, 0.0))
     with pytest.raises(ValueError, match="only one class"):
