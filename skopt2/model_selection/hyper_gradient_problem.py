@@ -12,7 +12,9 @@ from skopt2.linear_model.encoding import encode_target
 from skopt2.linear_model.formulation import Formulation, on_host
 from skopt2.linear_model.grouping import check_groups
 from skopt2.linear_model.path_selection import PathSelection
-from skopt2.linear_model.sparse_model import SparseLinearModel
+from skopt2.linear_model.sparse_classifier import SparseClassifier
+from skopt2.linear_model.sparse_regressor import SparseRegressor
+from skopt2.linear_model.sparsemax_classifier import SparsemaxClassifier
 from skopt2.losses import get_loss
 from skopt2.model_selection.hyper_gradient_shrinkage import choose_shrinkage
 from skopt2.penalties import get_penalty
@@ -51,9 +53,8 @@ def check_estimator(estimator):
     l1_ratio : float
         Share of the l1 norm.
     """
-    if not isinstance(estimator, SparseLinearModel) or isinstance(
-        estimator, PathSelection
-    ):
+    single = isinstance(estimator, (SparseRegressor, SparseClassifier))
+    if not single or isinstance(estimator, (PathSelection, SparsemaxClassifier)):
         raise TypeError(
             "estimator must be a SparseRegressor or a SparseClassifier, got "
             f"{estimator!r}. Scale features before, in a pipeline that ends with this "

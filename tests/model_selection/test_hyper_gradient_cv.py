@@ -13,7 +13,9 @@ from sklearn.preprocessing import StandardScaler
 
 from skopt2.callbacks import Checkpoint, EarlyStopping
 from skopt2.linear_model import (
+    CVaRRegressor,
     SparseClassifier,
+    SparsemaxClassifier,
     SparseRegressor,
     SparseRegressorCV,
     sparse_path,
@@ -429,7 +431,8 @@ def test_what_cannot_be_searched_is_said(params, match):
 
 def test_other_estimators_are_refused():
     X, y = regression(30)
-    for other in (RidgeCV(), SparseRegressorCV()):
+    others = RidgeCV(), SparseRegressorCV(), CVaRRegressor(), SparsemaxClassifier()
+    for other in others:
         with pytest.raises(TypeError, match="must be a SparseRegressor"):
             HyperGradientCV(other).fit(X, y)
     with pytest.raises(TypeError, match="bounds must be None or two numbers"):
