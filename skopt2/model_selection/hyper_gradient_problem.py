@@ -115,7 +115,10 @@ class HyperGradientProblem:
         given = self.search.validation_loss
         if given is None:
             return self.loss
-        loss = get_loss(given)
+        try:
+            loss = get_loss(given)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation_loss={given!r}: {error}") from error
         loss.check_parameters()
         names = {loss.name, self.loss.name}
         if len(names) > 1 and not any(names <= family for family in FAMILIES):

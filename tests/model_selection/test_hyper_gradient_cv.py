@@ -416,6 +416,7 @@ def test_too_few_steps_are_warned_of_and_refit_is_optional():
         ({"accuracy": 0.0}, "accuracy must be finite and > 0"),
         ({"max_iter": 0}, "max_iter must be finite and >= 1"),
         ({"validation_loss": "poisson"}, "cannot judge"),
+        ({"validation_loss": "x"}, "validation_loss='x': .* is unknown"),
         ({"estimator": SparseRegressor(penalty="mcp")}, "convex penalty"),
         ({"estimator": SparseRegressor("quantile")}, "second derivative"),
         ({"estimator": SparseRegressor(positive=True)}, "positive=True"),
