@@ -14,10 +14,9 @@ Columns: the structural Hamming distance divided by the number of edges, its dev
 over the data sets, and seconds of processor time.
 
 Methods: ``LinearDAG`` with the noise of the design, and with ``nv`` from one start;
-``CoLiDE``, that of the paper written anew: its score, log-det acyclicity on a central
-path, Adam, its numbers of iterations, penalty 0.05 and threshold 0.3; ``refined``,
-``refine_dag`` from its graph; and ``DAGMA``, where the package ``dagma`` is installed,
-with its defaults.
+``CoLiDE``, its ``solver="colide"`` without polish and with the paper's numbers of
+steps; ``polished``, with it; ``short``, with polish after at most 10 000 steps; and
+``DAGMA``, where the package ``dagma`` is installed, with its defaults.
 """
 
 import argparse
@@ -26,17 +25,10 @@ import warnings
 
 import numpy as np
 
-from skopt2.solvers.dag.graphs import without_cycles
-from skopt2.structure_learning import (
-    LinearDAG,
-    refine_dag,
-    structural_hamming_distance,
-)
+from skopt2.structure_learning import LinearDAG, structural_hamming_distance
 
-PENALTY, THRESHOLD = 0.05, 0.3
-# Central path: s of the log-determinant, and largest numbers of Adam steps.
-PATH = ((1.0, 20_000), (0.9, 20_000), (0.8, 20_000), (0.7, 70_000))
-RATE, CHECK = 3e-4, 1000
+# Thousands of steps on the path of CoLiDE, as in the paper.
+STEPS = 130
 
 
 def random_graph(kind, d, rng, k=4):
@@ -106,73 +98,6 @@ def random_rows(W, n, rng, equal=True, var=1.0, law="normal"):
     return np.linalg.solve((np.eye(d) - W).T, noise.T).T
 
 
-class ReferenceCoLiDE:
-    """CoLiDE with Adam, from the formulas of the paper.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d)
-        Rows.
-    equal : bool
-        EV or NV.
-    """
-
-    def __init__(self, X, equal):
-        X = X - X.mean(axis=0)
-        self.S, self.equal, self.d = X.T @ X / len(X), equal, X.shape[1]
-        self.eye = np.eye(self.d)
-
-    def noise(self, W):
-        """Return sigma, in closed form, of weights."""
-        left = self.eye - W
-        squares = np.einsum("ij,ij->j", left, self.S @ left)
-        return np.sqrt(squares.mean() if self.equal else squares)
-
-    def value(self, W, mu, s):
-        """Return the objective with sigma in closed form."""
-        score = np.sum(self.noise(W) * (self.d if self.equal else 1.0))
-        h = self.d * np.log(s) - np.linalg.slogdet(s * self.eye - W * W)[1]
-        return mu * (score + PENALTY * np.abs(W).sum()) + h
-
-    def phase(self, W, mu, s, steps, rate):
-        """Return weights after Adam steps; None where s has to grow."""
-        first, second, last = 0.0, 0.0, 1e16
-        move = np.zeros_like(W)
-        for k in range(1, steps + 1):
-            inverse = np.linalg.inv(s * self.eye - W * W)
-            while inverse.min() < -1e-6:
-                if k == 1 or s <= 0.9:
-                    return None
-                W, rate = W + 0.5 * rate * move, 0.5 * rate
-                if rate < 1e-16:
-                    return W
-                inverse = np.linalg.inv(s * self.eye - W * W)
-            slope = -mu * (self.S @ (self.eye - W)) / self.noise(W)
-            slope += mu * PENALTY * np.sign(W) + 2.0 * W * inverse.T
-            first = 0.99 * first + 0.01 * slope
-            second = 0.999 * second + 0.001 * slope**2
-            root = np.sqrt(second / (1.0 - 0.999**k)) + 1e-8
-            move = first / (1.0 - 0.99**k) / root
-            W = W - rate * move
-            if k % CHECK == 0:
-                value = self.value(W, mu, s)
-                if abs(last - value) <= 1e-6 * abs(last):
-                    break
-                last = value
-        return W
-
-    def fit(self):
-        """Return the weights of a graph without cycles."""
-        W, mu = np.zeros((self.d, self.d)), 1.0
-        for s, steps in PATH:
-            rate, found = RATE, None
-            while found is None:
-                found = self.phase(W, mu, s, steps, rate)
-                rate, s = 0.5 * rate, s + 0.1
-            W, mu = found, 0.1 * mu
-        return without_cycles(np.where(np.abs(W) > THRESHOLD, W, 0.0))
-
-
 def dagma(X):
     """Return the graph of DAGMA, or None where it is not installed."""
     try:
@@ -193,8 +118,14 @@ def methods(equal, slow):
             LinearDAG("nv", random_state=0).fit(X).adjacency_
         )
     if slow:
-        name = "ev" if equal else "nv"
-        found[f"CoLiDE {name}"] = lambda X: ReferenceCoLiDE(X, equal).fit()
+        noise = "ev" if equal else "nv"
+        for name, options in {
+            "": {"refine": False, "max_iter": STEPS},
+            ", polished": {"max_iter": STEPS},
+            ", short": {"max_iter": 10},
+        }.items():
+            model = LinearDAG(noise, solver="colide", **options)
+            found[f"CoLiDE {noise}{name}"] = lambda X, m=model: m.fit(X).adjacency_
         found["DAGMA"] = dagma
     return found
 
@@ -243,12 +174,6 @@ def measure(kind, d, n_data, *, equal, var, law, standardize, slow, n=1000):
             if V is None:
                 continue
             found.setdefault(name, []).append((distance(V), spent))
-            if name.startswith("CoLiDE"):
-                noise = "ev" if equal else "nv"
-                start = time.process_time()
-                V = refine_dag(V, X, noise=noise).adjacency_
-                spent = time.process_time() - start
-                found.setdefault(f"{name}, refined", []).append((distance(V), spent))
     return found
 
 

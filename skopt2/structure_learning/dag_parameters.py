@@ -9,6 +9,7 @@ from skopt2._core.array import to_numpy
 
 NOISES = ("ev", "nv")
 CRITERIA = ("ebic", "bic")
+SOLVERS = ("moves", "colide")
 
 
 def check_dag(estimator):
@@ -45,16 +46,28 @@ def check_dag(estimator):
         raise ValueError(
             f"max_parents must be a nonnegative integer or None; got {most!r}."
         )
-    if not isinstance(estimator.assume_centered, bool):
-        raise ValueError(
-            f"assume_centered must be True or False; got {estimator.assume_centered!r}."
-        )
+    for name in ("assume_centered", "refine"):
+        value = getattr(estimator, name)
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} must be True or False; got {value!r}.")
+    _check_solver(estimator)
     tol, limit = estimator.tol, estimator.time_limit
     if not _real(tol) or not 0 <= tol < 1:
         raise ValueError(f"tol must be a number in [0, 1); got {tol!r}.")
     if limit is not None and (not _real(limit) or not 0 < limit < math.inf):
         raise ValueError(
             f"time_limit must be a positive number of seconds or None; got {limit!r}."
+        )
+
+
+def _check_solver(estimator):
+    solver, threshold = estimator.solver, estimator.threshold
+    if solver not in SOLVERS:
+        raise ValueError(f"solver must be one of {SOLVERS}; got {solver!r}.")
+    if not _real(threshold) or not 0.0 <= threshold < math.inf:
+        raise ValueError(
+            f"threshold must be a nonnegative number; got {threshold!r}. Weights below "
+            "it are cut."
         )
 
 

@@ -121,7 +121,7 @@ class OrderSearch:
         # An empty graph explains nothing: what it costs beside one node alone.
         self.scale = self.n * self.d
 
-    def start(self, order=None, left=0):
+    def start(self, order=None, left=0, graph=None):
         """Return the state at an order, or at that of the residual variances.
 
         Parameters
@@ -130,24 +130,35 @@ class OrderSearch:
             Nodes.
         left : int, default=0
             Further starts, from random orders.
+        graph : ndarray of shape (d, d), default=None
+            Edges along the order, to choose parents from; None for no edges.
 
         Returns
         -------
         state : OrderState
         """
+        parents = None
+        if graph is not None:
+            parents = [np.flatnonzero(column).tolist() for column in graph.T]
         variance = None
         if self.equal:
             variance = float(np.mean(np.diag(self.S)))
             if order is None:
                 # The least variance is that of the noise of the first node.
                 variance = float(np.diag(self.S).min())
+            if parents is not None:
+                # The tangent at the graph: what lowers it lowers the cost.
+                given = self._score(variance)
+                nodes = [given.node(j, ids) for j, ids in enumerate(parents)]
+                variance = float(np.mean([node.residual for node in nodes]))
         score = self._score(variance)
         if order is None and self.equal and self._plenty():
             order = by_conditional_variance(self.S)
         if order is None:
             order, nodes = by_variance(score)
         else:
-            order, nodes = tuple(int(j) for j in order), chosen(score, order)
+            order = tuple(int(j) for j in order)
+            nodes = chosen(score, order, parents)
         gains = np.full(self.d, math.inf)
         return self._repriced(OrderState(order, nodes, score, gains, left=left))
 
@@ -270,11 +281,12 @@ class OrderSearch:
             state = replace(state, nodes=nodes, score=score, gains=gains)
 
 
-def chosen(score, order):
+def chosen(score, order, parents=None):
     """Return the nodes with parents chosen among those before them."""
     nodes, before = {}, np.zeros(score.d, dtype=bool)
     for j in order:
-        nodes[int(j)] = score.improve(j, score.node(j, ()), before)
+        first = () if parents is None else parents[j]
+        nodes[int(j)] = score.improve(j, score.node(j, first), before)
         before[j] = True
     return nodes
 
