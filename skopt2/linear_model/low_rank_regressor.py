@@ -245,7 +245,7 @@ class LowRankRegressor(RegressorMixin, IterativeEstimator):
             "coef_matrix_": M,
             "left_": model.U,
             "right_": model.V,
-            "singular_values_": s,
+            "singular_values_": asarray_like(s, coef),
             "rank_": int((values > NEGLIGIBLE * values.max(initial=0.0)).sum()),
             "intercept_": intercept,
         }

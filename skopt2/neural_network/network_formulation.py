@@ -6,6 +6,7 @@ from skopt2._core.array import (
     accumulation_dtype,
     asarray_like,
     device_of,
+    max_abs,
     namespace,
     put,
     take,
@@ -26,6 +27,8 @@ from skopt2.solvers.convex_relu.sampled import (
 from skopt2.solvers.state import Solution
 
 _GATES = "fit_gates"
+# A move of each feature that is so many times the largest value leaves only noise.
+FARTHEST = 1e3
 # Numbers that ADMM may hold of each kind where it was not asked for by name.
 MOST_MARGINS = 20_000_000
 # Neurons of the first network for each pattern that is drawn.
@@ -63,6 +66,14 @@ class NetworkFormulation:
             X, y, s = (take(part, rows) for part in (X, y, s))
             self.places = rows
         X = xp.astype(X, wide)
+        largest = max_abs(X)
+        if model.robust > FARTHEST * largest:
+            raise ValueError(
+                f"robust={model.robust!r} moves every feature by more than "
+                f"{FARTHEST:g} times the largest value of X, {largest:g}, which leaves "
+                "nothing to learn from. Give what an attack can change, in the units "
+                "of X."
+            )
         n = int(X.shape[0])
         if s is None:
             self.s = xp.zeros_like(X[:, 0]) + 1.0 / n

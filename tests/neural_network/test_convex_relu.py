@@ -380,6 +380,8 @@ def test_bad_combinations_are_named():
         ConvexReLUClassifier("squared_hinge").predict_proba(X)
     with pytest.raises(ValueError, match="loss='logistic' is not available"):
         ConvexReLURegressor("logistic").fit(X, y)
+    with pytest.raises(ValueError, match="robust=1e[+]20 moves every feature"):
+        ConvexReLURegressor(robust=1e20).fit(X, X[:, 0])
     model = ConvexReLURegressor(n_gates=5).fit(X[:20], X[:20, 0])
     with pytest.raises(ValueError, match="X has 30 rows"):
         model.gate_violation(X[:30])
