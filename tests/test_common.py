@@ -264,6 +264,7 @@ CONFIGURATIONS = [
     ),
     LinearDAG(random_state=0),
     LinearDAG("nv", "bic", max_parents=3, n_init=2, random_state=0, device="cpu"),
+    LinearDAG(solver="colide", max_iter=1, random_state=0),
     LpDictionaryLearning(tol=1e-12, random_state=0),
     LpDictionaryLearning(
         2, p=4, whiten=False, threshold=1.0, n_init=2, max_iter=30, device="cpu"
