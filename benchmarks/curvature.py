@@ -42,6 +42,7 @@ from skopt2.penalties import ElasticNet
 
 SOLVERS = (
     "newton",
+    "auto",
     "proxgrad",
     "newton-damped",
     "newton-lazy",
@@ -117,7 +118,7 @@ def null_objective(X, y, loss):
 
 def show(name, X, y, loss, alpha, penalty=None):
     """Print the rows of one problem."""
-    solvers = [one for one in SOLVERS if penalty is None or one != "poly"]
+    solvers = [one for one in SOLVERS if penalty is None or one not in ("poly", "auto")]
     runs = race(X, y, loss, alpha, solvers, penalty)
     best = min(float(objective.min()) for _, _, objective in runs.values())
     null = null_objective(X, y, loss)

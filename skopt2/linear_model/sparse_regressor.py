@@ -48,7 +48,9 @@ class SparseRegressor(RegressorMixin, SparseLinearModel):
         second of each estimates gradients from samples of the rows. ``"bcd"`` moves
         greedily chosen blocks of coefficients; a :class:`BlockCoordinateDescent` sets
         its rules, which a search reaches as ``solver__selection`` and the like.
-        ``"auto"`` picks Newton wherever it applies.
+        ``"auto"`` picks ``"curvature"``, steps of ``"poly"`` and then of
+        ``"newton-damped"`` if those end sooner, for the Poisson and Huber losses with a
+        ridge and no more features than samples, and Newton wherever else it applies.
         ``"newton-damped"``, ``"newton-lazy"``, ``"newton-gn"``, ``"poly"`` and
         ``"oasis"`` take their steps from curvature and have nothing to tune;
         :class:`DampedNewton`, :class:`LazyNewton`, :class:`GradientNormalizedNewton`,

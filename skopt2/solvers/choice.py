@@ -56,7 +56,8 @@ def without_kink(loss, penalty):
     """Tell whether all of the problem is smooth and none of it simple.
 
     Then working sets have nothing to leave out, and no one matrix is the Hessian. The
-    sparsemax loss is left out: its Hessian has a matrix for each set of classes.
+    hinges are left out, as they are flat where most samples may be, and the sparsemax
+    loss, whose Hessian has a matrix for each set of classes.
 
     Parameters
     ----------
@@ -65,7 +66,8 @@ def without_kink(loss, penalty):
     penalty : Penalty
         The penalty.
     """
-    if loss.is_quadratic or loss.name == "sparsemax":
+    flat = loss.task == "binary" and not loss.probabilistic
+    if loss.is_quadratic or flat or loss.name == "sparsemax":
         return False
     return penalty.name == "elasticnet" and penalty.l1_ratio == 0
 
@@ -95,6 +97,11 @@ def make_solver(problem, name, tol, random_state=None):
         name = choose_solver(problem.loss, problem.penalty)
         if name == "splicing" and problem.n_outputs > 1:
             name = "proxgrad"
+        # With more features than samples only the logistic loss is never so flat in
+        # so many directions that working sets are the safer choice.
+        wide = problem.design.p > problem.design.n
+        if name == "curvature" and wide and problem.loss.name != "logistic":
+            name = "newton"
     if not isinstance(name, str) or name not in SOLVERS:
         raise ValueError(
             f"solver={name!r} is not known. Choose from 'auto', "

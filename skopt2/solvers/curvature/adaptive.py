@@ -20,16 +20,21 @@ counted: STEPS of them, in the operations of :func:`newton_work`. Nothing here l
 a clock: the same data take the same steps.
 
 Once matrices have won they are kept for the next levels of a path, on the same columns.
+
+Where neither converges in LIMIT steps, or rounding stops both, as with a row a million
+times as large as the others, :class:`~skopt2.solvers.working_set.WorkingSetNewton` goes
+on from there.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from skopt2.solvers.curvature.damped_newton import DampedNewton
 from skopt2.solvers.curvature.matrix import CG_LIMIT, choose_mode
 from skopt2.solvers.curvature.method import CurvatureMethod
 from skopt2.solvers.curvature.polynomial_gradient import PolynomialGradient
+from skopt2.solvers.working_set import WorkingSetNewton
 
 # Iterations over which a rate is measured.
 WINDOW = 3
@@ -41,6 +46,8 @@ STEPS = 4
 FASTER = 6.0
 # Products of a Newton step in the samples' space.
 REFINED = 20
+# Steps of the solver at one level after which something else had better be tried.
+LIMIT = 60
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,51 @@ class AdaptiveCurvature(CurvatureMethod):
         self._newton = DampedNewton(problem, tol)
         self._poly.counts = self._newton.counts = self.counts
         self._goal_now = math.inf
+        self._steps, self._tired, self._rescue = 0, False, None
         self._take(self._poly)
+
+    def init(self, start=None):
+        """Return the state of a start; see FirstOrder."""
+        self._steps, self._tired, self._rescue = 0, False, None
+        return super().init(start)
+
+    def step(self, state):
+        """Run some iterations, or a step of the solver that takes over."""
+        if self._rescue is None and self._tired:
+            solution = super().finalize(state)
+            self._rescue = WorkingSetNewton(self.problem, self.tol)
+            state = self._rescue.init(solution)
+        if self._rescue is not None:
+            return self._rescue.step(state)
+        self._steps += 1
+        self._tired = self._steps >= LIMIT
+        return super().step(state)
+
+    def certificate(self, state):
+        """Return objective and certificate, and what they have cost so far."""
+        if self._rescue is not None:
+            measure = self._rescue.certificate(state)
+            measure.extra.update(self.counts)
+            return measure
+        measure = super().certificate(state)
+        self._tired = self._tired or measure.stalled
+        return replace(measure, stalled=False)
+
+    def finalize(self, state):
+        """Return the solution."""
+        rescue = self._rescue
+        return rescue.finalize(state) if rescue else super().finalize(state)
+
+    def pack(self, state):
+        """Return the state as plain arrays, for a checkpoint."""
+        return self._rescue.pack(state) if self._rescue else super().pack(state)
+
+    def retarget(self, state, lam):
+        """Return the state with a new target level, for the next point of a path."""
+        self._steps, self._tired = 0, False
+        if self._rescue is not None:
+            return self._rescue.retarget(state, lam)
+        return super().retarget(state, lam)
 
     def _take(self, method):
         """Go on with one of the two methods."""

@@ -171,7 +171,7 @@ class CurvatureMatrix:
             least = LEAST ** (0.5 if self.eps > 1e-10 else 1.0)
             r = max(r, rounded(least * self.size))
             inverse = self._woodbury(rounded(r))
-            forcing, limit = FORCING, SAMPLES_LIMIT
+            forcing, limit = 1e-2 * FORCING, SAMPLES_LIMIT
         else:
             r = max(r, self.eps * self.size)
             diagonal = self.diagonal() + r * self.field.metric
