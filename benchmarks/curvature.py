@@ -112,7 +112,8 @@ def null_objective(X, y, loss):
     """Return the objective with no feature in the model."""
     model = make_model(loss, 1.0, "newton", tol=1e-10)
     empty = np.zeros((X.shape[0], 1))
-    empty[0] = 1e-300
+    # Not all zero: that would be no data.
+    empty[0] = 1e-100
     return model.fit(empty, y).objective_
 
 

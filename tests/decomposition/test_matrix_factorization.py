@@ -259,7 +259,7 @@ def test_degenerate_data(X):
         ({"alpha_W": 1.0, "alpha_H": 0.0}, "without alpha_H has no effect"),
         ({"alpha_H": 1.0}, "without alpha_W has no effect"),
         ({"alpha_H": 1.0, "bounded": True}, "without alpha_W has no effect"),
-        ({"penalty": "ridge"}, "penalty is not usable"),
+        ({"penalty": "ridge"}, "is not for codes"),
         ({"penalty": "slope"}, "is not for codes"),
         ({"penalty": "adaptive_l1"}, "is not for codes"),
         ({"nonnegative": 1}, "nonnegative must be one of"),

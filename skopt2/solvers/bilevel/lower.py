@@ -192,7 +192,9 @@ class LowerProblem:
             same = np.array_equal(lam, self._lam)
             return state if same else solver.retarget(state, self._lam)
         problem.set_level(self._lam)
-        self._solver = make_solver(problem, self._name, tol, self._random_state)
+        # Working sets serve all levels, and end nearer to the minimum than they must.
+        name = "newton" if self._name == "auto" else self._name
+        self._solver = make_solver(problem, name, tol, self._random_state)
         return self._solver.init(None if start is None else start.solution)
 
     def _reach(self, state, tol):
