@@ -1,5 +1,7 @@
 """Directed acyclic graphs of linear models, as an estimator."""
 
+from functools import partial
+
 import numpy as np
 
 from skopt2._core.array import asarray_like, namespace, sum64
@@ -248,10 +250,7 @@ class LinearDAG(IterativeEstimator):
             getattr(self, "feature_names_in_", None),
         )
         search = Search(self, moments)
-
-        def describe(state):
-            return search.describe(state, data.X.dtype)
-
+        describe = partial(search.describe, dtype=data.X.dtype)
         name = search.certificate
         monitor = self._start(data, describe, tol=self.tol, certificate=name)
         resume = self._take_resume(data)
