@@ -11,8 +11,8 @@ from skopt2._core.array import to_numpy
 from skopt2._core.cuda import target_of
 from skopt2._core.iterate import iterate
 from skopt2._core.result import StopReason
-from skopt2.linear_model.encoding import encode_target, several_classes
 from skopt2.losses import get_loss
+from skopt2.losses.encoding import encode_target, several_classes
 from skopt2.penalties import get_penalty
 from skopt2.penalties.positive import Positive
 from skopt2.solvers.certificate import gradient_scale

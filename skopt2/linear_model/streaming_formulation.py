@@ -6,13 +6,13 @@ import numpy as np
 
 from skopt2._core.array import asarray_like, is_sparse
 from skopt2._core.random import seed_sequence
-from skopt2.linear_model.encoding import encode_target
 from skopt2.linear_model.formulation import (
     Formulation,
     check_flag,
     check_number,
     levels,
 )
+from skopt2.losses.encoding import encode_target
 from skopt2.solvers.problem import LinearProblem
 from skopt2.solvers.streaming.choice import make_rule
 from skopt2.solvers.streaming.epochs import Epochs

@@ -8,7 +8,6 @@ from sklearn.utils.parallel import Parallel, delayed
 from skopt2._core.array import is_sparse
 from skopt2._core.iterate import iterate
 from skopt2.linear_model.cross_validation import make_folds
-from skopt2.linear_model.encoding import encode_target
 from skopt2.linear_model.formulation import Formulation, on_host
 from skopt2.linear_model.grouping import check_groups
 from skopt2.linear_model.path_selection import PathSelection
@@ -16,6 +15,7 @@ from skopt2.linear_model.sparse_classifier import SparseClassifier
 from skopt2.linear_model.sparse_regressor import SparseRegressor
 from skopt2.linear_model.sparsemax_classifier import SparsemaxClassifier
 from skopt2.losses import get_loss
+from skopt2.losses.encoding import encode_target
 from skopt2.model_selection.hyper_gradient_shrinkage import choose_shrinkage
 from skopt2.penalties import get_penalty
 from skopt2.penalties.elastic_net import ElasticNet

@@ -12,6 +12,7 @@ from skopt2._core.array import (
     take,
     to_numpy,
 )
+from skopt2.losses.encoding import encode_target
 from skopt2.neural_network.network_parameters import check_loss
 from skopt2.solvers.convex_relu.admm import ReLUADMM
 from skopt2.solvers.convex_relu.gates import all_gates, distinct, sample_gates
@@ -80,7 +81,7 @@ class NetworkFormulation:
         else:
             s = xp.astype(s, wide)
             self.s = s / xp.sum(s)
-        self.y = _encoded(self.loss, y, n_classes, X)
+        self.y = xp.astype(encode_target(self.loss, y, n_classes, X), wide)
         self.X = with_bias(X) if self.bias else X
         self.gates = None
 
@@ -236,14 +237,3 @@ def with_bias(X):
     xp = namespace(X)
     ones = xp.ones((X.shape[0], 1), dtype=X.dtype, device=device_of(X))
     return xp.concat([X, ones], axis=1)
-
-
-def _encoded(loss, y, n_classes, X):
-    """Return the target as the loss wants it, in the dtype of X."""
-    xp = namespace(X)
-    if n_classes is None:
-        return xp.astype(y, X.dtype)
-    if loss.task == "binary":
-        return xp.astype(2 * y - 1, X.dtype)
-    codes = asarray_like(np.arange(n_classes), X, y.dtype)
-    return xp.astype(y[:, None] == codes[None, :], X.dtype)

@@ -4,6 +4,7 @@ import math
 from numbers import Integral, Real
 
 from skopt2.losses import get_loss
+from skopt2.losses.encoding import several_classes
 
 SOLVERS = ("auto", "admm", "sampled")
 STARTS = ("sampled", "dual", "descent", "zero")
@@ -86,21 +87,12 @@ def check_loss(model, n_classes):
         )
     if n_classes is None:
         return loss
-    if n_classes > 2 and loss.name == "logistic":
-        loss = get_loss("multinomial")
-    advice = (
-        "wrap the classifier in sklearn.multiclass.OneVsRestClassifier, with "
-        "loss='logistic'"
-    )
     if n_classes > 2 and loss.task == "binary":
-        raise ValueError(
-            "Only binary classification is supported. The type of the target is "
-            f"multiclass, and loss={loss.name!r} separates two classes. Use "
-            f"loss='logistic', or {advice}."
-        )
+        loss = several_classes(loss)
     if model.robust > 0 and loss.task != "binary":
         raise ValueError(
             f"robust={model.robust!r} is for two classes and one output; got "
-            f"loss={loss.name!r} and {n_classes} classes: {advice}."
+            f"loss={loss.name!r} and {n_classes} classes: wrap the classifier in "
+            "sklearn.multiclass.OneVsRestClassifier, with loss='logistic'."
         )
     return loss

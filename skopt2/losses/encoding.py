@@ -3,13 +3,13 @@
 import numpy as np
 
 from skopt2._core.array import asarray_like, namespace
-from skopt2.losses import get_loss
+from skopt2.losses.multinomial import Multinomial
 
 
 def several_classes(loss):
     """Return the loss of the same model for more than two classes."""
     if loss.name == "logistic":
-        return get_loss("multinomial")
+        return Multinomial()
     raise ValueError(
         "Only binary classification is supported. The type of the target is "
         f"multiclass, and loss={loss.name!r} separates two classes. Use "
