@@ -112,7 +112,9 @@ def methods(equal, slow):
     found = {}
     if equal:
         found["LinearDAG ev"] = lambda X: LinearDAG("ev").fit(X).adjacency_
-    found["LinearDAG nv, 1"] = lambda X: LinearDAG("nv", n_init=1).fit(X).adjacency_
+    found["LinearDAG nv, 1"] = lambda X: (
+        LinearDAG("nv", n_init=1, random_state=0).fit(X).adjacency_
+    )
     if not equal:
         found["LinearDAG nv"] = lambda X: (
             LinearDAG("nv", random_state=0).fit(X).adjacency_
@@ -124,7 +126,7 @@ def methods(equal, slow):
             ", polished": {"max_iter": STEPS},
             ", short": {"max_iter": 10},
         }.items():
-            model = LinearDAG(noise, solver="colide", **options)
+            model = LinearDAG(noise, solver="colide", random_state=0, **options)
             found[f"CoLiDE {noise}{name}"] = lambda X, m=model: m.fit(X).adjacency_
         found["DAGMA"] = dagma
     return found
