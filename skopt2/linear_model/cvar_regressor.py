@@ -110,7 +110,7 @@ class CVaRRegressor(RegressorMixin, CVaRModel):
     >>> tail = lambda model: np.sort((y - model.predict(X)) ** 2)[-20:].mean() / 2
     >>> bool(tail(worst) < tail(mean))
     True
-    >>> round(worst.cvar_ / tail(worst), 6)
+    >>> round(float(worst.cvar_ / tail(worst)), 6)
     1.0
     """
 
