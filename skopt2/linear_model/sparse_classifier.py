@@ -53,8 +53,8 @@ class SparseClassifier(ClassCoefficients, ClassifierMixin, SparseLinearModel):
         coefficients; a :class:`BlockCoordinateDescent` sets its rules, which a search
         reaches as ``solver__selection``. ``"auto"`` picks ``"curvature"``, steps of
         ``"poly"`` and then of ``"newton-damped"`` if those end sooner, for the logistic
-        and, with no more features than samples, the multinomial loss with a ridge, and
-        Newton wherever else it applies.
+        and, with no more features than samples, the multinomial loss with a ridge and
+        large ``X``, and Newton wherever else it applies.
         ``"newton-damped"``, ``"newton-lazy"``, ``"newton-gn"``, ``"poly"`` and
         ``"oasis"`` take their steps from curvature and have nothing to tune;
         :class:`DampedNewton`, :class:`LazyNewton`, :class:`GradientNormalizedNewton`,

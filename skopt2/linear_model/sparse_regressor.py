@@ -50,7 +50,8 @@ class SparseRegressor(RegressorMixin, SparseLinearModel):
         its rules, which a search reaches as ``solver__selection`` and the like.
         ``"auto"`` picks ``"curvature"``, steps of ``"poly"`` and then of
         ``"newton-damped"`` if those end sooner, for the Poisson and Huber losses with a
-        ridge and no more features than samples, and Newton wherever else it applies.
+        ridge, large ``X`` and no more features than samples, and Newton wherever else
+        it applies.
         ``"newton-damped"``, ``"newton-lazy"``, ``"newton-gn"``, ``"poly"`` and
         ``"oasis"`` take their steps from curvature and have nothing to tune;
         :class:`DampedNewton`, :class:`LazyNewton`, :class:`GradientNormalizedNewton`,

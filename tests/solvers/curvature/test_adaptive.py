@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 
 from skopt2.linear_model import SparseClassifier, SparseRegressor, sparse_path
 from skopt2.penalties import ElasticNet
+from skopt2.solvers import choice
 from skopt2.solvers.curvature import adaptive
 from skopt2.solvers.curvature.adaptive import iterations_left
 
@@ -31,7 +32,8 @@ def data(rng, loss, dependent, n=600, p=60):
 
 def estimator(loss, **options):
     kind = SparseRegressor if loss in ("poisson", "huber") else SparseClassifier
-    return kind(loss, RIDGE, **{"alpha": 1e-4, "tol": 1e-10, **options})
+    options = {"alpha": 1e-4, "tol": 1e-10, "solver": "curvature", **options}
+    return kind(loss, RIDGE, **options)
 
 
 def test_iterations_that_are_left():
@@ -46,7 +48,7 @@ def test_iterations_that_are_left():
 @pytest.mark.parametrize("tol", [1e-6, 1e-10])
 @pytest.mark.parametrize("dependent", [False, True])
 @pytest.mark.parametrize("loss", ["logistic", "multinomial", "poisson", "huber"])
-def test_default_is_that_of_working_sets(rng, loss, dependent, tol):
+def test_minimum_is_that_of_working_sets(rng, loss, dependent, tol):
     X, y = data(rng, loss, dependent)
     here = estimator(loss, tol=tol).fit(X, y)
     best = estimator(loss, solver="newton").fit(X, y)
@@ -67,7 +69,25 @@ def test_working_sets_take_over(rng, monkeypatch):
     assert here.history_["iterations"][-1] == 2
     assert_allclose(here.coef_, best.coef_, atol=1e-5)
     alphas = [1e-2, 1e-3]
-    path = sparse_path(X, y, loss="logistic", penalty=RIDGE, alphas=alphas, tol=1e-9)
+    path = sparse_path(
+        X,
+        y,
+        loss="logistic",
+        penalty=RIDGE,
+        alphas=alphas,
+        tol=1e-9,
+        solver="curvature",
+    )
     for k, alpha in enumerate(alphas):
         one = estimator("logistic", solver="newton", alpha=alpha).fit(X, y)
         assert_allclose(path.coefs[k].ravel(), one.coef_.ravel(), atol=1e-4)
+
+
+def test_default_is_for_problems_that_take_their_time(rng, monkeypatch):
+    X, y = data(rng, "logistic", False)
+    assert "hessians" not in estimator("logistic", solver="auto").fit(X, y).history_
+    monkeypatch.setattr(choice, "FEW", X.size)
+    assert "hessians" in estimator("logistic", solver="auto").fit(X, y).history_
+    wide, counts = data(rng, "poisson", False, n=60, p=600)
+    model = estimator("poisson", solver="auto", alpha=0.1).fit(wide, counts)
+    assert "hessians" not in model.history_
