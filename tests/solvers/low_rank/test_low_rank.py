@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
+from skopt2.solvers.low_rank import top_vectors
 from skopt2.solvers.low_rank.alternating import AlternatingMinimisation
 from skopt2.solvers.low_rank.balance import balanced
 from skopt2.solvers.low_rank.entries import DenseEntries, SparseEntries
@@ -141,6 +142,23 @@ def test_singular_values_and_vectors(make, shape):
     assert_allclose(np.abs(np.sum(left * U[:, :3], axis=0)), 1.0, rtol=1e-4)
     assert_allclose(np.abs(np.sum(right * Vt[:3].T, axis=0)), 1.0, rtol=1e-4)
     assert largest_value(make(X, mask), make(X, mask).X) == pytest.approx(s[0])
+
+
+def test_gaps_of_large_sparse_matrices_are_bounds(rng, monkeypatch):
+    """Noise has many singular values near the largest, which must not be missed."""
+    X = sp.random_array((800, 700), density=0.05, format="csr", rng=rng)
+    X.data = rng.standard_normal(X.nnz)
+    exact = np.linalg.norm(X.toarray(), 2)
+    entries = SparseEntries(X)
+    assert largest_value(entries, entries.X) == pytest.approx(exact, rel=1e-7)
+    assert largest_value(entries, 1e-200 * entries.X) == pytest.approx(1e-200 * exact)
+    assert largest_value(entries, 0.0 * entries.X) == 0.0
+
+    def fails(*args, **options):
+        raise top_vectors.ArpackNoConvergence("late", [], [])
+
+    monkeypatch.setattr(top_vectors, "svds", fails)
+    assert largest_value(entries, entries.X) >= exact
 
 
 @pytest.mark.parametrize("loss", [EntryLoss(), EntryLoss(0.2)])
