@@ -37,7 +37,8 @@ import matplotlib.pyplot as plt
 
 plt.rcParams.update({"font.size": 9})
 graphs = {"plant": W, "LinearDAG": found}
-fig, axes = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
+fig, axes = plt.subplots(1, 3, figsize=(9.5, 3.2), layout="constrained")
+fig.get_layout_engine().set(w_pad=0.12)
 for ax, (name, weights) in zip(axes, graphs.items(), strict=False):
     picture = ax.imshow(weights, cmap="RdBu_r", vmin=-1.5, vmax=1.5)
     ax.set(title=name, xlabel="child", ylabel="parent")
