@@ -328,3 +328,16 @@ def test_what_does_not_go_together(rng, solver, options, match):
 def test_options_of_a_name(rng):
     with pytest.raises(ValueError, match="LazyNewton"):
         SparseRegressor(solver="newton-lazy").set_params(solver__refresh=3)
+
+
+@pytest.mark.parametrize("solver", ["newton-damped", "newton-lazy", "newton-gn"])
+def test_penalties_without_a_step_are_sent_to_a_solver_that_has_one(solver):
+    X, y = np.eye(6), np.arange(6.0)
+    for penalty, words in (("mcp", "or 'oasis'"), ("l_half", "slope at 0")):
+        with pytest.raises(ValueError, match=words):
+            SparseRegressor(penalty=penalty, solver=solver).fit(X, y)
+    assert np.isfinite(
+        SparseRegressor(penalty="mcp", solver="oasis").fit(X, y).coef_
+    ).all()
+    with pytest.raises(ValueError, match="slope at 0"):
+        SparseRegressor(penalty="l_half", solver="oasis").fit(X, y)

@@ -89,15 +89,15 @@ class CurvatureMethod(RunningMethod):
                 f"penalty={penalty.name!r}: use penalty=ElasticNet(l1_ratio=0) for "
                 "ridge, alpha=0 for none, or solver='auto'."
             )
-        if self.takes == "convex" and not (penalty.convex or smooth):
-            raise ValueError(
-                f"solver={self.name!r} is for convex penalties, got penalty="
-                f"{penalty.name!r}: use solver='auto', or 'oasis'."
-            )
         if penalty.stationarity == "fixed_point" and not smooth:
             raise ValueError(
                 f"solver={self.name!r} needs a penalty with a slope at 0, and penalty="
                 f"{penalty.name!r} has none: use solver='auto'."
+            )
+        if self.takes == "convex" and not (penalty.convex or smooth):
+            raise ValueError(
+                f"solver={self.name!r} is for convex penalties, got penalty="
+                f"{penalty.name!r}: use solver='auto', or 'oasis'."
             )
 
     def _begin(self, field, local):
