@@ -73,6 +73,27 @@ BACKENDS = [
 ]
 
 
+def pytest_addoption(parser):
+    """Let ``--thorough`` run the tests that an ordinary run leaves out."""
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="run also the tests marked as thorough: longer ones, and checks that "
+        "are repeated with other settings",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave the thorough tests out, unless the command line names them."""
+    chosen = config.option.markexpr or config.option.keyword
+    if config.option.thorough or chosen or any("::" in path for path in config.args):
+        return
+    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+
+
 def pytest_runtest_setup(item):
     """Skip the tests of a GPU where CuPy finds none."""
     if item.get_closest_marker("gpu") and not cuda.available():

@@ -97,6 +97,7 @@ class Geometric(Peer):
         return Answer(self.f + shift, self.g, n_iter)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("tolerant", [True, False])
 def test_search_ends_near_the_fewest_iterations(problem, tolerant):
     peer = Geometric(problem, tolerant)
@@ -162,6 +163,7 @@ def test_one_tiny_case_end_to_end(tmp_path, capsys):
     assert f"{TINY} @1e-09" in capsys.readouterr().out
 
 
+@pytest.mark.thorough
 def test_recorded_rows_stand_for_methods_that_are_not_run(tmp_path, capsys):
     row = {"cpu": 1e-9, "wall": 1e-9, "error": 1e-10, "n_iter": 3, "tol": 1e-9}
     row |= {"budget": 64, "compiling": 0.0, "target": 1e-6}

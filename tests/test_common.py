@@ -1,14 +1,16 @@
 """Scikit-learn's own checks of every public estimator, in several configurations."""
 
 import inspect
+import re
 
 import pytest
+from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skopt2 import (
     covariance,
@@ -104,7 +106,7 @@ from skopt2.transport import (
 )
 
 # One estimator for each branch of fit; the empty dictionary of expected failures of
-# ``parametrize_with_checks`` is a promise of this package.
+# ``estimator_checks_generator`` is a promise of this package.
 CONFIGURATIONS = [
     ConvexReLUClassifier(n_gates=6, max_iter=20),
     ConvexReLUClassifier(n_gates=30, solver="sampled", tol=1e-8),
@@ -286,10 +288,10 @@ CONFIGURATIONS = [
     RiskParity(solver="newton", warm_start=True),
     RiskParity(covariance="oas", solver="ccd", assume_centered=True, device="cpu"),
     SparseCholeskyGPClassifier(
-        ConstantKernel(1.0, (0.1, 10.0)) * RBF(1.0, (0.5, 5.0)), n_neighbors=5
+        RBF(), likelihood="probit", n_neighbors=5, optimizer=None
     ),
     SparseCholeskyGPClassifier(
-        RBF(), likelihood="probit", n_neighbors=5, optimizer=None
+        ConstantKernel(1.0, (0.1, 10.0)) * RBF(1.0, (0.5, 5.0)), n_neighbors=5
     ),
     SparseCholeskyGPClassifier(solver="adam", max_iter=3, rho=3, optimizer=None),
     SparseCholeskyGPRegressor(),
@@ -322,10 +324,10 @@ CONFIGURATIONS = [
     GroupRegressorCV(
         penalty="group_scad", groups=2, alphas=4, criterion="bic", tol=1e-10
     ),
-    GroupClassifierCV(groups=2, alphas=4, eps=0.01, cv=3, tol=1e-10),
     GroupClassifierCV(
         penalty="sparse_group_lasso", alphas=4, eps=0.02, criterion="ebic", tol=1e-10
     ),
+    GroupClassifierCV(groups=2, alphas=4, eps=0.01, cv=3, tol=1e-10),
     LowRankRegressor(max_iter=60, random_state=0),
     LowRankRegressor(1, alpha=0.0, loss="l1", max_iter=60, random_state=0),
     MultiTaskRegressor(tol=1e-10),
@@ -437,9 +439,53 @@ CONFIGURATIONS = [
 ]
 
 
+# Their outcome depends on the branch of ``fit``; that of the others on the class alone.
+DECISIVE_CHECKS = {
+    "check_array_api_same_namespace",
+    "check_classifiers_train",
+    "check_dict_unchanged",
+    "check_estimator_sparse_array",
+    "check_estimators_dtypes",
+    "check_estimators_nan_inf",
+    "check_fit2d_1feature",
+    "check_fit2d_1sample",
+    "check_fit_idempotent",
+    "check_methods_sample_order_invariance",
+    "check_regressors_train",
+    "check_sample_weight_equivalence_on_dense_data",
+    "check_sample_weight_equivalence_on_sparse_data",
+    "check_transformer_general",
+}
+
+
+def cases():
+    """Pair each configuration with scikit-learn's checks.
+
+    Those of the first configuration of a class and the decisive ones always run, the
+    others with ``--thorough``.
+    """
+    seen = set()
+    for configuration in CONFIGURATIONS:
+        first = type(configuration) not in seen
+        seen.add(type(configuration))
+        with config_context(print_changed_only=True):
+            text = re.sub(r"\s", "", str(configuration))
+        for estimator, check in estimator_checks_generator(configuration):
+            function = getattr(check, "func", check)
+            options = getattr(check, "keywords", {})
+            repeated = "readonly_memmap" in options
+            always = first or (function.__name__ in DECISIVE_CHECKS and not repeated)
+            yield pytest.param(
+                estimator,
+                check,
+                id=f"{text}-{function.__name__}{options or ''}",
+                marks=[] if always else [pytest.mark.thorough],
+            )
+
+
 # Some checks ask for more digits than float32 has.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(CONFIGURATIONS)
+@pytest.mark.parametrize(("estimator", "check"), list(cases()))
 def test_scikit_learn_accepts(estimator, check):
     check(estimator)
 

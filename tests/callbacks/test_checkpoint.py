@@ -257,6 +257,7 @@ def test_inside_a_pipeline(path, X, y):
     assert read_checkpoint(path).n_iter == 6
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_search_needs_a_place_in_the_path(tmp_path, X, y, n_jobs):
     grid = {"alpha": [0.1, 0.3]}

@@ -140,6 +140,7 @@ def test_bad_confidence(value):
         search({"sum": (None, 1.0)}, confidence=value)
 
 
+@pytest.mark.thorough
 def test_a_wider_confidence_explores_more():
     spread = []
     for confidence in (0.3, 6.0):

@@ -28,6 +28,7 @@ def search(space=SQUARE, estimator=None, **options):
     return GPSearchCV(estimator or Known(), space, **options).fit(X, y)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("acquisition", ACQUISITIONS)
 def test_finds_the_maximum_of_branin(acquisition):
     found = search(n_iter=22, acquisition=acquisition)

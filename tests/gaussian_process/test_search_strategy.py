@@ -58,6 +58,7 @@ def random_regret(function, n_columns, n_points):
     return -function(points).reshape(2000, n_points).max(axis=1).mean()
 
 
+@pytest.mark.thorough
 def test_regret_on_hartmann_is_a_part_of_that_of_random_search():
     ours = np.mean([regret(hartmann, 6, 40, seed) for seed in range(2)])
     # Random search: 1.7.

@@ -78,6 +78,7 @@ def test_agrees_with_the_laplace_approximation_of_scikit_learn():
     assert np.mean(model.predict(new) == exact.predict(new)) > 0.95
 
 
+@pytest.mark.thorough
 def test_few_neighbours_find_the_parameters_too():
     X, y, _ = two_classes(500)
     few = SparseCholeskyGPClassifier(n_neighbors=5).fit(X, y)

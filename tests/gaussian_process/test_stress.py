@@ -122,6 +122,7 @@ def few_are_many(monkeypatch):
     monkeypatch.setattr("skopt2.gaussian_process.posterior_plan.DOUBLE", 30)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("solver", ["cholesky", "sap"])
 @pytest.mark.parametrize("name", KERNELS)
@@ -254,6 +255,7 @@ SMOOTH = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("solver", ["cholesky", "sap"])
 @pytest.mark.parametrize(("kernel", "noise", "dtype"), SMOOTH)
 def test_single_precision_where_it_is_enough(kernel, noise, dtype, solver):

@@ -87,6 +87,7 @@ def check(model, kernel, X, Y, new, lam):
     assert residual.max() <= 1.05 + noise
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("name", KERNELS)

@@ -79,6 +79,7 @@ def check_unbiased(kernel, X, K, rng, n_features=64, n_draws=60):
     assert spread.max() < 0.2 * K.max()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("d", [1, 3, 12])
 def test_features_are_unbiased(rng, name, d):
     X = rng.standard_normal((8, d))

@@ -64,7 +64,13 @@ def test_import_costs_little():
     assert whole < 0.2
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lasso",
+        *(pytest.param(name, marks=pytest.mark.thorough) for name in [*MODELS][1:]),
+    ],
+)
 def test_first_fit_of_a_process(name):
     """No compile pause: a tenth of a second at most, and like the second one."""
     first, _ = best_of(FIT.format(setup=MODELS[name]), 2)

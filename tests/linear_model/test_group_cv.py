@@ -52,6 +52,7 @@ def divergence(model, X, y, s=None, h=1e-4):
     return total
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("params", "kind"),
     [

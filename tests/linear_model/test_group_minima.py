@@ -60,6 +60,7 @@ def descend(X, y, w, penalty, lam, sweeps=400):
     return r @ r / (2 * n) + penalty.scalar.value(sizes, lam)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("penalty", [GroupMCP(3.0), GroupSCAD(3.7)])
 @pytest.mark.parametrize("alpha", [0.1, 0.3])
 def test_restarts_of_coordinate_descent_find_nothing_better(X, y, penalty, alpha):

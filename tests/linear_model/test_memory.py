@@ -46,7 +46,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 @pytest.mark.parametrize("kind", FITS)
-@pytest.mark.parametrize("layout", ["csr", "csc"])
+@pytest.mark.parametrize(
+    "layout", ["csr", pytest.param("csc", marks=pytest.mark.thorough)]
+)
 def test_peak_memory_of_a_large_sparse_problem(kind, layout):
     """The dense matrix would take 16 GB; all of the process stays below one GiB."""
     code = PROBLEM.format(format=layout) + FITS[kind] + REPORT

@@ -149,6 +149,7 @@ def test_levels_are_those_of_single_fits(rng, penalty):
         assert path.objectives[i] == pytest.approx(model.objective_, rel=1e-9)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("penalty", ["mcp", "scad", "elasticnet"])
 def test_no_worse_than_coordinate_descent_along_the_path(penalty, seed):

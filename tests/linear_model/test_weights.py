@@ -117,9 +117,19 @@ def same_sample(rng, n, p, kind, labels):
     ]
 
 
+LARGER = [(40, 12), (30, 100), (60, 300)]
+
+
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("kind", [np.asarray, sp.csc_array])
-@pytest.mark.parametrize("shape", [(12, 8), (40, 12), (15, 30), (30, 100), (60, 300)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (12, 8),
+        (15, 30),
+        *(pytest.param(shape, marks=pytest.mark.thorough) for shape in LARGER),
+    ],
+)
 @pytest.mark.parametrize("model", NONCONVEX)
 def test_the_same_local_minimum(model, shape, kind, fit_intercept):
     model = clone(NONCONVEX[model]).set_params(tol=1e-10, fit_intercept=fit_intercept)

@@ -103,6 +103,7 @@ def one_seed_for_all(monkeypatch):
     monkeypatch.setattr(NoiseSource, "__init__", seeded)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "mutation",
     [half_noise, sensitivity_halved, no_clipping, one_seed_for_all],
@@ -116,6 +117,7 @@ def test_broken_full_batches_are_found(monkeypatch, mutation, classes):
     assert result.curve == "gaussian"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("broken", ["half the noise", "no clipping"])
 def test_broken_networks_are_found(monkeypatch, broken):
     if broken == "half the noise":

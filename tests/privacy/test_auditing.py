@@ -33,6 +33,7 @@ def test_finds_nothing_in_clean_descents():
         assert audit(clean, **GAUSSIAN, **few, random_state=seed).passed
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "bug",
     [
@@ -61,6 +62,7 @@ def test_canaries_find_what_is_wrong_with_sampled_batches(bug):
     assert result.curve == "approximate"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "bug", ["half the noise", "noise for one step", "intercept outside of the norm"]
 )

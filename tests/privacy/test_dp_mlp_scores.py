@@ -17,6 +17,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("epsilon", "least"), [(1.0, 0.895), (2.0, 0.925), (4.0, 0.94)]
 )

@@ -251,6 +251,7 @@ def test_data_without_one_class_or_all_alike_change_nothing(name):
         assert outward(model, other_X, other_y) == usual
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_fuzzed_neighbours_look_alike(name, dtype):

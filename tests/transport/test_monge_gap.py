@@ -63,6 +63,7 @@ def covariances(dim, seed=0):
 
 
 # Some checks ask for more digits than float32 has.
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
     [

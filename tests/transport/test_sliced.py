@@ -132,6 +132,7 @@ def test_isotropic_gaussians(rng, sampling):
     assert result.value_p == pytest.approx(expected, abs=0.06)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sampling", ["random", "orthogonal"])
 @pytest.mark.parametrize(
     ("control_variate", "least_reduction"),
@@ -176,6 +177,7 @@ def test_estimates_are_unbiased_and_controlled(
         assert reported == pytest.approx(measured, rel=0.5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dim", [2, 3, 6])
 def test_qmc_is_more_accurate(dim):
     X, Y = clouds(40, 40, dim)

@@ -62,6 +62,7 @@ def rough(rng):
 # ---- clusters ------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("reg", [3.0, 6.0])
 def test_shifted_copies_cluster_like_their_places(reg):
     """Divergences of shifted copies are squares of their shifts, means are copies."""
@@ -109,6 +110,7 @@ def test_centres_of_gaussians(debiased):
         assert variance == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("debiased", [True, False])
 def test_a_fit_is_a_fixed_point(rng, X, debiased):
     """Centres are barycentres of their clusters; labels are of the nearest of them."""
@@ -156,6 +158,7 @@ def test_inertia_never_rises(rough, debiased, marginal_tol):
     assert model.stop_reason_ == "converged"
 
 
+@pytest.mark.thorough
 def test_warm_starts_let_empty_bins_fill_again(rng):
     """Steps that multiply masses would leave them empty, with small errors."""
     X = rng.random((50, 30)) ** 4
@@ -202,6 +205,7 @@ def test_fewer_different_rows_than_clusters(X):
 # ---- weights, runs -------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("init", ["k-means++", "random"])
 @pytest.mark.parametrize("debiased", [True, False])
 def test_weights_repeat_rows_in_any_order(rng, X, init, debiased):
@@ -230,6 +234,7 @@ def test_scales_of_rows_and_weights_do_not_matter(rng, X):
     assert half.inertia_ == pytest.approx(12.5 * half.objective_)
 
 
+@pytest.mark.thorough
 def test_more_runs_find_no_worse_clusters(X):
     one = unit(5, reg=1.0, init="random").fit(X)
     many = unit(5, reg=1.0, init="random", n_init=3).fit(X)
@@ -239,6 +244,7 @@ def test_more_runs_find_no_worse_clusters(X):
     assert_array_equal(again.labels_, many.labels_)
 
 
+@pytest.mark.thorough
 def test_runs_travel_to_other_processes(X, monkeypatch):
     """What a worker of joblib gets survives the way there and back."""
     calls = []
@@ -257,6 +263,7 @@ def test_runs_travel_to_other_processes(X, monkeypatch):
     assert_array_equal(model.cluster_centers_, expected.cluster_centers_)
 
 
+@pytest.mark.thorough
 def test_random_state(X):
     first = unit(5, reg=1.0, init="random").fit(X)
     assert_array_equal(unit(5, reg=1.0, init="random").fit(X).labels_, first.labels_)
@@ -375,6 +382,7 @@ def test_numpy_computed_on_the_gpu(cuda_stand_in, few):
     assert_array_equal(one.labels_, expected.labels_)
 
 
+@pytest.mark.thorough
 def test_device_arrays_move_home(cuda_stand_in, few):
     there = cuda.cuda_target().provider.upload(few, 0)
     model = unit(3, reg=1.0).fit(there)
@@ -411,6 +419,7 @@ def test_too_few_iterations_are_reported(rough):
         model.set_params(max_iter=50, time_limit=1e-9).fit(rough)
 
 
+@pytest.mark.thorough
 def test_inexact_plans_are_reported(X, monkeypatch):
     monkeypatch.setattr("skopt2.transport.cluster_problem.MAX_ITER", 1)
     with pytest.warns(ConvergenceWarning, match="did not reach marginal_tol=1e-06"):

@@ -167,6 +167,7 @@ def test_a_refinement_is_only_for_variances_that_need_it(rng, monkeypatch):
     assert exact.covariance(X[:5])[1].shape == (5, 5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kernel", [Gaussian(2.0), Matern(length_scale=3.0, nu=2.5)])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_small_variances_by_solves(device_backend, rng, kernel, dtype):

@@ -232,6 +232,7 @@ def test_limits():
     assert epsilon_of(SampledGaussianEvent(0.05, 0.5, 20), DELTA) > 1e3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sigma", [1e-200, 1e-4, 0.05, 1e4, 1e300])
 @pytest.mark.parametrize(("rate", "count"), [(1e-12, 10), (0.1, 10**4), (1 - 1e-12, 3)])
 @pytest.mark.filterwarnings("error")
@@ -247,6 +248,7 @@ def test_extreme_events_have_safe_answers(sigma, rate, count):
     assert epsilon_of(SampledGaussianEvent(2 * sigma, rate, count), 1e-9) <= epsilon
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["auto", "rdp"])
 @pytest.mark.parametrize("epsilon", [1e-3, 50.0])
 def test_calibration_far_from_the_usual(epsilon, method):

@@ -83,6 +83,7 @@ def test_the_estimate_of_the_loss_is_the_formula_of_stein(rng):
     assert_allclose(got, want, rtol=1e-10)
 
 
+@pytest.mark.thorough
 def test_the_estimate_of_the_loss_is_unbiased(rng):
     X, y = data(rng, n=400)
     Z = np.c_[X, np.ones(400)]

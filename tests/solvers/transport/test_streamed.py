@@ -584,6 +584,7 @@ def test_spatial_order_keeps_tiles_together(d):
     assert volume < 1.1
 
 
+@pytest.mark.thorough
 def test_memory_of_twenty_thousand_points():
     code = """
 import resource
