@@ -6,7 +6,7 @@ scikit-optimize (``skopt``).
 
 import importlib
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 _SUBPACKAGES = frozenset(
     {
