@@ -6,6 +6,7 @@ import numbers
 import numpy as np
 
 from skopt2._core.array import HOST, move
+from skopt2._core.parameters import check_random_state
 
 
 def seed_sequence(random_state):
@@ -31,9 +32,8 @@ def seed_sequence(random_state):
         return np.random.SeedSequence()
     if random_state is np.random:
         random_state = np.random.mtrand._rand
+    check_random_state(random_state)
     if isinstance(random_state, numbers.Integral):
-        if random_state < 0:
-            raise ValueError(f"random_state must not be negative; got {random_state}.")
         return np.random.SeedSequence(int(random_state))
     if isinstance(random_state, np.random.RandomState):
         return np.random.SeedSequence(
@@ -43,12 +43,7 @@ def seed_sequence(random_state):
         return np.random.SeedSequence(
             random_state.integers(0, 2**32, size=4, dtype=np.uint32).tolist()
         )
-    if isinstance(random_state, np.random.SeedSequence):
-        return random_state
-    raise ValueError(
-        "random_state must be None, an int, a numpy RandomState or a numpy Generator; "
-        f"got {random_state!r}."
-    )
+    return random_state
 
 
 def spawn(random_state, n_streams):
