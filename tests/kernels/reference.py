@@ -4,6 +4,15 @@ import math
 
 import numpy as np
 
+from skopt2.kernels import (
+    Cauchy,
+    ExponentialPower,
+    Gaussian,
+    Laplacian,
+    Matern,
+    RationalQuadratic,
+)
+
 
 def distances(X, Y, length_scale):
     """Return scaled distances between all rows."""
@@ -12,21 +21,35 @@ def distances(X, Y, length_scale):
     return np.sqrt((difference**2).sum(axis=2))
 
 
-PROFILES = {
-    "gaussian": lambda r: np.exp(-0.5 * r * r),
-    "laplacian": lambda r: np.exp(-r),
-    "cauchy": lambda r: 1 / (1 + r * r),
-    "exponential_power-0.5": lambda r: np.exp(-np.sqrt(r)),
-    "exponential_power-1": lambda r: np.exp(-r),
-    "exponential_power-1.3": lambda r: np.exp(-(r**1.3)),
-    "exponential_power-2": lambda r: np.exp(-r * r),
-    "matern-0.5": lambda r: np.exp(-r),
-    "matern-1.5": lambda r: (1 + math.sqrt(3) * r) * np.exp(-math.sqrt(3) * r),
-    "matern-2.5": lambda r: (
-        (1 + math.sqrt(5) * r + 5 * r * r / 3) * np.exp(-math.sqrt(5) * r)
+# Kernel and its formula in the scaled distance r.
+RADIAL = {
+    "gaussian": (Gaussian(), lambda r: np.exp(-0.5 * r * r)),
+    "laplacian": (Laplacian(), lambda r: np.exp(-r)),
+    "cauchy": (Cauchy(), lambda r: 1 / (1 + r * r)),
+    "exponential_power-0.5": (ExponentialPower(0.5), lambda r: np.exp(-np.sqrt(r))),
+    "exponential_power-1": (ExponentialPower(1), lambda r: np.exp(-r)),
+    "exponential_power-1.3": (ExponentialPower(1.3), lambda r: np.exp(-(r**1.3))),
+    "exponential_power-2": (ExponentialPower(2), lambda r: np.exp(-r * r)),
+    "matern-0.5": (Matern(0.5), lambda r: np.exp(-r)),
+    "matern-1.5": (
+        Matern(1.5),
+        lambda r: (1 + math.sqrt(3) * r) * np.exp(-math.sqrt(3) * r),
     ),
-    "matern-inf": lambda r: np.exp(-0.5 * r * r),
+    "matern-2.5": (
+        Matern(2.5),
+        lambda r: (1 + math.sqrt(5) * r + 5 * r * r / 3) * np.exp(-math.sqrt(5) * r),
+    ),
+    "matern-inf": (Matern(math.inf), lambda r: np.exp(-0.5 * r * r)),
+    "rational_quadratic-0.6": (
+        RationalQuadratic(0.6),
+        lambda r: (1 + r * r / 1.2) ** -0.6,
+    ),
+    "rational_quadratic-17": (
+        RationalQuadratic(17.0),
+        lambda r: (1 + r * r / 34) ** -17.0,
+    ),
 }
+PROFILES = {name: formula for name, (_, formula) in RADIAL.items()}
 
 
 def neural_tangent(x, y, depth, bias):

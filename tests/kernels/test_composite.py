@@ -58,16 +58,6 @@ def test_composites_are_their_formulas(rng, dtype):
         np.testing.assert_allclose(block, expected, atol=scale)
 
 
-@pytest.mark.parametrize("shape", [0.3, 1.0, 2.5, 15.0, 17.0])
-def test_rational_quadratic_is_its_formula(rng, shape):
-    X, Y = points(rng, 60), points(rng, 50)
-    expected = (1.0 + distances(X, Y, 1.5) ** 2 / (2.0 * shape)) ** -shape
-    kernel = RationalQuadratic(shape, 1.5)
-    np.testing.assert_allclose(kernel(X, Y), expected, atol=1e-14)
-    block = KernelOperator(kernel, X, Y).block(slice(None), slice(None))
-    np.testing.assert_allclose(block, expected, atol=1e-14)
-
-
 def test_rational_quadratic_of_a_large_shape_is_gaussian(rng, dtype):
     X = points(rng, 60, dtype=dtype)
     expected = PROFILES["gaussian"](distances(X, X, 2.0))

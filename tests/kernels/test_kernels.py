@@ -9,6 +9,7 @@ from sklearn.gaussian_process import kernels as gp
 
 from skopt2._core.array import to_numpy
 from skopt2.kernels import (
+    _KERNELS,
     Cauchy,
     Constant,
     ExponentialPower,
@@ -24,11 +25,13 @@ from skopt2.kernels import (
     Power,
     Precomputed,
     Product,
+    Radial,
     RationalQuadratic,
     Scaled,
     Sum,
     get_kernel,
 )
+from tests.kernels.reference import RADIAL
 
 
 def brownian(X, Y):
@@ -90,6 +93,12 @@ def points(rng, n, dtype="float64"):
 def rounding(K, dtype):
     # The root of a small squared distance loses some digits of float32.
     return (5e-6 if dtype == "float32" else 2e-14) * float(np.abs(K).max())
+
+
+def test_every_kernel_is_tested():
+    assert set(_KERNELS) <= {kernel.name for kernel in KERNELS} | {"precomputed"}
+    radial = {kernel.name for kernel, _ in RADIAL.values()}
+    assert {name for name in _KERNELS if issubclass(_KERNELS[name], Radial)} == radial
 
 
 def test_matrix_is_positive_semidefinite_and_symmetric(rng, kernel):

@@ -18,21 +18,9 @@ from skopt2.kernels import (
     Matern,
 )
 from skopt2.kernels.median import median_distance
-from tests.kernels.reference import PROFILES, distances
+from tests.kernels.reference import PROFILES, RADIAL, distances
 
-KERNELS = {
-    "gaussian": Gaussian(),
-    "laplacian": Laplacian(),
-    "cauchy": Cauchy(),
-    "exponential_power-0.5": ExponentialPower(power=0.5),
-    "exponential_power-1": ExponentialPower(power=1),
-    "exponential_power-1.3": ExponentialPower(power=1.3),
-    "exponential_power-2": ExponentialPower(power=2),
-    "matern-0.5": Matern(nu=0.5),
-    "matern-1.5": Matern(nu=1.5),
-    "matern-2.5": Matern(nu=2.5),
-    "matern-inf": Matern(nu=math.inf),
-}
+KERNELS = {name: kernel for name, (kernel, _) in RADIAL.items()}
 # Those with a root of the squared distance at 0: rounding of p is rounding of r there.
 ROUGH = {"laplacian", "exponential_power-0.5", "exponential_power-1", "matern-0.5"}
 
