@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from numpydoc.docscrape import ClassDoc
 from numpydoc.validate import validate
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.linear_model import Ridge
 from sklearn.utils import get_tags
 
 import skopt2
+from skopt2 import linear_model, losses, penalties
 
-API = Path(__file__).resolve().parent.parent / "doc" / "api.rst"
+DOC = Path(__file__).resolve().parent.parent / "doc"
+API, GUIDE = DOC / "api.rst", DOC / "user_guide" / "sparse.rst"
 # Taste, not content: the line on which the summary starts, a name for what is
 # returned, and sections that not every object needs.
 TASTE = {"GL01", "RT02", "ES01", "SA01", "SA04"}
@@ -141,6 +143,35 @@ def test_object_is_in_the_reference(path):
     assert len(section) > 1, f"no section {module} in {API.name}"
     listed = section[1].split(".. currentmodule::")[0].split()
     assert name in listed
+
+
+@pytest.mark.parametrize(
+    ("cls", "left_out"),
+    [
+        (linear_model.SparseRegressor, ()),
+        (linear_model.SparseClassifier, ()),
+        # No level of a ridge empties the model, so there is no grid to search.
+        (linear_model.SparseRegressorCV, ("ridge",)),
+        (linear_model.SparseClassifierCV, ("ridge",)),
+        (linear_model.StreamingLinearRegressor, ("slope", "fused_lasso")),
+        (linear_model.StreamingLinearClassifier, ("slope", "fused_lasso")),
+    ],
+)
+def test_every_loss_and_penalty_is_named(cls, left_out):
+    described = {item.name: str(item) for item in ClassDoc(cls)["Parameters"]}
+    wanted = {f'"{name}"' for name in penalties._PENALTIES if name not in left_out}
+    assert {name for name in wanted if name not in described["penalty"]} == set()
+    wanted = {
+        f'"{loss.name}"'
+        for loss in losses._LOSSES.values()
+        if (loss.task == "regression") is is_regressor(cls())
+    }
+    assert {name for name in wanted if name not in described["loss"]} == set()
+
+
+@pytest.mark.parametrize("name", [*losses._LOSSES, *penalties._PENALTIES])
+def test_loss_or_penalty_is_in_the_user_guide(name):
+    assert f'"{name}"' in GUIDE.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("path", "cls"), ESTIMATORS)

@@ -30,9 +30,9 @@ class SparseClassifier(ClassCoefficients, ClassifierMixin, SparseLinearModel):
     penalty : str or Penalty, default="l1"
         Penalty of a coefficient: ``"l1"``, ``"elasticnet"``, ``"ridge"``,
         ``"adaptive_l1"``, ``"mcp"``, ``"scad"``, ``"l_half"``, ``"l_two_thirds"``,
-        ``"log_sum"``, ``"l0"``, ``"box"``, ``"slope"``, ``"fused_lasso"``, or an object
-        from :mod:`skopt2.penalties`, which sets its parameters; a search reaches them
-        as ``penalty__gamma`` and the like.
+        ``"log_sum"``, ``"transformed_l1"``, ``"l0"``, ``"box"``, ``"slope"``,
+        ``"fused_lasso"``, or an object from :mod:`skopt2.penalties`, which sets its
+        parameters; a search reaches them as ``penalty__gamma`` and the like.
     alpha : float, default=0.01
         Level of the penalty, nonnegative.
     penalty_factor : array-like of shape (n_features,), default=None

@@ -13,10 +13,11 @@ class SparseRegressorCV(PathSelection, SparseRegressor):
 
     Parameters
     ----------
-    loss : {"squared", "huber", "quantile", "poisson"} or Loss, default="squared"
+    loss : {"squared", "huber", "quantile", "expectile", "poisson"} or Loss, \
+            default="squared"
         As in :class:`SparseRegressor`.
     penalty : {"l1", "elasticnet", "adaptive_l1", "mcp", "scad", "l_half", \
-            "l_two_thirds", "log_sum", "l0", "box", "slope", \
+            "l_two_thirds", "log_sum", "transformed_l1", "l0", "box", "slope", \
             "fused_lasso"} or Penalty, default="l1"
         As in :class:`SparseRegressor`.
     alphas : int or array-like of shape (n_alphas,), default=100
@@ -195,11 +196,11 @@ class SparseClassifierCV(PathSelection, SparseClassifier):
 
     Parameters
     ----------
-    loss : {"logistic", "multinomial", "squared_hinge", "huberized_hinge"} or Loss, \
-            default="logistic"
+    loss : {"logistic", "multinomial", "sparsemax", "squared_hinge", \
+            "huberized_hinge"} or Loss, default="logistic"
         As in :class:`SparseClassifier`.
     penalty : {"l1", "elasticnet", "adaptive_l1", "mcp", "scad", "l_half", \
-            "l_two_thirds", "log_sum", "l0", "box", "slope", \
+            "l_two_thirds", "log_sum", "transformed_l1", "l0", "box", "slope", \
             "fused_lasso"} or Penalty, default="l1"
         As in :class:`SparseClassifier`.
     alphas : int or array-like of shape (n_alphas,), default=100

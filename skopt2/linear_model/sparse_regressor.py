@@ -21,14 +21,15 @@ class SparseRegressor(RegressorMixin, SparseLinearModel):
 
     Parameters
     ----------
-    loss : {"squared", "huber", "quantile", "poisson"} or Loss, default="squared"
+    loss : {"squared", "huber", "quantile", "expectile", "poisson"} or Loss, \
+            default="squared"
         Loss of a sample; an object from :mod:`skopt2.losses` sets its parameters.
     penalty : str or Penalty, default="l1"
         Penalty of a coefficient: ``"l1"``, ``"elasticnet"``, ``"ridge"``,
         ``"adaptive_l1"``, ``"mcp"``, ``"scad"``, ``"l_half"``, ``"l_two_thirds"``,
-        ``"log_sum"``, ``"l0"``, ``"box"``, ``"slope"``, ``"fused_lasso"``, or an object
-        from :mod:`skopt2.penalties`, which sets its parameters; a search reaches them
-        as ``penalty__gamma`` and the like.
+        ``"log_sum"``, ``"transformed_l1"``, ``"l0"``, ``"box"``, ``"slope"``,
+        ``"fused_lasso"``, or an object from :mod:`skopt2.penalties`, which sets its
+        parameters; a search reaches them as ``penalty__gamma`` and the like.
     alpha : float, default=1.0
         Level of the penalty, nonnegative.
     penalty_factor : array-like of shape (n_features,), default=None
@@ -190,7 +191,7 @@ class SparseRegressor(RegressorMixin, SparseLinearModel):
         return self._fit(X, y, sample_weight)
 
     def predict(self, X):
-        """Predict the target: the mean of the model, a quantile for that loss.
+        """Predict the target: the mean, or the quantile or expectile of that loss.
 
         Parameters
         ----------

@@ -25,13 +25,14 @@ class StreamingLinearClassifier(
     Parameters
     ----------
     loss : str or Loss, default="logistic"
-        Loss of a sample: ``"logistic"``, ``"multinomial"``, ``"squared_hinge"``,
-        ``"huberized_hinge"`` or an object from :mod:`skopt2.losses`. ``"logistic"``
-        becomes multinomial with more than two classes; the hinge losses are for two.
+        Loss of a sample: ``"logistic"``, ``"multinomial"``, ``"sparsemax"``,
+        ``"squared_hinge"``, ``"huberized_hinge"`` or an object from
+        :mod:`skopt2.losses`. ``"logistic"`` becomes multinomial with more than two
+        classes; the hinge losses are for two.
     penalty : str or Penalty, default="l1"
-        Separable penalty of a coefficient: ``"l1"``, ``"elasticnet"``,
+        Separable penalty of a coefficient: ``"l1"``, ``"elasticnet"``, ``"ridge"``,
         ``"adaptive_l1"``, ``"mcp"``, ``"scad"``, ``"l_half"``, ``"l_two_thirds"``,
-        ``"log_sum"``, ``"l0"``, ``"box"``, or an object from
+        ``"log_sum"``, ``"transformed_l1"``, ``"l0"``, ``"box"``, or an object from
         :mod:`skopt2.penalties`; each minibatch ends with its proximal step.
     alpha : float, default=1e-4
         Level of the penalty, nonnegative.

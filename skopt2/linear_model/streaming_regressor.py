@@ -20,12 +20,13 @@ class StreamingLinearRegressor(RegressorMixin, StreamingLinearModel):
 
     Parameters
     ----------
-    loss : {"squared", "huber", "quantile", "poisson"} or Loss, default="squared"
+    loss : {"squared", "huber", "quantile", "expectile", "poisson"} or Loss, \
+            default="squared"
         Loss of a sample; an object from :mod:`skopt2.losses` sets its parameters.
     penalty : str or Penalty, default="l1"
-        Separable penalty of a coefficient: ``"l1"``, ``"elasticnet"``,
+        Separable penalty of a coefficient: ``"l1"``, ``"elasticnet"``, ``"ridge"``,
         ``"adaptive_l1"``, ``"mcp"``, ``"scad"``, ``"l_half"``, ``"l_two_thirds"``,
-        ``"log_sum"``, ``"l0"``, ``"box"``, or an object from
+        ``"log_sum"``, ``"transformed_l1"``, ``"l0"``, ``"box"``, or an object from
         :mod:`skopt2.penalties`; each minibatch ends with its proximal step.
     alpha : float, default=1e-4
         Level of the penalty, nonnegative.
@@ -251,7 +252,7 @@ class StreamingLinearRegressor(RegressorMixin, StreamingLinearModel):
         return self._partial_fit(X, y, sample_weight)
 
     def predict(self, X):
-        """Predict the target: the mean of the model, a quantile for that loss.
+        """Predict the target: the mean, or the quantile or expectile of that loss.
 
         Parameters
         ----------

@@ -5,6 +5,7 @@ and cloned.
 """
 
 from skopt2.losses.base import Loss
+from skopt2.losses.expectile import Expectile
 from skopt2.losses.huber import Huber
 from skopt2.losses.huberized_hinge import HuberizedHinge
 from skopt2.losses.logistic import Logistic
@@ -16,6 +17,7 @@ from skopt2.losses.squared import Squared
 from skopt2.losses.squared_hinge import SquaredHinge
 
 __all__ = [
+    "Expectile",
     "Huber",
     "HuberizedHinge",
     "Logistic",
@@ -35,6 +37,7 @@ _LOSSES = {
         Squared,
         Huber,
         Quantile,
+        Expectile,
         Poisson,
         Logistic,
         SquaredHinge,
@@ -51,9 +54,9 @@ def get_loss(loss):
     Parameters
     ----------
     loss : str or Loss
-        ``"squared"``, ``"huber"``, ``"quantile"``, ``"poisson"``, ``"logistic"``,
-        ``"squared_hinge"``, ``"huberized_hinge"``, ``"multinomial"``, ``"sparsemax"``,
-        or an object, which is returned as it is.
+        ``"squared"``, ``"huber"``, ``"quantile"``, ``"expectile"``, ``"poisson"``,
+        ``"logistic"``, ``"squared_hinge"``, ``"huberized_hinge"``, ``"multinomial"``,
+        ``"sparsemax"``, or an object, which is returned as it is.
 
     Returns
     -------

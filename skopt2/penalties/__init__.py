@@ -34,6 +34,7 @@ from skopt2.penalties.positive import Positive
 from skopt2.penalties.scad import SCAD
 from skopt2.penalties.slope import Slope
 from skopt2.penalties.sparse_group import SparseGroupLasso
+from skopt2.penalties.transformed_l1 import TransformedL1
 from skopt2.penalties.weighted_l1 import WeightedL1
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "SparseGroupLasso",
     "SpectralMCP",
     "SpectralSCAD",
+    "TransformedL1",
     "WeightedL1",
     "get_group_penalty",
     "get_multitask_penalty",
@@ -79,6 +81,7 @@ _PENALTIES = {
     "l_half": partial(Lq, q=0.5),
     "l_two_thirds": partial(Lq, q=2 / 3),
     "log_sum": LogSum,
+    "transformed_l1": TransformedL1,
     "l0": L0,
     "box": Box,
     "slope": Slope,
@@ -93,9 +96,9 @@ def get_penalty(penalty):
     ----------
     penalty : str or Penalty
         ``"l1"``, ``"elasticnet"``, ``"ridge"``, ``"adaptive_l1"``, ``"mcp"``,
-        ``"scad"``, ``"l_half"``, ``"l_two_thirds"``, ``"log_sum"``, ``"l0"``,
-        ``"box"``, ``"slope"``, ``"fused_lasso"``, or an object, which is returned as it
-        is.
+        ``"scad"``, ``"l_half"``, ``"l_two_thirds"``, ``"log_sum"``,
+        ``"transformed_l1"``, ``"l0"``, ``"box"``, ``"slope"``, ``"fused_lasso"``, or an
+        object, which is returned as it is.
 
     Returns
     -------

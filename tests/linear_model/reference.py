@@ -77,6 +77,10 @@ PENALTIES = {
         lambda a, lam: lam * 0.1 * np.log1p(a / 0.1),
         lambda a, lam: lam * 0.1 / (0.1 + a),
     ),
+    "transformed_l1": (
+        lambda a, lam: lam * a / (1 + a),
+        lambda a, lam: lam / (1 + a) ** 2,
+    ),
 }
 
 

@@ -15,6 +15,7 @@ CASES = [
     ("squared", "mcp"),
     ("squared", "scad"),
     ("squared", "log_sum"),
+    ("squared", "transformed_l1"),
     ("huber", "l1"),
     ("huber", "mcp"),
     ("poisson", "l1"),

@@ -16,7 +16,7 @@ from sklearn.linear_model import (
 )
 
 from skopt2.linear_model import SparseRegressor, SparseRegressorCV, sparse_path
-from skopt2.losses import Huber, Poisson, Quantile
+from skopt2.losses import Expectile, Huber, Poisson, Quantile
 from skopt2.penalties import MCP, SCAD, AdaptiveL1, Box, ElasticNet, WeightedL1
 from tests.linear_model import reference
 
@@ -253,6 +253,17 @@ def test_same_minimum_as_quantile_regressor(X, y, rng, quantile, fit_intercept):
         expected = cost(peer.coef_, peer.intercept_)
         assert cost(model.coef_, model.intercept_) <= expected * (1 + 1e-7)
         assert model.converged_
+
+
+@pytest.mark.parametrize("expectile", [0.1, 0.8])
+def test_expectiles_are_fixed_points_of_weighted_least_squares(X, y, expectile):
+    model = SparseRegressor(Expectile(expectile), alpha=0.0, tol=1e-12).fit(X, y)
+    above = y > model.predict(X)
+    assert 0 < above.sum() < len(y)
+    weight = np.where(above, expectile, 1 - expectile)
+    peer = LinearRegression().fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-8)
+    assert model.intercept_ == pytest.approx(peer.intercept_, abs=1e-8)
 
 
 def test_best_subset(X, y):

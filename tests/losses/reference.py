@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from skopt2.losses import (
+    Expectile,
     Huber,
     HuberizedHinge,
     Logistic,
@@ -57,6 +58,10 @@ SCALAR = {
     "smooth quantile": (
         Quantile(0.3, smoothing=0.5),
         lambda y, eta: smooth_pinball(y, eta, 0.3, 0.5),
+    ),
+    "expectile": (
+        Expectile(0.8),
+        lambda y, eta: np.where(y > eta, 0.8, 1 - 0.8) * (y - eta) ** 2,
     ),
     "poisson": (Poisson(), lambda y, eta: np.exp(eta) - y * eta),
     "logistic": (Logistic(), lambda y, eta: np.logaddexp(0, -y * eta)),

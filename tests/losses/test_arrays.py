@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skopt2._core.array import device_of, namespace
-from skopt2.losses import Huber, HuberizedHinge, Quantile
+from skopt2.losses import Expectile, Huber, HuberizedHinge, Quantile
 from tests.losses.reference import ALL, data
 
 
@@ -56,6 +56,7 @@ def test_every_namespace_agrees(name, dtype, device_backend):
 @pytest.mark.parametrize(
     "loss",
     [
+        Expectile(np.float64(0.3)),
         Huber(np.float64(0.5)),
         Quantile(np.float64(0.3)),
         Quantile(np.float64(0.3), np.float64(0.2)),

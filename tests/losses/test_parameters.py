@@ -5,6 +5,8 @@ import pytest
 from sklearn.base import clone
 
 from skopt2.losses import (
+    _LOSSES,
+    Expectile,
     Huber,
     HuberizedHinge,
     Logistic,
@@ -16,12 +18,9 @@ from skopt2.losses import (
     SquaredHinge,
     get_loss,
 )
+from tests.losses.reference import ALL
 
 TASKS = {
-    "squared": "regression",
-    "huber": "regression",
-    "quantile": "regression",
-    "poisson": "regression",
     "logistic": "binary",
     "squared_hinge": "binary",
     "huberized_hinge": "binary",
@@ -30,11 +29,15 @@ TASKS = {
 }
 
 
-@pytest.mark.parametrize("name", TASKS)
+def test_every_loss_has_a_formula_to_be_tested_with():
+    assert {loss.name for loss, _ in ALL.values()} == set(_LOSSES)
+
+
+@pytest.mark.parametrize("name", _LOSSES)
 def test_names_give_objects(name):
     loss = get_loss(name)
     assert isinstance(loss, Loss)
-    assert (loss.name, loss.task) == (name, TASKS[name])
+    assert (loss.name, loss.task) == (name, TASKS.get(name, "regression"))
     assert get_loss(loss) is loss
     assert clone(loss).get_params() == loss.get_params()
     assert loss.is_quadratic is (name == "squared")
@@ -64,6 +67,8 @@ def test_unknown_loss_lists_the_names(unknown):
         (Huber(np.inf), r"delta of the huber loss .* finite .* got delta=inf"),
         (Quantile(0.0), r"quantile .* \(0, 1\), got quantile=0.0; use 0.5"),
         (Quantile(1.0), r"quantile .* got quantile=1.0"),
+        (Expectile(1.0), r"expectile .* \(0, 1\), got expectile=1.0; use 0.5"),
+        (Expectile(None), r"expectile .* got expectile=None"),
         (Quantile("half"), r"quantile .* got quantile='half'"),
         (Quantile(0.5, -1.0), r"smoothing .* at least 0, got smoothing=-1.0; use 0.0"),
         (HuberizedHinge(-2), r"delta of the huberized hinge .* got delta=-2; 2.0"),

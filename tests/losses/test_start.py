@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skopt2.losses import (
+    Expectile,
     Huber,
     HuberizedHinge,
     Logistic,
@@ -75,6 +76,9 @@ def test_closed_forms(rng):
     assert Squared().intercept_start(y, s) == 2
     assert Poisson().intercept_start(y, s) == pytest.approx(math.log(2))
     assert Quantile(0.6).intercept_start(y, s) == 2
+    assert Expectile(0.5).intercept_start(y, s) == pytest.approx(2)
+    # 0.8 (4 - e) / 4 = 0.2 ((e - 1) / 2 + (e - 2) / 4).
+    assert Expectile(0.8).intercept_start(y, s) == pytest.approx(20 / 7)
     assert Huber(1e6).intercept_start(y, s) == pytest.approx(2)
     assert Huber(1.0).intercept_start(np.full(3, 7.0), s) == 7
     signs = np.array([1.0, 1.0, -1.0])

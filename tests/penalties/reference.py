@@ -12,6 +12,7 @@ from skopt2.penalties import (
     ElasticNet,
     LogSum,
     Lq,
+    TransformedL1,
 )
 
 
@@ -44,6 +45,11 @@ SYMMETRIC = {
     "l_two_thirds": (Lq(2 / 3), lambda a, lam: lam * np.cbrt(a) ** 2),
     "log_sum": (LogSum(0.1), lambda a, lam: lam * 0.1 * np.log(1 + a / 0.1)),
     "log_sum wide": (LogSum(5.0), lambda a, lam: lam * 5 * np.log(1 + a / 5)),
+    "transformed_l1": (TransformedL1(1.0), lambda a, lam: lam * a / (1 + a)),
+    "transformed_l1 steep": (
+        TransformedL1(0.1),
+        lambda a, lam: lam * 0.1 * a / (0.1 + a),
+    ),
     "l0": (L0(), lambda a, lam: lam * (a > 0)),
 }
 SMOOTH_SIDES = [name for name in SYMMETRIC if name != "l0"]

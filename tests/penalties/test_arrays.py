@@ -14,6 +14,7 @@ from skopt2.penalties import (
     LogSum,
     Lq,
     Positive,
+    TransformedL1,
     WeightedL1,
 )
 from tests.penalties.reference import BOX, SYMMETRIC, cases
@@ -96,6 +97,7 @@ def test_numpy_scalars_as_parameters_keep_float32(rng):
         SCAD(number(3.7)),
         ElasticNet(number(0.4)),
         LogSum(number(0.2)),
+        TransformedL1(number(0.2)),
         Lq(number(0.5)),
         Lq(number(2 / 3)),
         Box(number(-1.0), number(1.0)),

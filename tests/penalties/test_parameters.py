@@ -6,6 +6,7 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
 from skopt2.penalties import (
+    _PENALTIES,
     L1,
     MCP,
     SCAD,
@@ -16,48 +17,50 @@ from skopt2.penalties import (
     Lq,
     Penalty,
     Positive,
+    TransformedL1,
     WeightedL1,
     get_penalty,
 )
+from tests.penalties.reference import SYMMETRIC
 
-NAMES = [
-    "l1",
-    "elasticnet",
-    "adaptive_l1",
-    "mcp",
-    "scad",
-    "l_half",
-    "l_two_thirds",
-    "log_sum",
-    "l0",
-    "box",
-    "slope",
-    "fused_lasso",
-]
+# A name for an object of a class with a name of its own.
+ALIASES = {"ridge": "elasticnet"}
+# The penalties whose tests have files of their own, or values per feature.
+ELSEWHERE = {"slope", "fused_lasso", "box"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_every_penalty_has_a_formula_to_be_tested_with():
+    tested = {penalty.name for penalty, _ in SYMMETRIC.values()}
+    assert tested == set(_PENALTIES) - ELSEWHERE - set(ALIASES)
+
+
+@pytest.mark.parametrize("name", _PENALTIES)
 def test_names_give_objects(name):
     penalty = get_penalty(name)
     assert isinstance(penalty, Penalty)
-    assert penalty.name == name
+    assert penalty.name == ALIASES.get(name, name)
     assert get_penalty(penalty) is penalty
     assert clone(penalty).get_params() == penalty.get_params()
     penalty.check_parameters(n_features=5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_convex_is_what_the_formula_is(name):
+    penalty, formula = SYMMETRIC[name]
+    values = formula(np.abs(np.linspace(-9, 9, 181)), 1.0)
+    bend = values[2:] - 2 * values[1:-1] + values[:-2]
+    assert penalty.convex is bool((bend > -1e-12).all())
+
+
+@pytest.mark.parametrize("name", _PENALTIES)
 def test_only_the_convex_have_a_conjugate(name):
     penalty = get_penalty(name)
-    concave = {"mcp", "scad", "l_half", "l_two_thirds", "log_sum", "l0"}
-    convex = name not in concave
-    assert penalty.convex is convex
-    assert hasattr(penalty, "conjugate") is convex
+    assert hasattr(penalty, "conjugate") is penalty.convex
     fixed_point = name in {"l_half", "l_two_thirds", "l0"}
     expected = "fixed_point" if fixed_point else "subdifferential"
     assert penalty.stationarity == expected
     wrapped = Positive(penalty)
-    assert (wrapped.convex, wrapped.stationarity) == (convex, expected)
+    assert (wrapped.convex, wrapped.stationarity) == (penalty.convex, expected)
 
 
 @pytest.mark.parametrize("unknown", ["lasso", None, 3, MCP])
@@ -87,6 +90,7 @@ def test_weighted_l1_by_name_says_how_to_give_weights():
         (Lq(0.4), r"q of the l_q .* 1/2 or 2/3, .* got q=0.4; use Lq"),
         (Lq(None), r"q of the l_q .* got q=None"),
         (LogSum(0.0), r"epsilon of the log-sum .* positive .* got epsilon=0.0; try"),
+        (TransformedL1(0), r"epsilon of the transformed l1 .* got epsilon=0; the"),
         (AdaptiveL1(power=-1), r"power of the adaptive .* got power=-1; usual"),
         (AdaptiveL1(epsilon=0), r"epsilon of the adaptive .* got epsilon=0; usual"),
         (AdaptiveL1(n_reweightings=1.5), r"n_reweightings .* integer .* use 2"),

@@ -17,6 +17,7 @@ from skopt2.penalties import (
     LogSum,
     Lq,
     Positive,
+    TransformedL1,
     WeightedL1,
 )
 from tests.penalties.reference import BOX, SMOOTH_SIDES, SYMMETRIC, cases
@@ -152,6 +153,7 @@ def test_box_value_is_an_indicator():
         MCP(3.0),
         SCAD(3.7),
         LogSum(10.0),
+        TransformedL1(20.0),
         Lq(0.5),
         Lq(2 / 3),
         L0(),
