@@ -45,6 +45,7 @@ ORDER = (
     "plot_convex_relu.py",
     "plot_gp_series.py",
     "plot_gp_scaling.py",
+    "plot_sparse_cholesky.py",
     "plot_coreset.py",
     "plot_thompson.py",
     "plot_gp_search.py",

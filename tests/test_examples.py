@@ -5,6 +5,7 @@ The examples themselves take minutes; ``examples/run_gallery.py`` runs them.
 
 import ast
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+ORDER = EXAMPLES.parent / "doc" / "gallery_order.py"
 SCRIPTS = sorted(EXAMPLES.glob("*/plot_*.py"))
 
 GOOD = """
@@ -43,6 +45,18 @@ def test_example_opens_with_a_title(script):
     title, rule = docstring.splitlines()[:2]
     assert len(rule) == len(title)
     assert set(rule) == {"="}
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_example_draws_and_says_what_to_try_next(script):
+    text = script.read_text(encoding="utf-8")
+    assert "plt.show()" in text
+    assert "**Try next:**" in text[text.rindex("# %%") :]
+
+
+def test_every_example_has_its_place_in_the_gallery():
+    names = [script.name for script in SCRIPTS]
+    assert sorted(runpy.run_path(str(ORDER))["ORDER"]) == sorted(names)
 
 
 def test_every_family_has_a_header():

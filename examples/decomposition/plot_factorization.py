@@ -88,3 +88,7 @@ for ax in (left, right):
     ax.spines[["top", "right"]].set_visible(False)
 plt.show()
 print(f"left: {error[-1]:.2%} here, {errors[-1]:.2%} there")
+
+# %%
+# **Try next:** ``penalty="scad"``, or ``alpha_W`` ten times as large, and count the
+# parts that a digit still uses; ``nonnegative="codes"``, with parts that may be dark.

@@ -102,3 +102,7 @@ ax.set(xlabel="codes kept of 63", ylabel="signal to noise at the peak, dB")
 ax.spines[["top", "right"]].set_visible(False)
 ax.legend(frameon=False)
 plt.show()
+
+# %%
+# **Try next:** ``p=4``, the other power in use, which needs more patches for the same
+# atoms; or ``whiten=True``, whose atoms are no longer orthogonal.

@@ -178,3 +178,7 @@ for imputer in (MatrixCompleter(random_state=0), KNNImputer(), SimpleImputer()):
     pipeline = make_pipeline(imputer, StandardScaler(), LogisticRegression())
     score = cross_val_score(pipeline, X, y, cv=3).mean()
     print(f"{type(imputer).__name__:16s} accuracy {score:.3f}")
+
+# %%
+# **Try next:** ``rank="auto"``, which looks for a rank in the place of a level; or
+# ``keep_observed=False``, which takes the noise out of the entries that are there.

@@ -112,3 +112,7 @@ ax.axhline(explained(programmes), color="C1", label="programmes themselves")
 ax.set(xlabel="nonzero loadings of a component", ylabel="explained variance, new data")
 ax.legend(frameon=False)
 plt.show()
+
+# %%
+# **Try next:** ``n_nonzero=20`` in the place of ``alpha``, for components of a given
+# size; or forty samples, and see which programme is lost first.

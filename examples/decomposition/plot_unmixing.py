@@ -109,3 +109,7 @@ fig.colorbar(shown, ax=right, shrink=0.8)
 for ax in (left, middle):
     ax.spines[["top", "right"]].set_visible(False)
 plt.show()
+
+# %%
+# **Try next:** ``p=1``, which listens to the faulty channels a little more; or
+# ``guidance=0.0``, and compare the maps where materials blend.

@@ -95,3 +95,8 @@ for n, solver in calls.items():
 left.set_xlim(350, 25_000)
 left.legend()
 plt.show()
+
+# %%
+# **Try next:** ``solver="sdd"`` or ``"cg"`` for the largest size, whose certificate
+# tells how far from the exact mean they stopped; or
+# :class:`~skopt2.gaussian_process.SparseCholeskyGPRegressor` where features are few.

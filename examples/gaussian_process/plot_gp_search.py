@@ -116,3 +116,8 @@ later = results["round"] > 5
 error = results["mean_test_score"][later] - results["predicted_mean"][later]
 print(f"predicted to {np.median(np.abs(error)):.3f}, said to be known to ", end="")
 print(f"{np.median(results['predicted_std'][later]):.3f}")
+
+# %%
+# **Try next:** ``acquisition="thompson"`` with ``batch_size=4``, for four processors;
+# or :class:`~skopt2.gaussian_process.ConstrainedGPSearchCV`, which keeps below a limit
+# on the time of a fit.

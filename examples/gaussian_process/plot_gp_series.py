@@ -77,3 +77,7 @@ mean, std = model.predict(years, return_std=True)
 inside = np.abs(flow - mean) < 1.96 * std
 print(f"inside: {inside[known].mean():.0%} of the known years,")
 print(f"{inside[~known].sum()} of the {(~known).sum()} that were left out")
+
+# %%
+# **Try next:** the kernel plus ``ExpSineSquared`` from scikit-learn, if you believe in
+# a period; or ``Matern(nu=0.5)`` and ``nu=2.5``: which band is narrower?

@@ -157,3 +157,7 @@ for one in (left, ax):
     one.set(xticks=[], yticks=[], aspect="equal")
 fig.colorbar(shown, ax=ax, shrink=0.85)
 plt.show()
+
+# %%
+# **Try next:** ``n_neighbors=5`` and ``60``, and compare the maps; or
+# ``likelihood="probit"`` for the classes, whose tails are lighter.

@@ -134,3 +134,7 @@ ax.set(
 )
 ax.legend()
 plt.show()
+
+# %%
+# **Try next:** ``Matern(nu=1.5)``, whose draws are rougher, so that the search explores
+# for longer; or more draws for each batch.

@@ -101,3 +101,7 @@ for ax, equal in zip(axes, (True, False), strict=True):
 axes[0].set_ylabel("wrong arrows, share")
 axes[1].legend(frameon=False)
 plt.show()
+
+# %%
+# **Try next:** ``solver="colide"``, the continuous path of the paper, and its time; or
+# ``forbidden``, for arrows that cannot be because one thing comes before the other.

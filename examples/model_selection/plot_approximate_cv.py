@@ -100,3 +100,8 @@ axes[2].plot(path.iterations, -path.scores, "C0")
 axes[2].axvline(path.best_iteration, color="0.8", zorder=0)
 axes[2].set(xlabel="iteration", ylim=(0, 1.5), title="Gradient descent")
 plt.show()
+
+# %%
+# **Try next:** ``cv=5`` in the place of ``"loo"``; or another family,
+# ``SparseClassifier(penalty="mcp")``, for which ``n_check`` tells whether the step can
+# be trusted.

@@ -125,3 +125,7 @@ axes[2].set_yticks([0.2, 1.0, 5.0], ["0.2", "1", "5"])
 for ax in axes:
     ax.spines[["top", "right"]].set_visible(False)
 plt.show()
+
+# %%
+# **Try next:** ``accuracy=0.5``, rougher fits and more of them; or ``SparseClassifier``
+# for a target of two classes.

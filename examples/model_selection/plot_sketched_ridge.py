@@ -102,3 +102,7 @@ axes[2].plot(wanted, naive, "C7.:", label="residuals of the fit")
 axes[2].set(xlabel="coverage asked for", ylabel="on 4000 new rows", title="Intervals")
 axes[2].legend()
 plt.show()
+
+# %%
+# **Try next:** ``sketch="gaussian"`` or ``"countsketch"``; one sketch in the place of
+# four, and the intervals that it gives.

@@ -150,3 +150,6 @@ plt.show()
 # %%
 # The filled squares hold a point that is classified wrongly. On new samples, the robust
 # network is right less often and keeps its class more often.
+#
+# **Try next:** ``init="dual"``, which looks for better patterns than chance; or three
+# times the radius, until being robust costs more than it is worth.

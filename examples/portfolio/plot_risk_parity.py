@@ -128,3 +128,7 @@ solvers = {
 }
 ConvergenceDisplay.from_estimators(solvers)
 plt.show()
+
+# %%
+# **Try next:** a ``budget`` that wants half of the risk from bonds; or
+# ``covariance="empirical"`` on fifty days, and watch the weights move.

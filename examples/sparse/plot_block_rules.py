@@ -122,3 +122,8 @@ for ax, (name, target, loss) in zip(axes, cases, strict=True):
     ax.legend()
 axes[0].set_ylabel("distance from optimality, relative")
 plt.show()
+
+# %%
+# **Try next:** blocks of 2 and of 20 in the last picture; or ``"mcp"`` for the penalty
+# of a :class:`~skopt2.linear_model.SparseRegressor` with
+# ``solver=BlockCoordinateDescent("order", "gsq", block_size=5)``.

@@ -140,3 +140,8 @@ axis.legend(frameon=False)
 axis.grid(alpha=0.25, which="major")
 axis.spines[["top", "right"]].set_visible(False)
 plt.show()
+
+# %%
+# **Try next:** a larger ``alpha``, whose ridge is what gradient steps live on; and
+# ``print(model.solver_)`` of a fit with ``solver="auto"``, which makes the choice by
+# itself.

@@ -144,3 +144,7 @@ right.barh(place, means["error"], 0.5, color="C3")
 right.set(xlabel="error of the predictions", yticks=place, yticklabels=[])
 right.invert_yaxis()
 plt.show()
+
+# %%
+# **Try next:** ``penalty="sparse_group_lasso"``, which drops single categories as well;
+# or ``criterion="ebic"``, which needs no folds.

@@ -104,3 +104,7 @@ axes[1].axhline(1.0, color="k", linewidth=0.8)
 axes[1].text(axes[1].get_xlim()[1], 1.02, "noise", ha="right", va="bottom")
 axes[1].set(xlabel="alpha, relative to the largest", ylabel="squared error, new data")
 plt.show()
+
+# %%
+# **Try next:** ``"row_scad"`` or ``"row_mcp"``, under which large rows are not shrunk;
+# or signals with a noise three times as large.

@@ -90,3 +90,8 @@ print(f"loss of the noise  {0.5 * 0.5**2:.3f}")
 print(f"progressive loss   {stream.online_loss_:.3f}")
 print(f"spread of the five errors  {np.ptp([e[-1] for e in ours]):.0e}")
 plt.show()
+
+# %%
+# **Try next:** ``step="sania"`` or ``"sps"``; ``penalty="l1"`` with an ``alpha`` that
+# leaves few columns; or labels, with
+# :class:`~skopt2.linear_model.StreamingLinearClassifier`.

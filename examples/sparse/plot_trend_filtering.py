@@ -68,3 +68,7 @@ ax.axvline(model.alpha_, color="C3", linewidth=1)
 ax.set(xlabel="alpha", ylabel="GCV", title="the level that was chosen")
 ax.set_ylim(0, 4 * np.nanmin(model.scores_))
 plt.show()
+
+# %%
+# **Try next:** ``alpha="cv"``, the choice by folds; or a target with ``sample_weight``,
+# where some places were measured more often than others.
