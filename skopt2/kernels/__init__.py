@@ -6,6 +6,7 @@ be searched and cloned.
 
 import inspect
 
+from skopt2._core.name_hint import name_hint
 from skopt2.kernels.base import Kernel
 from skopt2.kernels.cauchy import Cauchy
 from skopt2.kernels.constant import Constant
@@ -160,8 +161,11 @@ def _signal(kernel):
 
 def _unknown(kernel):
     """Return the message for what is no kernel."""
-    names = ", ".join(repr(name) for name in (*_KERNELS, *NAMES))
+    known = dict.fromkeys((*_KERNELS, *NAMES))
+    names = ", ".join(repr(name) for name in known)
+    synonyms = {"squared_exponential": "gaussian", "ntk": "neural_tangent"}
+    hint = name_hint("kernel", kernel, {**synonyms, **{name: name for name in known}})
     return (
         f"kernel={kernel!r} is unknown: use one of {names}, a function of two sets of "
-        "points, or an object such as Matern(nu=2.5)."
+        f"points, or an object such as Matern(nu=2.5).{hint}"
     )

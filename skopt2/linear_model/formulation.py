@@ -11,7 +11,7 @@ from skopt2._core.array import to_numpy
 from skopt2._core.cuda import target_of
 from skopt2._core.iterate import iterate
 from skopt2._core.result import StopReason
-from skopt2.losses import get_loss
+from skopt2.losses import get_loss, names_of_losses
 from skopt2.losses.encoding import encode_target, several_classes
 from skopt2.penalties import get_penalty
 from skopt2.penalties.positive import Positive
@@ -174,9 +174,11 @@ class Formulation:
             loss = several_classes(loss)
         wanted = ("regression",) if n_classes is None else ("binary", "multiclass")
         if loss.task not in wanted:
+            names = ", ".join(repr(name) for name in names_of_losses(wanted))
             raise ValueError(
-                f"loss={estimator.loss!r} is for {loss.task}, which "
-                f"{type(estimator).__name__} does not do."
+                f"loss={estimator.loss!r} is for {loss.task} targets, which "
+                f"{type(estimator).__name__} does not take: use one of {names}, or "
+                f"{'a classifier' if n_classes is None else 'a regressor'}."
             )
         self.loss = loss
 

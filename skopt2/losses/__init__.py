@@ -4,6 +4,7 @@ Every loss is one file and a ``BaseEstimator``, so that ``loss__delta`` can be s
 and cloned.
 """
 
+from skopt2._core.name_hint import name_hint
 from skopt2.losses.base import Loss
 from skopt2.losses.expectile import Expectile
 from skopt2.losses.huber import Huber
@@ -46,6 +47,23 @@ _LOSSES = {
         Sparsemax,
     )
 }
+# What other libraries call them.
+_SYNONYMS = {
+    "squared_error": "squared",
+    "least_squares": "squared",
+    "mse": "squared",
+    "gaussian": "squared",
+    "absolute": "quantile",
+    "absolute_error": "quantile",
+    "mae": "quantile",
+    "pinball": "quantile",
+    "log_loss": "logistic",
+    "logit": "logistic",
+    "binomial": "logistic",
+    "cross_entropy": "multinomial",
+    "hinge": "squared_hinge",
+    "modified_huber": "huberized_hinge",
+}
 
 
 def get_loss(loss):
@@ -78,12 +96,29 @@ def get_loss(loss):
         return _LOSSES[loss]()
     if not isinstance(loss, Loss):
         names = ", ".join(repr(name) for name in _LOSSES)
+        known = {**_SYNONYMS, **{name: name for name in _LOSSES}}
         raise ValueError(
             f"loss={loss!r} is unknown: use one of {names}, or an object such as "
-            "Huber(delta=1.0)."
+            f"Huber(delta=1.0).{name_hint('loss', loss, known)}"
         )
     loss.check_parameters()
     return loss
+
+
+def names_of_losses(tasks):
+    """Return the names of the losses of some tasks.
+
+    Parameters
+    ----------
+    tasks : collection of str
+        Among "regression", "binary" and "multiclass".
+
+    Returns
+    -------
+    names : list of str
+        In the order of the documentation.
+    """
+    return [name for name, loss in _LOSSES.items() if loss.task in tasks]
 
 
 def is_probabilistic(estimator):

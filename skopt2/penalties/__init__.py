@@ -6,6 +6,7 @@ searched and cloned.
 
 from functools import partial
 
+from skopt2._core.name_hint import name_hint
 from skopt2.penalties.adaptive_l1 import AdaptiveL1
 from skopt2.penalties.base import Penalty
 from skopt2.penalties.box import Box
@@ -87,6 +88,30 @@ _PENALTIES = {
     "slope": Slope,
     "fused_lasso": FusedLasso,
 }
+# What other libraries call them.
+_SYNONYMS = {
+    "lasso": "l1",
+    "l2": "ridge",
+    "elastic_net": "elasticnet",
+    "enet": "elasticnet",
+    "adaptive_lasso": "adaptive_l1",
+    "l05": "l_half",
+    "log": "log_sum",
+    "best_subset": "l0",
+    "sorted_l1": "slope",
+    "owl": "slope",
+    "total_variation": "fused_lasso",
+    "fused": "fused_lasso",
+}
+_GROUPS = "Groups of features have their own estimators, GroupRegressor among them."
+_TASKS = "Several targets have an estimator of their own, MultiTaskRegressor."
+_ELSEWHERE = {
+    "none": "For no penalty give alpha=0.",
+    "weighted_l1": "Give the weights as penalty=WeightedL1(weights).",
+    **dict.fromkeys(("group_lasso", "group_mcp", "group_scad"), _GROUPS),
+    **dict.fromkeys(("sparse_group_lasso", "exclusive_lasso"), _GROUPS),
+    **dict.fromkeys(("row_lasso", "row_mcp", "row_scad", "nuclear"), _TASKS),
+}
 
 
 def get_penalty(penalty):
@@ -120,10 +145,19 @@ def get_penalty(penalty):
         return _PENALTIES[penalty]()
     if not isinstance(penalty, Penalty):
         names = ", ".join(repr(name) for name in _PENALTIES)
-        hint = "; give the weights as penalty=WeightedL1(weights)"
         raise ValueError(
             f"penalty={penalty!r} is unknown: use one of {names}, or an object such as "
-            f"MCP(gamma=2.0){hint if penalty == 'weighted_l1' else ''}."
+            f"MCP(gamma=2.0).{_hint(penalty)}"
         )
     penalty.check_parameters()
     return penalty
+
+
+def _hint(penalty):
+    """Return what to write instead of what is no penalty."""
+    if penalty is None:
+        penalty = "none"
+    elif isinstance(penalty, (GroupPenalty, MultiTaskPenalty)):
+        penalty = penalty.name
+    known = {**_SYNONYMS, **{name: name for name in _PENALTIES}}
+    return name_hint("penalty", penalty, known, _ELSEWHERE)

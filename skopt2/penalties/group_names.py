@@ -1,5 +1,6 @@
 """Group penalties by name."""
 
+from skopt2._core.name_hint import name_hint
 from skopt2.penalties.exclusive_lasso import ExclusiveLasso
 from skopt2.penalties.group import GroupLasso, GroupPenalty
 from skopt2.penalties.group_concave import GroupMCP, GroupSCAD
@@ -8,6 +9,15 @@ from skopt2.penalties.sparse_group import SparseGroupLasso
 _PENALTIES = {
     kind.name: kind
     for kind in (GroupLasso, GroupMCP, GroupSCAD, SparseGroupLasso, ExclusiveLasso)
+}
+# What a penalty of single features becomes for groups of them.
+_SYNONYMS = {
+    "l1": "group_lasso",
+    "l2": "group_lasso",
+    "lasso": "group_lasso",
+    "mcp": "group_mcp",
+    "scad": "group_scad",
+    "sparse_group": "sparse_group_lasso",
 }
 
 
@@ -40,9 +50,10 @@ def get_group_penalty(penalty):
         return _PENALTIES[penalty]()
     if not isinstance(penalty, GroupPenalty):
         names = ", ".join(repr(name) for name in _PENALTIES)
+        known = {**_SYNONYMS, **{name: name for name in _PENALTIES}}
         raise ValueError(
             f"penalty={penalty!r} is no group penalty: use one of {names}, or an "
-            "object such as GroupMCP(gamma=2.0)."
+            f"object such as GroupMCP(gamma=2.0).{name_hint('penalty', penalty, known)}"
         )
     penalty.check_parameters()
     return penalty

@@ -20,6 +20,7 @@ al., Generalized nonconvex nonsmooth low-rank minimization, CVPR 2014 (concave o
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from skopt2._core.name_hint import name_hint
 from skopt2.penalties.l1 import L1
 from skopt2.penalties.mcp import MCP
 from skopt2.penalties.scad import SCAD
@@ -260,6 +261,17 @@ _PENALTIES = {
     kind.name: kind
     for kind in (RowLasso, RowMCP, RowSCAD, NuclearNorm, SpectralMCP, SpectralSCAD)
 }
+# What a penalty of single features, or another library's, becomes here.
+_SYNONYMS = {
+    "l1": "row_lasso",
+    "l21": "row_lasso",
+    "lasso": "row_lasso",
+    "group_lasso": "row_lasso",
+    "mcp": "row_mcp",
+    "scad": "row_scad",
+    "nuclear_norm": "nuclear",
+    "trace": "nuclear",
+}
 
 
 def get_multitask_penalty(penalty):
@@ -292,9 +304,11 @@ def get_multitask_penalty(penalty):
         return _PENALTIES[penalty]()
     if not isinstance(penalty, MultiTaskPenalty):
         names = ", ".join(repr(name) for name in _PENALTIES)
+        known = {**_SYNONYMS, **{name: name for name in _PENALTIES}}
         raise ValueError(
             f"penalty={penalty!r} is no penalty of several tasks: use one of {names}, "
             "or an object such as RowMCP(gamma=2.0)."
+            f"{name_hint('penalty', penalty, known)}"
         )
     penalty.check_parameters()
     return penalty

@@ -161,7 +161,11 @@ def test_parameters(X, y, estimator, options, error, match):
             "logistic",
             "loss='logistic' is for .*, which SparseRegressor",
         ),
-        (SparseClassifier, "squared", "loss='squared' is for regression, which Sparse"),
+        (
+            SparseClassifier,
+            "squared",
+            "loss='squared' is for regression targets, which",
+        ),
         (
             SparseRegressor,
             "absolute",

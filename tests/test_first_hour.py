@@ -1,0 +1,75 @@
+"""What a user of scikit-learn tries in the first hour."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes
+
+from skopt2.kernel_machine import EigenProRegressor
+from skopt2.linear_model import (
+    GroupRegressor,
+    MultiTaskRegressor,
+    SparseClassifier,
+    SparseRegressor,
+)
+from skopt2.penalties import MCP, GroupMCP, RowMCP
+
+
+@pytest.fixture(scope="module")
+def diabetes():
+    """Return features and targets."""
+    return load_diabetes(return_X_y=True)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "hint"),
+    [
+        ("msp", "Did you mean 'mcp'?"),
+        ("MCP", "Did you mean 'mcp'?"),
+        ("lasso", "Did you mean 'l1'?"),
+        ("l2", "Did you mean 'ridge'?"),
+        ("elastic-net", "Did you mean 'elasticnet'?"),
+        ("none", "give alpha=0"),
+        (None, "give alpha=0"),
+        ("weighted_l1", "WeightedL1(weights)"),
+        ("group_lasso", "GroupRegressor"),
+        (GroupMCP(), "GroupRegressor"),
+        ("row_lasso", "MultiTaskRegressor"),
+        (RowMCP(), "MultiTaskRegressor"),
+        (MCP, "MCP is a class: give an object, penalty=MCP()"),
+    ],
+)
+def test_a_penalty_by_another_name_is_found(diabetes, penalty, hint):
+    with pytest.raises(ValueError, match="is unknown: use one of") as caught:
+        SparseRegressor(penalty=penalty).fit(*diabetes)
+    assert hint in str(caught.value)
+
+
+def test_a_penalty_far_from_all_names_gets_no_guess(diabetes):
+    with pytest.raises(ValueError, match=r"such as MCP\(gamma=2\.0\)\.$"):
+        SparseRegressor(penalty="xyz").fit(*diabetes)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "hint"),
+    [
+        (SparseRegressor(loss="squared_error"), "Did you mean 'squared'?"),
+        (SparseRegressor(loss="hubber"), "Did you mean 'huber'?"),
+        (SparseClassifier(loss="log_loss"), "Did you mean 'logistic'?"),
+        (EigenProRegressor(kernel="gausian"), "Did you mean 'gaussian'?"),
+        (GroupRegressor(groups=[[0, 1]], penalty="mcp"), "Did you mean 'group_mcp'?"),
+        (MultiTaskRegressor(penalty="l21"), "Did you mean 'row_lasso'?"),
+        (SparseRegressor(loss="logistic"), "use one of 'squared', 'huber', "),
+        (SparseRegressor(loss="logistic"), "or a classifier."),
+        (SparseClassifier(loss="squared"), "use one of 'logistic', "),
+        (SparseClassifier(loss="squared"), "or a regressor."),
+    ],
+)
+def test_other_names_are_found_too(diabetes, estimator, hint):
+    X, y = diabetes
+    if isinstance(estimator, SparseClassifier):
+        y = y > 100
+    elif isinstance(estimator, MultiTaskRegressor):
+        y = np.stack([y, y], axis=1)
+    with pytest.raises(ValueError) as caught:
+        estimator.fit(X, y)
+    assert hint in str(caught.value)
