@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
 
+import skopt2
 from skopt2.kernel_machine import EigenProRegressor
 from skopt2.linear_model import (
     GroupRegressor,
@@ -53,6 +54,7 @@ def test_a_penalty_far_from_all_names_gets_no_guess(diabetes):
     ("estimator", "hint"),
     [
         (SparseRegressor(loss="squared_error"), "Did you mean 'squared'?"),
+        (SparseRegressor(0.1), "A level goes by its name, alpha=0.1."),
         (SparseRegressor(loss="hubber"), "Did you mean 'huber'?"),
         (SparseClassifier(loss="log_loss"), "Did you mean 'logistic'?"),
         (EigenProRegressor(kernel="gausian"), "Did you mean 'gaussian'?"),
@@ -73,3 +75,26 @@ def test_other_names_are_found_too(diabetes, estimator, hint):
     with pytest.raises(ValueError) as caught:
         estimator.fit(X, y)
     assert hint in str(caught.value)
+
+
+def test_completion_shows_what_there_is_and_nothing_else():
+    shown = [name for name in dir(skopt2) if not name.startswith("_")]
+    assert shown == sorted({*skopt2.__all__} - {"__version__"})
+    assert "linear_model" in shown
+    assert all(hasattr(skopt2, name) for name in dir(skopt2))
+
+
+def test_the_docstring_names_every_subpackage():
+    for name in skopt2._SUBPACKAGES:
+        assert f"``{name}``" in skopt2.__doc__
+
+
+def test_a_wrong_name_of_the_package_gets_a_hint():
+    with pytest.raises(AttributeError) as caught:
+        _ = skopt2.linear_modle
+    # Python prints "Did you mean: 'linear_model'?" from these two.
+    assert caught.value.name == "linear_modle"
+    assert caught.value.obj is skopt2
+    with pytest.raises(AttributeError, match="classes are in its subpackages"):
+        _ = skopt2.SparseRegressor
+    assert not hasattr(skopt2, "SparseRegressor")

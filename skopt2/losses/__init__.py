@@ -4,6 +4,8 @@ Every loss is one file and a ``BaseEstimator``, so that ``loss__delta`` can be s
 and cloned.
 """
 
+from numbers import Real
+
 from skopt2._core.name_hint import name_hint
 from skopt2.losses.base import Loss
 from skopt2.losses.expectile import Expectile
@@ -97,9 +99,13 @@ def get_loss(loss):
     if not isinstance(loss, Loss):
         names = ", ".join(repr(name) for name in _LOSSES)
         known = {**_SYNONYMS, **{name: name for name in _LOSSES}}
+        hint = name_hint("loss", loss, known)
+        if isinstance(loss, Real):
+            # Lasso(0.1) of scikit-learn has the level first.
+            hint = f" A level goes by its name, alpha={loss!r}."
         raise ValueError(
             f"loss={loss!r} is unknown: use one of {names}, or an object such as "
-            f"Huber(delta=1.0).{name_hint('loss', loss, known)}"
+            f"Huber(delta=1.0).{hint}"
         )
     loss.check_parameters()
     return loss
