@@ -84,8 +84,10 @@ class Poisson(Loss):
         """Largest t in [0, 1] with t * theta >= -y; 0.0 if theta < 0 where y is 0."""
         xp = namespace(theta)
         falling = theta < 0
-        ratio = xp.where(falling, y, 1.0) / xp.where(falling, -theta, 1.0)
-        return min(1.0, float(xp.min(ratio)))
+        # Not above 1, where a theta of the smallest numbers would overflow.
+        bottom = xp.maximum(y, -theta)
+        ratio = xp.where(falling, y, 1.0) / xp.where(falling, bottom, 1.0)
+        return float(xp.min(ratio))
 
     def intercept_start(self, y, s):
         """Logarithm of the weighted mean of y."""

@@ -42,8 +42,10 @@ class SimplexLoss(Loss):
         """Largest t in [0, 1] with t * theta + y >= 0; rows of theta must sum to 0."""
         xp = namespace(theta)
         falling = theta < 0
-        ratio = xp.where(falling, y, 1.0) / xp.where(falling, -theta, 1.0)
-        return min(1.0, float(xp.min(ratio)))
+        # Not above 1, where a theta of the smallest numbers would overflow.
+        bottom = xp.maximum(y, -theta)
+        ratio = xp.where(falling, y, 1.0) / xp.where(falling, bottom, 1.0)
+        return float(xp.min(ratio))
 
     def balance(self, y, theta, s):
         """Dual point near theta, in the domain, with sum_i s_i theta_ik = 0 for all k.
