@@ -5,14 +5,22 @@ import pytest
 from sklearn.datasets import load_diabetes
 
 import skopt2
+from skopt2.covariance import inverse_covariance_path
 from skopt2.kernel_machine import EigenProRegressor
 from skopt2.linear_model import (
     GroupRegressor,
     MultiTaskRegressor,
     SparseClassifier,
     SparseRegressor,
+    sparse_path,
 )
 from skopt2.penalties import MCP, GroupMCP, RowMCP
+from skopt2.transport import (
+    gromov_wasserstein,
+    sinkhorn,
+    sinkhorn_batch,
+    wasserstein_barycenter,
+)
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +106,33 @@ def test_a_wrong_name_of_the_package_gets_a_hint():
     with pytest.raises(AttributeError, match="classes are in its subpackages"):
         _ = skopt2.SparseRegressor
     assert not hasattr(skopt2, "SparseRegressor")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_results_are_printed_in_a_few_lines(diabetes):
+    X, y = diabetes
+    rng = np.random.default_rng(0)
+    a = b = np.full(30, 1 / 30)
+    points = rng.normal(size=(30, 2))
+    cost = ((points[:, None] - points) ** 2).sum(axis=-1)
+    results = [
+        sinkhorn(a, b, cost, 0.5),
+        sinkhorn(a, b, cost, 0.5, reg_marginal=1.0),
+        sinkhorn_batch(np.stack([a, a]), np.stack([b, b]), cost, 0.5),
+        gromov_wasserstein(cost, cost, reg=1.0, max_iter=3),
+        wasserstein_barycenter(np.stack([a, b]), cost=cost, reg=0.5, max_iter=20),
+        sparse_path(X, y, alphas=4),
+        inverse_covariance_path(np.cov(X.T), alphas=4),
+    ]
+    for result in results:
+        text = repr(result)
+        assert text.startswith(f"{type(result).__name__}(")
+        assert len(text) < 600
+        assert "array(" not in text
+    path = repr(results[-2])
+    assert "coefs=<array of shape (4, 10)>, intercepts=<array of shape (4,)>" in path
+    assert "certificates=<tuple of 4>" in path
+    plan = repr(results[0])
+    assert "potentials=(<array of shape (30,)>, <array of shape (30,)>)" in plan
+    assert f"certificate=<{results[0].certificate}>" in plan
+    assert "stop_reason='converged'" in plan

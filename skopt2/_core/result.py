@@ -2,7 +2,7 @@
 
 import enum
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,45 @@ class Certificate:
 
     def __str__(self):
         return f"{self.name} {self.value:.1e} (tol {self.tol:.0e})"
+
+
+def brief_repr(result):
+    """Return a repr of a dataclass in a line or two: shapes in the place of arrays.
+
+    Parameters
+    ----------
+    result : dataclass
+        Its class sets ``__repr__ = brief_repr``.
+
+    Returns
+    -------
+    text : str
+        The class with the fields that are shown.
+    """
+    shown = [
+        f"{one.name}={_brief(getattr(result, one.name))}"
+        for one in fields(result)
+        if one.repr
+    ]
+    return f"{type(result).__name__}({', '.join(shown)})"
+
+
+def _brief(value):
+    """Return a value in a few words."""
+    shape = getattr(value, "shape", ())
+    if shape:
+        return f"<array of shape {tuple(shape)}>"
+    if isinstance(value, Certificate):
+        return f"<{value}>"
+    if isinstance(value, dict):
+        return f"<dict of {', '.join(map(str, value))}>"
+    if isinstance(value, (tuple, list)):
+        if len(value) > 3:
+            return f"<{type(value).__name__} of {len(value)}>"
+        return f"({', '.join(_brief(one) for one in value)})"
+    if isinstance(value, enum.StrEnum):
+        return repr(str(value))
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from skopt2._core.array import to_numpy
 from skopt2._core.cuda import target_of
-from skopt2._core.result import StopReason
+from skopt2._core.result import StopReason, brief_repr
 from skopt2.covariance.empirical import from_matrix
 from skopt2.covariance.formulation import Formulation
 from skopt2.covariance.parameters import check_count, check_real, elementwise_penalty
@@ -47,6 +47,8 @@ class InverseCovariancePath:
     objectives: np.ndarray
     certificates: list
     n_iters: np.ndarray
+
+    __repr__ = brief_repr
 
 
 def inverse_covariance_path(

@@ -5,6 +5,7 @@ from numbers import Integral
 
 import numpy as np
 
+from skopt2._core.result import brief_repr
 from skopt2.linear_model.formulation import Formulation, check_number, levels, on_host
 from skopt2.solvers.certificate import gradient_scale
 
@@ -38,6 +39,8 @@ class PathResult:
     objectives: np.ndarray
     n_iters: np.ndarray
     degrees_of_freedom: np.ndarray
+
+    __repr__ = brief_repr
 
 
 def alpha_grid(formulation, alphas, eps):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skopt2._core.array import asarray_like, device_of, move, namespace, put, to_numpy
-from skopt2._core.result import Certificate
+from skopt2._core.result import Certificate, brief_repr
 from skopt2.solvers.transport.certificate import bound
 
 
@@ -75,6 +75,8 @@ class BarycenterResult:
     reg: float
     debiased: bool
     _plans: Any = field(repr=False)
+
+    __repr__ = brief_repr
 
     def plan(self, k):
         """Return the plan between a measure and the barycentre.

@@ -20,6 +20,7 @@ from skopt2._core.array import (
     to_numpy,
 )
 from skopt2._core.checks import check_real
+from skopt2._core.result import brief_repr
 from skopt2.solvers.transport.batch import BatchProblem, solve_batch
 from skopt2.transport.problem import TOTALS, check_positive
 from skopt2.transport.sinkhorn import MAX_ITER, check_options
@@ -56,6 +57,8 @@ class BatchTransportResult:
     n_iter: Any
     reg: float
     _cost: Any = field(repr=False)
+
+    __repr__ = brief_repr
 
     @functools.cached_property
     def plan(self):

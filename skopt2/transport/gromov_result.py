@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skopt2._core.array import move
-from skopt2._core.result import Certificate
+from skopt2._core.result import Certificate, brief_repr
 from skopt2.transport.barycenter_result import spread
 
 
@@ -82,6 +82,8 @@ class GromovResult:
     reg: float
     alpha: float
     proximal: bool
+
+    __repr__ = brief_repr
 
 
 def describe(result, solver, number, *, index, shape, source):

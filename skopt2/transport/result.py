@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skopt2._core.array import move, namespace
-from skopt2._core.result import Certificate
+from skopt2._core.result import Certificate, brief_repr
 from skopt2.solvers.transport.certificate import bound
 
 
@@ -58,6 +58,8 @@ class TransportResult:
     reg: float
     _problem: Any = field(repr=False)
     _inner: tuple = field(repr=False)
+
+    __repr__ = brief_repr
 
     @functools.cached_property
     def plan(self):

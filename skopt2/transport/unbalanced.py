@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from skopt2._core.array import move
 from skopt2._core.iterate import iterate
-from skopt2._core.result import Certificate
+from skopt2._core.result import Certificate, brief_repr
 from skopt2.solvers.transport.unbalanced import UnbalancedScaling
 from skopt2.transport.result import TransportResult
 
@@ -55,6 +55,8 @@ class UnbalancedResult(TransportResult):
     """
 
     reg_marginal: tuple
+
+    __repr__ = brief_repr
 
     @functools.cached_property
     def dual_gap(self):
