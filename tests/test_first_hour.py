@@ -1,11 +1,15 @@
 """What a user of scikit-learn tries in the first hour."""
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
+from sklearn.exceptions import NotFittedError
 
 import skopt2
 from skopt2.covariance import inverse_covariance_path
+from skopt2.gaussian_process import GPSearchCV
 from skopt2.kernel_machine import EigenProRegressor
 from skopt2.linear_model import (
     GroupRegressor,
@@ -136,3 +140,41 @@ def test_results_are_printed_in_a_few_lines(diabetes):
     assert "potentials=(<array of shape (30,)>, <array of shape (30,)>)" in plan
     assert f"certificate=<{results[0].certificate}>" in plan
     assert "stop_reason='converged'" in plan
+
+
+class Interrupted(SparseRegressor):
+    """A model whose fifth fit is the moment of a Ctrl-C."""
+
+    fits = 0
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit, or be interrupted."""
+        type(self).fits += 1
+        if type(self).fits == 5:
+            raise KeyboardInterrupt
+        return super().fit(X, y, sample_weight=sample_weight)
+
+
+def test_a_search_that_was_interrupted_is_as_before_it(diabetes):
+    search = GPSearchCV(Interrupted(), {"alpha": [0.1, 0.2, 0.5]}, n_iter=3, cv=3)
+    before = dict(vars(search))
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*diabetes)
+    assert vars(search) == before
+    with pytest.raises(NotFittedError):
+        search.predict(diabetes[0])
+
+
+def test_ranges_in_the_spelling_of_scikit_optimize(diabetes):
+    model = SparseRegressor()
+    search = GPSearchCV(model, {"alpha": (1e-3, 1.0, "log-uniform")}, cv=2)
+    with pytest.raises(ValueError, match=r"scipy\.stats\.loguniform\(0\.001, 1\.0\)"):
+        search.fit(*diabetes)
+    search = GPSearchCV(model, {"alpha": (1e-3, 1.0)}, cv=2)
+    with pytest.warns(UserWarning, match="choice of these two values"):
+        search.fit(*diabetes)
+    assert search.best_params_["alpha"] in (1e-3, 1.0)
+    search.set_params(param_distributions={"alpha": [1e-3, 1.0]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        search.fit(*diabetes)

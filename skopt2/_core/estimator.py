@@ -46,13 +46,28 @@ def fit_method(fit):
     decorated : callable
         The method with the same signature.
     """
-    managed = with_callbacks(fit)
+    return all_or_nothing(with_callbacks(fit))
+
+
+def all_or_nothing(fit):
+    """Decorate ``fit``: an error, or a KeyboardInterrupt, leaves no trace of it.
+
+    Parameters
+    ----------
+    fit : callable
+        Method ``fit(self, X, y, ...)``.
+
+    Returns
+    -------
+    decorated : callable
+        The method with the same signature.
+    """
 
     @functools.wraps(fit)
     def atomic_fit(self, *args, **kwargs):
         before = dict(vars(self))
         try:
-            return managed(self, *args, **kwargs)
+            return fit(self, *args, **kwargs)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)

@@ -14,6 +14,7 @@ from joblib import parallel_config
 from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import get_tags
 
+from skopt2._core.estimator import all_or_nothing
 from skopt2._core.random import seed_sequence
 from skopt2._core.sklearn_seam import BaseSearchCV, HasMethods, Interval
 from skopt2.solvers.search.space import SearchSpace
@@ -51,6 +52,9 @@ class BayesianSearchCV(BaseSearchCV):
         "surrogate": [HasMethods(["fit", "predict"]), None],
         "random_state": ["random_state", np.random.Generator],
     }
+
+    # A search that was interrupted is as before it, not fitted in part.
+    fit = all_or_nothing(BaseSearchCV.fit)
 
     @property
     def n_features_in_(self):

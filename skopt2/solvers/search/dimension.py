@@ -14,6 +14,7 @@ the same number for all u that mean one value; its *columns* are what a surrogat
 """
 
 import numbers
+import warnings
 
 import numpy as np
 
@@ -232,7 +233,12 @@ def read_dimension(name, given):
     Raises
     ------
     ValueError
-        If it is neither, or an empty list.
+        If it is neither, an empty list, or a range in the spelling of scikit-optimize.
+
+    Warns
+    -----
+    UserWarning
+        If it is a tuple of two numbers, which may be meant as a range.
     """
     if hasattr(given, "ppf") and hasattr(given, "cdf"):
         return Discrete(given) if hasattr(given, "pmf") else Continuous(given)
@@ -251,6 +257,8 @@ def read_dimension(name, given):
         raise ValueError(
             f"param_distributions[{name!r}] is an empty list; give at least one value."
         )
+    if isinstance(given, tuple):
+        _check_tuple(name, given)
     values = []
     for value in given:
         if not any(same(value, other) for other in values):
@@ -267,3 +275,24 @@ def _is_number(value):
         and not isinstance(value, (bool, np.bool_))
         and bool(np.isfinite(value))
     )
+
+
+def _check_tuple(name, given):
+    """Tell a range in the spelling of scikit-optimize from a choice of values."""
+    if len(given) < 2 or not all(_is_number(value) for value in given[:2]):
+        return
+    low, high = given[:2]
+    log = f"scipy.stats.loguniform({low!r}, {high!r})"
+    if len(given) > 2 and isinstance(given[2], str):
+        raise ValueError(
+            f"param_distributions[{name!r}]={given!r} is no range here: give a frozen "
+            f"distribution of scipy.stats, on the log scale {log}."
+        )
+    if len(given) == 2:
+        warnings.warn(
+            f"param_distributions[{name!r}]={given!r} is searched as a choice of these "
+            f"two values. For the range between them give a distribution, such as "
+            f"{log} or scipy.stats.uniform; for the two values give a list.",
+            UserWarning,
+            stacklevel=2,
+        )
