@@ -43,7 +43,7 @@ from skopt2.solvers.fixed_point import (
     coordinate_moves,
     fixed_point_violation,
 )
-from skopt2.solvers.state import Solution, in_use
+from skopt2.solvers.state import Checkpointed, Solution, in_use
 
 # From a cold start each level is this fraction of the one before.
 CONTINUATION = 0.7
@@ -82,7 +82,7 @@ class State:
     stalled: bool = False
 
 
-class FirstOrder:
+class FirstOrder(Checkpointed):
     """Base of the methods that use gradients and proxes.
 
     Parameters
@@ -353,16 +353,3 @@ class FirstOrder:
         ids, w = state.ids[support], w[support]
         intercept = host_intercept(self.problem, state.point.b)
         return Solution(ids, w, self.problem.original_intercept(ids, w, intercept))
-
-    def pack(self, state):
-        """Return the state as plain arrays, for a checkpoint."""
-        progress = {"level": state.level, "precision": state.precision}
-        return {**self.finalize(state).pack(), **progress}
-
-    def unpack(self, packed):
-        """Return the state of a checkpoint."""
-        return replace(
-            self.init(Solution.unpack(packed)),
-            level=float(packed["level"]),
-            precision=float(packed["precision"]),
-        )

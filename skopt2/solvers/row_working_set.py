@@ -34,7 +34,7 @@ from skopt2.solvers.nuclear_norm_model import least_squares
 from skopt2.solvers.row_factors import ColumnFactor, GramFactor, no_factor
 from skopt2.solvers.row_model import RowModel, row_distances, row_norms
 from skopt2.solvers.row_search import minimise_rows
-from skopt2.solvers.state import Solution
+from skopt2.solvers.state import Checkpointed, Solution
 
 # Fewest features that enter at once; fraction of the levels on the way; most features
 # whose Gram matrix is held, and most samples whose kernel matrix is factorised. A Gram
@@ -71,7 +71,7 @@ class RowState:
     precision: float = 1.0
 
 
-class RowWorkingSet:
+class RowWorkingSet(Checkpointed):
     """Working sets of features for penalties of the rows.
 
     Parameters
@@ -267,19 +267,6 @@ class RowWorkingSet:
         """Return the solution."""
         ids = np.flatnonzero(state.W.any(axis=1))
         return Solution(ids, state.W[ids], self.problem.intercept_of(state.W))
-
-    def pack(self, state):
-        """Return the state as plain arrays, for a checkpoint."""
-        progress = {"level": state.level, "precision": state.precision}
-        return {**self.finalize(state).pack(), **progress}
-
-    def unpack(self, packed):
-        """Return the state of a checkpoint."""
-        return replace(
-            self.init(Solution.unpack(packed)),
-            level=float(packed["level"]),
-            precision=float(packed["precision"]),
-        )
 
 
 class GramCache:

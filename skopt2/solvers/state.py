@@ -1,7 +1,7 @@
 """Points on the way to a solution: what a solver returns, and what it goes on from."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -83,6 +83,23 @@ class State:
     precision: float = 1.0
     worst: float = math.inf
     stalled: bool = False
+
+
+class Checkpointed:
+    """Base of the solvers whose state is a solution, its level and its precision."""
+
+    def pack(self, state):
+        """Return the state as plain arrays, for a checkpoint."""
+        progress = {"level": state.level, "precision": state.precision}
+        return {**self.finalize(state).pack(), **progress}
+
+    def unpack(self, packed):
+        """Return the state of a checkpoint."""
+        return replace(
+            self.init(Solution.unpack(packed)),
+            level=float(packed["level"]),
+            precision=float(packed["precision"]),
+        )
 
 
 def in_use(w):

@@ -34,7 +34,7 @@ from skopt2.solvers.certificate import (
 from skopt2.solvers.choice import choose_linear_algebra
 from skopt2.solvers.flat_penalty import flat_penalty
 from skopt2.solvers.levels import level_ratio, next_fraction
-from skopt2.solvers.state import Solution, State, in_use
+from skopt2.solvers.state import Checkpointed, Solution, State, in_use
 from skopt2.solvers.subsample import (
     solve_part,
     subsample,
@@ -52,7 +52,7 @@ CROWDED = 0.5
 SMALL = 200
 
 
-class WorkingSetNewton:
+class WorkingSetNewton(Checkpointed):
     """Active-set Newton inside growing working sets.
 
     Parameters
@@ -365,19 +365,6 @@ class WorkingSetNewton:
         ids, w = ids[order], state.w[support][order]
         intercept = self.problem.original_intercept(ids, w, state.intercept)
         return Solution(ids, w, intercept)
-
-    def pack(self, state):
-        """Return the state as plain arrays, for a checkpoint."""
-        progress = {"level": state.level, "precision": state.precision}
-        return {**self.finalize(state).pack(), **progress}
-
-    def unpack(self, packed):
-        """Return the state of a checkpoint."""
-        return replace(
-            self.init(Solution.unpack(packed)),
-            level=float(packed["level"]),
-            precision=float(packed["precision"]),
-        )
 
 
 def problem_dtype(problem):

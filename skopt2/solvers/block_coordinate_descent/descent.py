@@ -31,7 +31,7 @@ from skopt2.solvers.block_coordinate_descent.grouped import group_scale, measure
 from skopt2.solvers.block_coordinate_descent.inner import descend
 from skopt2.solvers.certificate import GAP, certificate_name, objective_scale
 from skopt2.solvers.levels import level_ratio
-from skopt2.solvers.state import Solution, in_use
+from skopt2.solvers.state import Checkpointed, Solution, in_use
 
 # Fewest groups that enter at once, and most of them for each group in use: sweeps over
 # groups that stay at zero cost less than another look at all of X.
@@ -77,7 +77,7 @@ class BlockState:
     working: int = 0
 
 
-class BlockDescent:
+class BlockDescent(Checkpointed):
     """Block coordinate descent on growing working sets of groups.
 
     Parameters
@@ -216,16 +216,3 @@ class BlockDescent:
         ids, w = self._features(state.v)
         intercept = self.problem.original_intercept(ids, w, state.intercept)
         return Solution(ids, w, intercept, self.coordinates.latent(state.v))
-
-    def pack(self, state):
-        """Return the state as plain arrays, for a checkpoint."""
-        progress = {"level": state.level, "precision": state.precision}
-        return {**self.finalize(state).pack(), **progress}
-
-    def unpack(self, packed):
-        """Return the state of a checkpoint."""
-        return replace(
-            self.init(Solution.unpack(packed)),
-            level=float(packed["level"]),
-            precision=float(packed["precision"]),
-        )
