@@ -34,3 +34,20 @@ class ClassCoefficients(Probabilities):
 
     predict_proba = available_if(is_probabilistic)(Probabilities.predict_proba)
     predict_log_proba = available_if(is_probabilistic)(Probabilities.predict_log_proba)
+
+
+class LossClasses(ClassCoefficients):
+    """Mixin of the classifiers that take any loss: it says how many classes."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # Classes that differ by smaller values of every feature are out of reach.
+        tags.classifier_tags.poor_score = bool(self.positive)
+        try:
+            loss = get_loss(self.loss)
+        except ValueError:
+            # Tags are read before fit, which is where bad parameters are reported.
+            return tags
+        several = loss.task == "multiclass" or loss.name == "logistic"
+        tags.classifier_tags.multi_class = several
+        return tags

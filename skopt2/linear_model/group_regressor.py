@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 import numpy as np
-from sklearn.base import RegressorMixin
 
 from skopt2._core.checks import column
 from skopt2._core.estimator import fit_method
 from skopt2.linear_model.group_model import GroupLinearModel
+from skopt2.linear_model.loss_regression import LossRegression
 from skopt2.losses import get_loss
 
 
-class GroupRegressor(RegressorMixin, GroupLinearModel):
+class GroupRegressor(LossRegression, GroupLinearModel):
     r"""Linear regression with a penalty of groups of coefficients, convex or not.
 
     Minimises, with weights :math:`s_i` that sum to 1 (:math:`s_i = 1/n` without
@@ -179,7 +179,6 @@ class GroupRegressor(RegressorMixin, GroupLinearModel):
         tags = super().__sklearn_tags__()
         loss = getattr(self.loss, "name", self.loss)
         tags.target_tags.multi_output = loss == "squared"
-        tags.target_tags.positive_only = loss == "poisson"
         return tags
 
     @fit_method
@@ -245,18 +244,3 @@ class GroupRegressor(RegressorMixin, GroupLinearModel):
         if coef.shape[0] == 1:
             return coef[0], float(intercept[0])
         return coef.T, intercept.astype(np.float64)
-
-    def predict(self, X):
-        """Predict the target.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            Predictions, in the namespace of ``X``.
-        """
-        return get_loss(self.loss).inverse_link(self._linear(X, "predict"))

@@ -3,12 +3,11 @@
 from sklearn.base import ClassifierMixin
 
 from skopt2._core.estimator import fit_method
-from skopt2.linear_model.class_coefficients import ClassCoefficients
+from skopt2.linear_model.class_coefficients import LossClasses
 from skopt2.linear_model.sparse_model import SparseLinearModel
-from skopt2.losses import get_loss
 
 
-class SparseClassifier(ClassCoefficients, ClassifierMixin, SparseLinearModel):
+class SparseClassifier(LossClasses, ClassifierMixin, SparseLinearModel):
     r"""Linear classification with a sparse penalty, convex or not.
 
     Minimises, with weights :math:`s_i` that sum to 1 and :math:`y_i = \pm 1` (one-hot
@@ -162,19 +161,6 @@ class SparseClassifier(ClassCoefficients, ClassifierMixin, SparseLinearModel):
         self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        # Classes that differ by smaller values of every feature are out of reach.
-        tags.classifier_tags.poor_score = bool(self.positive)
-        try:
-            loss = get_loss(self.loss)
-        except ValueError:
-            # Tags are read before fit, which is where bad parameters are reported.
-            return tags
-        several = loss.task == "multiclass" or loss.name == "logistic"
-        tags.classifier_tags.multi_class = several
-        return tags
 
     @fit_method
     def fit(self, X, y, sample_weight=None):

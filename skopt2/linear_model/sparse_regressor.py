@@ -1,13 +1,11 @@
 """Sparse regression."""
 
-from sklearn.base import RegressorMixin
-
 from skopt2._core.estimator import fit_method
+from skopt2.linear_model.loss_regression import LossRegression
 from skopt2.linear_model.sparse_model import SparseLinearModel
-from skopt2.losses import get_loss
 
 
-class SparseRegressor(RegressorMixin, SparseLinearModel):
+class SparseRegressor(LossRegression, SparseLinearModel):
     r"""Linear regression with a sparse penalty, convex or not.
 
     Minimises, with weights :math:`s_i` that sum to 1 (:math:`s_i = 1/n` without
@@ -157,13 +155,6 @@ class SparseRegressor(RegressorMixin, SparseLinearModel):
         self.random_state = random_state
         self.device = device
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.positive_only = (
-            getattr(self.loss, "name", self.loss) == "poisson"
-        )
-        return tags
-
     @fit_method
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
@@ -189,18 +180,3 @@ class SparseRegressor(RegressorMixin, SparseLinearModel):
             If the data or a parameter is out of range.
         """
         return self._fit(X, y, sample_weight)
-
-    def predict(self, X):
-        """Predict the target: the mean, or the quantile or expectile of that loss.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Predictions, in the namespace of ``X``.
-        """
-        return get_loss(self.loss).inverse_link(self._linear(X, "predict"))

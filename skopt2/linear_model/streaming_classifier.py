@@ -4,14 +4,11 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from skopt2._core.estimator import fit_method
-from skopt2.linear_model.class_coefficients import ClassCoefficients
+from skopt2.linear_model.class_coefficients import LossClasses
 from skopt2.linear_model.streaming_model import StreamingLinearModel, has_no_horizon
-from skopt2.losses import get_loss
 
 
-class StreamingLinearClassifier(
-    ClassCoefficients, ClassifierMixin, StreamingLinearModel
-):
+class StreamingLinearClassifier(LossClasses, ClassifierMixin, StreamingLinearModel):
     r"""Linear classification from minibatches, with no step size to tune.
 
     Minimises what :class:`SparseClassifier` minimises,
@@ -189,19 +186,6 @@ class StreamingLinearClassifier(
         self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        # Classes that differ by smaller values of every feature are out of reach.
-        tags.classifier_tags.poor_score = bool(self.positive)
-        try:
-            loss = get_loss(self.loss)
-        except ValueError:
-            # Tags are read before fit, which is where bad parameters are reported.
-            return tags
-        several = loss.task == "multiclass" or loss.name == "logistic"
-        tags.classifier_tags.multi_class = several
-        return tags
 
     @fit_method
     def fit(self, X, y=None, sample_weight=None):

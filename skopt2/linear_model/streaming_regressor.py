@@ -1,14 +1,13 @@
 """Regression from a stream of rows."""
 
-from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from skopt2._core.estimator import fit_method
+from skopt2.linear_model.loss_regression import LossRegression
 from skopt2.linear_model.streaming_model import StreamingLinearModel, has_no_horizon
-from skopt2.losses import get_loss
 
 
-class StreamingLinearRegressor(RegressorMixin, StreamingLinearModel):
+class StreamingLinearRegressor(LossRegression, StreamingLinearModel):
     r"""Linear regression from minibatches, with no step size to tune.
 
     Minimises what :class:`SparseRegressor` minimises,
@@ -186,13 +185,6 @@ class StreamingLinearRegressor(RegressorMixin, StreamingLinearModel):
         self.random_state = random_state
         self.device = device
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.positive_only = (
-            getattr(self.loss, "name", self.loss) == "poisson"
-        )
-        return tags
-
     @fit_method
     def fit(self, X, y=None, sample_weight=None):
         """Learn in epochs, from scratch; from chunks in one pass.
@@ -250,18 +242,3 @@ class StreamingLinearRegressor(RegressorMixin, StreamingLinearModel):
             before.
         """
         return self._partial_fit(X, y, sample_weight)
-
-    def predict(self, X):
-        """Predict the target: the mean, or the quantile or expectile of that loss.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Predictions, in the namespace of ``X``.
-        """
-        return get_loss(self.loss).inverse_link(self._linear(X, "predict"))
