@@ -4,7 +4,6 @@ from sklearn.base import RegressorMixin
 
 from skopt2._core.array import asarray_like, dot64, max_abs, norm64, to_numpy
 from skopt2._core.estimator import IterativeEstimator, fit_method
-from skopt2._core.iterate import iterate
 from skopt2._core.result import Measure
 from skopt2._core.validation import check_fit_input, check_predict_input
 
@@ -74,17 +73,8 @@ class ToyRidge(RegressorMixin, IterativeEstimator):
             solver = GradientDescent(
                 data.X, data.y, data.sample_weight, self.alpha, self.fail_at
             )
-            monitor = self._start(data, self._describe, tol=self.tol, certificate=NAME)
-            result = iterate(
-                solver,
-                solver.X.T @ (0 * solver.y),
-                tol=self.tol,
-                max_iter=self.max_iter,
-                monitor=monitor,
-                name=NAME,
-                resume=self._take_resume(data),
-            )
-            return self._finish(result, data, self._describe, monitor)
+            start = solver.X.T @ (0 * solver.y)
+            return self._run(solver, start, data, self._describe, NAME)
 
     def _describe(self, w):
         return {"coef_": w, "nested_": {"list": [w, 1.0], "text": "kept"}}

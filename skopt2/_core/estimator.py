@@ -7,22 +7,23 @@ The ``fit`` of an estimator reads::
         data = check_fit_input(self, X, y, sample_weight)
         with data.target.activate():
             solver, start, describe = ...
-            monitor = self._start(data, describe, tol=..., certificate=...)
-            result = iterate(solver, start, ..., monitor=monitor)
-            return self._finish(result, data, describe, monitor)
+            return self._run(solver, start, data, describe, "name of the certificate")
 
 where ``describe(solution)`` returns the fitted attributes of a solution, on the device
 that computed it. It serves the callbacks in the middle of the fit and the result at its
-end, so that the two cannot disagree.
+end, so that the two cannot disagree. A fit with more to it than one loop calls the
+parts of ``_run`` itself: ``_start``, ``_take_resume``, ``iterate``, ``_finish``.
 """
 
 import functools
+import math
 import sys
 import warnings
 
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
+from skopt2._core.iterate import iterate
 from skopt2._core.monitor import Monitor
 from skopt2._core.result import StopReason
 from skopt2._core.resume import check_resume, fingerprint
@@ -95,6 +96,63 @@ class IterativeEstimator(CallbackSupportMixin, BaseEstimator):
         tags.array_api_support = True
         tags.input_tags.sparse = True
         return tags
+
+    def _run(
+        self,
+        solver,
+        start,
+        data,
+        describe,
+        certificate,
+        *,
+        max_iter=None,
+        check_every=1,
+    ):
+        """Iterate from a start, or from a checkpoint, and store the result.
+
+        Parameters
+        ----------
+        solver : object
+            For :func:`skopt2._core.iterate.iterate`.
+        start : object or callable
+            Starting state; or what returns it, and is not called where a checkpoint
+            holds one.
+        data : FitInput
+            The data of the fit.
+        describe : callable
+            As in :meth:`_start`.
+        certificate : str
+            Name of the certificate.
+        max_iter : int, default=None
+            Largest number of steps; None for the parameter of that name.
+        check_every : int or callable, default=1
+            Steps between two checks.
+
+        Returns
+        -------
+        self : estimator
+            Fitted.
+        """
+        max_iter = int(self.max_iter if max_iter is None else max_iter)
+        checks = None if callable(check_every) else math.ceil(max_iter / check_every)
+        monitor = self._start(
+            data, describe, tol=self.tol, certificate=certificate, max_checks=checks
+        )
+        resume = self._take_resume(data)
+        if callable(start):
+            start = start() if resume is None or "state" not in resume else None
+        result = iterate(
+            solver,
+            start,
+            tol=float(self.tol),
+            max_iter=max_iter,
+            check_every=check_every,
+            time_limit=getattr(self, "time_limit", None),
+            monitor=monitor,
+            name=certificate,
+            resume=resume,
+        )
+        return self._finish(result, data, describe, monitor)
 
     def _start(self, data, describe, *, tol, certificate, max_checks=None):
         """Set up the callbacks of a fit.

@@ -1,7 +1,6 @@
 """Sparse inverse covariance matrix at one level of the penalty."""
 
 from skopt2._core.estimator import fit_method
-from skopt2._core.iterate import iterate
 from skopt2.covariance.model import InverseCovarianceModel
 from skopt2.covariance.parameters import check_real
 
@@ -194,19 +193,12 @@ class SparseInverseCovariance(InverseCovarianceModel):
             def describe(solution):
                 return self._describe(solution, formulation, alpha, data.X.dtype)
 
-            monitor = self._start(
-                data, describe, tol=self.tol, certificate=solver.certificate_name
-            )
             warm = getattr(self, "precision_", None) if self.warm_start else None
-            result = iterate(
+            return self._run(
                 solver,
                 solver.init(formulation.start(warm, alpha)),
-                tol=self.tol,
-                max_iter=self.max_iter,
+                data,
+                describe,
+                solver.certificate_name,
                 check_every=solver.pause,
-                time_limit=self.time_limit,
-                monitor=monitor,
-                name=solver.certificate_name,
-                resume=self._take_resume(data),
             )
-            return self._finish(result, data, describe, monitor)

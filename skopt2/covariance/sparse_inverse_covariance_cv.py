@@ -10,7 +10,6 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skopt2._core.array import move, namespace, sum64, take, to_numpy
 from skopt2._core.estimator import fit_method
-from skopt2._core.iterate import iterate
 from skopt2._core.transfer import convert
 from skopt2.covariance.empirical import from_rows
 from skopt2.covariance.formulation import Formulation, log_likelihood
@@ -238,21 +237,14 @@ class SparseInverseCovarianceCV(InverseCovarianceModel):
         def describe(solution):
             return self._describe(solution, formulation, alpha, data.X.dtype)
 
-        monitor = self._start(
-            data, describe, tol=self.tol, certificate=solver.certificate_name
-        )
-        result = iterate(
+        return self._run(
             solver,
             solver.init(formulation.start(start, alpha)),
-            tol=self.tol,
-            max_iter=self.max_iter,
+            data,
+            describe,
+            solver.certificate_name,
             check_every=solver.pause,
-            time_limit=self.time_limit,
-            monitor=monitor,
-            name=solver.certificate_name,
-            resume=self._take_resume(data),
         )
-        return self._finish(result, data, describe, monitor)
 
     @property
     def _limits(self):

@@ -11,7 +11,6 @@ from skopt2._core.estimator import (
     fit_method,
     level_of_caller,
 )
-from skopt2._core.iterate import iterate
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.decomposition.factorization_arrays import check_codes
 from skopt2.decomposition.lp_dictionary_start import (
@@ -227,28 +226,10 @@ class LpDictionaryLearning(
             def describe(state):
                 return self._describe(state, solver, whitening, data.X)
 
-            monitor = self._start(
-                data,
-                describe,
-                tol=self.tol,
-                certificate=CERTIFICATE,
-                max_checks=self.max_iter,
-            )
-            resume = self._take_resume(data)
-            state = None
-            if resume is None or "state" not in resume:
-                state = starting_state(self, solver, whitening, data.target)
-            result = iterate(
-                solver,
-                state,
-                tol=self.tol,
-                max_iter=self.max_iter,
-                time_limit=self.time_limit,
-                monitor=monitor,
-                name=CERTIFICATE,
-                resume=resume,
-            )
-            self._finish(result, data, describe, monitor)
+            def start():
+                return starting_state(self, solver, whitening, data.target)
+
+            self._run(solver, start, data, describe, CERTIFICATE)
         wanted = self.n_components
         if wanted is not None and self.n_components_ < wanted:
             warnings.warn(

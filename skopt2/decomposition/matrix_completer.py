@@ -6,7 +6,6 @@ import numpy as np
 
 from skopt2._core.array import asarray_like, is_sparse, namespace, to_numpy
 from skopt2._core.estimator import IterativeEstimator, fit_method
-from skopt2._core.iterate import iterate
 from skopt2._core.random import seed_sequence
 from skopt2._core.validation import check_fit_input, host_data
 from skopt2.decomposition.completed_table import CompletedTable
@@ -265,26 +264,14 @@ class MatrixCompleter(CompletedTable, IterativeEstimator):
             return {**fitted, "alpha_": alpha, "search_path_": list(path)}
 
         name = GAP if problem.convex else STATIONARITY
-        monitor = self._start(
-            data, describe, tol=self.tol, certificate=name, max_checks=self.max_iter
-        )
-        resume, state = self._take_resume(data), None
-        if resume is None or "state" not in resume:
+
+        def start():
             model = self._last_model(entries, columns, rank) or found
             if model is None:
                 model = starting_model(self, problem, rank, seed)
-            state = solver.start(model, width)
-        result = iterate(
-            solver,
-            state,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            time_limit=self.time_limit,
-            monitor=monitor,
-            name=name,
-            resume=resume,
-        )
-        return self._finish(result, data, describe, monitor)
+            return solver.start(model, width)
+
+        return self._run(solver, start, data, describe, name)
 
     def _attributes(self, model, problem, columns):
         """Return the fitted attributes of a model of the scaled columns."""

@@ -3,7 +3,6 @@
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from skopt2._core.estimator import IterativeEstimator, fit_method
-from skopt2._core.iterate import iterate
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.decomposition.factorization_arrays import check_codes, check_nonnegative
 from skopt2.decomposition.factorization_codes import solved_codes
@@ -269,29 +268,11 @@ class MatrixFactorization(
                     "_codes": state.factors[0],
                 }
 
-            monitor = self._start(
-                data,
-                describe,
-                tol=self.tol,
-                certificate=CERTIFICATE,
-                max_checks=self.max_iter,
-            )
-            resume = self._take_resume(data)
-            state = None
-            if resume is None or "state" not in resume:
+            def start():
                 blocks = starting_blocks(self, matrix, terms, data.target, W, H)
-                state = solver.start(blocks)
-            result = iterate(
-                solver,
-                state,
-                tol=self.tol,
-                max_iter=self.max_iter,
-                time_limit=self.time_limit,
-                monitor=monitor,
-                name=CERTIFICATE,
-                resume=resume,
-            )
-            return self._finish(result, data, describe, monitor)
+                return solver.start(blocks)
+
+            return self._run(solver, start, data, describe, CERTIFICATE)
 
     def fit_transform(self, X, y=None, sample_weight=None, *, W=None, H=None):
         """Learn components and return the codes of the rows of X.

@@ -12,7 +12,6 @@ from skopt2._core.estimator import (
     fit_method,
     level_of_caller,
 )
-from skopt2._core.iterate import iterate
 from skopt2._core.random import seed_sequence
 from skopt2._core.validation import check_fit_input, check_predict_input, host_data
 from skopt2._core.weights import check_weights
@@ -234,33 +233,16 @@ class SparseRatioPCA(
         def describe(state):
             return self._describe(state, sequence, form, mean, data.X.dtype)
 
-        monitor = self._start(
-            data,
-            describe,
-            tol=self.tol,
-            certificate=CERTIFICATE,
-            max_checks=self.max_iter,
-        )
-        resume = self._take_resume(data)
-        state = None
-        if resume is None or "state" not in resume:
+        def start():
             state = sequence.init()
             if state is None:
                 raise ValueError(
                     f"Every feature of X is constant in n_samples={data.X.shape[0]} "
                     "rows: pass rows that differ."
                 )
-        result = iterate(
-            sequence,
-            state,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            time_limit=self.time_limit,
-            monitor=monitor,
-            name=CERTIFICATE,
-            resume=resume,
-        )
-        self._finish(result, data, describe, monitor)
+            return state
+
+        self._run(sequence, start, data, describe, CERTIFICATE)
         if self.n_components_ < self.n_components and self.converged_:
             warnings.warn(
                 f"n_components={self.n_components}, but {self.n_components_} leave no "

@@ -8,7 +8,6 @@ from sklearn.exceptions import ConvergenceWarning
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like, move, namespace
 from skopt2._core.estimator import IterativeEstimator, fit_method, level_of_caller
-from skopt2._core.iterate import iterate
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.decomposition.factorization_arrays import check_codes, plain_array
 from skopt2.decomposition.unmixing_start import check_unmixer, starting_spectra
@@ -238,28 +237,10 @@ class SpectralUnmixer(
                     "_log_mean": state.log_mean,
                 }
 
-            monitor = self._start(
-                data,
-                describe,
-                tol=self.tol,
-                certificate=CERTIFICATE,
-                max_checks=self.max_iter,
-            )
-            resume = self._take_resume(data)
-            state = None
-            if resume is None or "state" not in resume:
-                state = solver.start(*starting_spectra(self, data.X, data.target))
-            result = iterate(
-                solver,
-                state,
-                tol=self.tol,
-                max_iter=self.max_iter,
-                time_limit=self.time_limit,
-                monitor=monitor,
-                name=CERTIFICATE,
-                resume=resume,
-            )
-            return self._finish(result, data, describe, monitor)
+            def start():
+                return solver.start(*starting_spectra(self, data.X, data.target))
+
+            return self._run(solver, start, data, describe, CERTIFICATE)
 
     def transform(self, X):
         """Return the abundances of pixels.

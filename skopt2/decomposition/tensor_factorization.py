@@ -5,7 +5,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skopt2._core.array import namespace
 from skopt2._core.estimator import IterativeEstimator, fit_method
-from skopt2._core.iterate import iterate
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.decomposition.factorization_arrays import check_codes, check_nonnegative
 from skopt2.decomposition.factorization_codes import solved_codes
@@ -253,31 +252,13 @@ class TensorFactorization(
                 fitted = factor_attributes(self, solver, lengths, state)
                 return {**fitted, "_flat": flat}
 
-            monitor = self._start(
-                data,
-                describe,
-                tol=self.tol,
-                certificate=CERTIFICATE,
-                max_checks=-(-self.max_iter // CHECK_EVERY),
+            def start():
+                factors = starting_factors(self, solver, lengths, data.target)
+                return solver.start(factors)
+
+            return self._run(
+                solver, start, data, describe, CERTIFICATE, check_every=CHECK_EVERY
             )
-            resume = self._take_resume(data)
-            state = None
-            if resume is None or "state" not in resume:
-                state = solver.start(
-                    starting_factors(self, solver, lengths, data.target)
-                )
-            result = iterate(
-                solver,
-                state,
-                tol=self.tol,
-                max_iter=self.max_iter,
-                check_every=CHECK_EVERY,
-                time_limit=self.time_limit,
-                monitor=monitor,
-                name=CERTIFICATE,
-                resume=resume,
-            )
-            return self._finish(result, data, describe, monitor)
 
     def transform(self, X):
         """Return the codes of samples under the factors of the fit.

@@ -5,7 +5,6 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from skopt2._core.array import asarray_like
 from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.histograms import normalise
-from skopt2._core.iterate import iterate
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.decomposition.dictionary_codes import codes_of
 from skopt2.decomposition.dictionary_start import check_dictionary, starting_state
@@ -253,28 +252,10 @@ class WassersteinDictionary(
                     "_codes": state.T,
                 }
 
-            monitor = self._start(
-                data,
-                describe,
-                tol=self.tol,
-                certificate=CERTIFICATE,
-                max_checks=self.max_iter,
-            )
-            resume = self._take_resume(data)
-            state = None
-            if resume is None or "state" not in resume:
-                state = starting_state(self, solver, data.target)
-            result = iterate(
-                solver,
-                state,
-                tol=self.tol,
-                max_iter=self.max_iter,
-                time_limit=self.time_limit,
-                monitor=monitor,
-                name=CERTIFICATE,
-                resume=resume,
-            )
-            return self._finish(result, data, describe, monitor)
+            def start():
+                return starting_state(self, solver, data.target)
+
+            return self._run(solver, start, data, describe, CERTIFICATE)
 
     def transform(self, X):
         """Return the codes of histograms.

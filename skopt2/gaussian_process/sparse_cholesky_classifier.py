@@ -213,19 +213,10 @@ class SparseCholeskyGPClassifier(ClassifierMixin, SparseCholeskyModel):
                 ],
             }
 
-        monitor = self._start(data, describe, tol=self.tol, certificate=STATIONARITY)
         solver, start = self._solver(fits, streams)
-        result = iterate(
-            solver,
-            start,
-            tol=float(self.tol),
-            max_iter=int(self.max_iter),
-            monitor=monitor,
-            name=STATIONARITY,
-            resume=self._take_resume(data),
-        )
-        self.evidence_bound_ = -result.objective
-        return self._finish(result, data, describe, monitor)
+        self._run(solver, start, data, describe, STATIONARITY)
+        self.evidence_bound_ = -self.objective_
+        return self
 
     def _solver(self, fits, streams):
         """Return the solver of all processes and its first states."""

@@ -7,7 +7,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skopt2._core.array import to_numpy
 from skopt2._core.estimator import fit_method
-from skopt2._core.iterate import iterate
 from skopt2._core.random import spawn
 from skopt2._core.validation import check_fit_input
 from skopt2.gaussian_process.sparse_cholesky_model import (
@@ -228,17 +227,7 @@ class SparseCholeskyGPRegressor(MultiOutputMixin, RegressorMixin, SparseCholesky
             }
 
         solver = PosteriorMean(prior, factor, 1.0 / rest, Y)
-        monitor = self._start(data, describe, tol=self.tol, certificate=RESIDUAL)
-        result = iterate(
-            solver,
-            solver.start(),
-            tol=float(self.tol),
-            max_iter=int(self.max_iter),
-            monitor=monitor,
-            name=RESIDUAL,
-            resume=self._take_resume(data),
-        )
-        return self._finish(result, data, describe, monitor)
+        return self._run(solver, solver.start(), data, describe, RESIDUAL)
 
     def predict(self, X, return_std=False, return_cov=False):
         """Predict targets, and how uncertain they are.

@@ -5,7 +5,6 @@ from sklearn.base import RegressorMixin
 
 from skopt2._core.array import asarray_like, namespace, to_numpy
 from skopt2._core.estimator import IterativeEstimator, fit_method
-from skopt2._core.iterate import iterate
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.linear_model.low_rank_options import (
     check_low_rank_regressor,
@@ -209,23 +208,11 @@ class LowRankRegressor(RegressorMixin, IterativeEstimator):
 
             name = GAP if problem.convex else STATIONARITY
             name = PROGRESS if self.loss == "l1" else name
-            monitor = self._start(
-                data, describe, tol=self.tol, certificate=name, max_checks=self.max_iter
-            )
-            resume, state = self._take_resume(data), None
-            if resume is None or "state" not in resume:
-                state = solver.start(measurement_start(self, problem))
-            result = iterate(
-                solver,
-                state,
-                tol=self.tol,
-                max_iter=self.max_iter,
-                time_limit=self.time_limit,
-                monitor=monitor,
-                name=name,
-                resume=resume,
-            )
-            return self._finish(result, data, describe, monitor)
+
+            def start():
+                return solver.start(measurement_start(self, problem))
+
+            return self._run(solver, start, data, describe, name)
 
     def _attributes(self, model, problem):
         """Return the fitted attributes of a model of centred features."""

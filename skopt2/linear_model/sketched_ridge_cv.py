@@ -10,7 +10,6 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skopt2._core.array import asarray_like, namespace, to_numpy, weighted_quantile
 from skopt2._core.estimator import IterativeEstimator, fit_method
-from skopt2._core.iterate import iterate
 from skopt2._core.random import seed_sequence
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.linear_model.formulation import check_flag, check_number, on_host
@@ -217,24 +216,9 @@ class SketchedRidgeCV(RegressorMixin, IterativeEstimator):
                 return self._describe(choice, data, solver)
 
             batches = math.ceil(self.n_estimators / solver.batch)
-            monitor = self._start(
-                data,
-                describe,
-                tol=self.tol,
-                certificate=solver.name,
-                max_checks=batches,
+            return self._run(
+                solver, solver.init(), data, describe, solver.name, max_iter=batches
             )
-            result = iterate(
-                solver,
-                solver.init(),
-                tol=self.tol,
-                max_iter=batches,
-                time_limit=self.time_limit,
-                monitor=monitor,
-                resume=self._take_resume(data),
-                name=solver.name,
-            )
-            return self._finish(result, data, describe, monitor)
 
     def _check_parameters(self):
         check_number("n_estimators", self.n_estimators, 1, integer=True)

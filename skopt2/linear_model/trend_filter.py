@@ -185,24 +185,8 @@ class TrendFilter(RegressorMixin, IterativeEstimator):
                 "scores_": scores,
             }
 
-        monitor = self._start(
-            data,
-            describe,
-            tol=self.tol,
-            certificate=solver.certificate_name,
-            max_checks=self.max_iter,
-        )
-        result = iterate(
-            solver,
-            solver.init(),
-            tol=self.tol,
-            max_iter=self.max_iter,
-            time_limit=self.time_limit,
-            monitor=monitor,
-            resume=self._take_resume(data),
-            name=solver.certificate_name,
-        )
-        return self._finish(result, data, describe, monitor)
+        name = solver.certificate_name
+        return self._run(solver, solver.init(), data, describe, name)
 
     def _places(self, data):
         """Return the different places, their mean target and weight, on the host."""

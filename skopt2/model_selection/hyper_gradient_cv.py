@@ -14,7 +14,6 @@ from sklearn.utils.metadata_routing import (
 )
 
 from skopt2._core.estimator import IterativeEstimator, fit_method
-from skopt2._core.iterate import iterate
 from skopt2._core.validation import check_fit_input, host_data
 from skopt2.linear_model.formulation import check_flag, check_number
 from skopt2.model_selection.best_estimator import BestEstimator
@@ -269,24 +268,8 @@ class HyperGradientCV(BestEstimator, IterativeEstimator):
             self._describe, problem, X=X, y=y, sample_weight=sample_weight
         )
         solver, state = problem.solver()
-        monitor = self._start(
-            data,
-            describe,
-            tol=self.tol,
-            certificate=solver.certificate_name,
-            max_checks=self.max_iter,
-        )
-        result = iterate(
-            solver,
-            state,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            time_limit=self.time_limit,
-            monitor=monitor,
-            name=solver.certificate_name,
-            resume=self._take_resume(data),
-        )
-        return self._finish(result, data, describe, monitor)
+        name = solver.certificate_name
+        return self._run(solver, state, data, describe, name)
 
     def _check_parameters(self):
         """Raise unless the parameters of the search are in range."""

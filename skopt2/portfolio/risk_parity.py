@@ -8,7 +8,6 @@ from skopt2._core.array import (
     sum64,
 )
 from skopt2._core.estimator import IterativeEstimator, fit_method
-from skopt2._core.iterate import iterate
 from skopt2._core.result import StopReason
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2._core.weights import check_weights
@@ -218,29 +217,16 @@ class RiskParity(IterativeEstimator):
             def describe(state):
                 return self._describe(state, S, data, fixed)
 
-            monitor = self._start(
-                data,
-                describe,
-                tol=self.tol,
-                certificate=CERTIFICATE,
-                max_checks=self.max_iter,
-            )
-            result = iterate(
-                solver,
-                solver.init(self._warm_positions(S)),
-                tol=self.tol,
-                max_iter=self.max_iter,
-                time_limit=self.time_limit,
-                monitor=monitor,
-                name=CERTIFICATE,
-                resume=self._take_resume(data),
-            )
-            # Stalled without one right digit: the risk is rounding there too.
-            if result.reason == StopReason.STALLED and (
-                result.solution.riskless or not result.certificate.value < 1.0
-            ):
-                raise ValueError(NO_RISK.format(covariance=self.covariance))
-            return self._finish(result, data, describe, monitor)
+            start = solver.init(self._warm_positions(S))
+            return self._run(solver, start, data, describe, CERTIFICATE)
+
+    def _finish(self, result, data, describe, monitor=None):
+        # Stalled without one right digit: the risk is rounding there too.
+        if result.reason == StopReason.STALLED and (
+            result.solution.riskless or not result.certificate.value < 1.0
+        ):
+            raise ValueError(NO_RISK.format(covariance=self.covariance))
+        return super()._finish(result, data, describe, monitor)
 
     def predict(self, X):
         """Return the returns of the portfolio, rebalanced in each period.

@@ -8,7 +8,6 @@ from sklearn.base import ClassifierMixin
 from skopt2._core.array import HOST, is_sparse, move, to_numpy
 from skopt2._core.cuda import target_of
 from skopt2._core.estimator import IterativeEstimator, fit_method
-from skopt2._core.iterate import iterate
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.semi_supervised.affinity import carry_over
 from skopt2.semi_supervised.nodes import Nodes, known_labels
@@ -197,23 +196,8 @@ class GraphLabelPropagation(ClassifierMixin, IterativeEstimator):
             return self._describe(solution, nodes, data)
 
         self.classes_ = nodes.classes
-        monitor = self._start(
-            data,
-            describe,
-            tol=self.tol,
-            certificate="relative duality gap",
-            max_checks=self.max_iter,
-        )
-        result = iterate(
-            solver,
-            solver.init(nodes.start()),
-            tol=self.tol,
-            max_iter=self.max_iter,
-            monitor=monitor,
-            name="relative duality gap",
-            resume=self._take_resume(data),
-        )
-        return self._finish(result, data, describe, monitor)
+        start = solver.init(nodes.start())
+        return self._run(solver, start, data, describe, "relative duality gap")
 
     def _describe(self, solution, nodes, data):
         """Return the fitted attributes of the values of the free nodes."""

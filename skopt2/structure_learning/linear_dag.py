@@ -6,7 +6,6 @@ import numpy as np
 
 from skopt2._core.array import asarray_like, namespace, sum64
 from skopt2._core.estimator import IterativeEstimator, fit_method
-from skopt2._core.iterate import iterate
 from skopt2._core.validation import check_fit_input, check_predict_input, host_data
 from skopt2._core.weights import check_weights
 from skopt2.structure_learning.dag_parameters import check_dag
@@ -251,22 +250,15 @@ class LinearDAG(IterativeEstimator):
         )
         search = Search(self, moments)
         describe = partial(search.describe, dtype=data.X.dtype)
-        name = search.certificate
-        monitor = self._start(data, describe, tol=self.tol, certificate=name)
-        resume = self._take_resume(data)
-        known = resume is not None and "state" in resume
-        result = iterate(
+        return self._run(
             search.solver,
-            None if known else search.start(),
-            tol=self.tol,
+            search.start,
+            data,
+            describe,
+            search.certificate,
             max_iter=search.max_steps(),
             check_every=search.check_every,
-            time_limit=self.time_limit,
-            monitor=monitor,
-            name=name,
-            resume=resume,
         )
-        return self._finish(result, data, describe, monitor)
 
     def _limit(self, result):
         return f"max_iter={self.max_iter} sweeps"

@@ -9,7 +9,6 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like, move, namespace
 from skopt2._core.estimator import IterativeEstimator, fit_method
-from skopt2._core.iterate import iterate
 from skopt2._core.random import spawn
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.solvers.quasi_newton import LimitedBFGS
@@ -220,25 +219,10 @@ class MongeGapMap(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
             def describe(w):
                 return self._describe(w, energy)
 
-            monitor = self._start(
-                data,
-                describe,
-                tol=self.tol,
-                certificate=CERTIFICATE,
-                max_checks=self.max_iter,
-            )
-            resume = self._take_resume(data)
-            result = iterate(
-                solver,
-                None if resume is not None else solver.init(energy.start()),
-                tol=self.tol,
-                max_iter=self.max_iter,
-                time_limit=self.time_limit,
-                monitor=monitor,
-                name=CERTIFICATE,
-                resume=resume,
-            )
-            return self._finish(result, data, describe, monitor)
+            def start():
+                return solver.init(energy.start())
+
+            return self._run(solver, start, data, describe, CERTIFICATE)
 
     def transform(self, X):
         """Apply the map.
