@@ -5,11 +5,16 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.gaussian_process.kernels import RBF, Matern
 
 import skopt2
 from skopt2.covariance import inverse_covariance_path
-from skopt2.gaussian_process import GPSearchCV
+from skopt2.gaussian_process import (
+    GaussianProcessRegressor,
+    GPSearchCV,
+    SparseCholeskyGPRegressor,
+)
 from skopt2.kernel_machine import EigenProRegressor
 from skopt2.linear_model import (
     GroupRegressor,
@@ -178,3 +183,20 @@ def test_ranges_in_the_spelling_of_scikit_optimize(diabetes):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         search.fit(*diabetes)
+
+
+@pytest.mark.parametrize("kernel", ["rbf", 3, Matern])
+def test_a_process_takes_kernel_objects(diabetes, kernel):
+    with pytest.raises(TypeError, match="kernel must be a kernel object of sklearn"):
+        GaussianProcessRegressor(kernel).fit(*diabetes)
+
+
+def test_a_sparse_cholesky_process_warns_at_a_bound(rng):
+    X = rng.normal(size=(60, 2))
+    kernel = 1.0 * RBF(1.0, length_scale_bounds=(0.5, 2.0))
+    model = SparseCholeskyGPRegressor(kernel, alpha=0.1, n_neighbors=5)
+    with pytest.warns(ConvergenceWarning, match="at its upper bound 2; increasing"):
+        model.fit(X, X @ [1.0, 2.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.set_params(optimizer=None).fit(X, X @ [1.0, 2.0])

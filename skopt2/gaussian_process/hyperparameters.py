@@ -115,7 +115,8 @@ def warn_at_bounds(process):
         warnings.warn(
             f"The hyperparameter {one.name} (dimension {one.dimension}) ended at its "
             f"{one.side} bound {one.bound:.3g}; {way} that bound of the kernel may "
-            "give a better likelihood.",
+            "give a better likelihood, and so may features of one scale or "
+            "normalize_y=True.",
             ConvergenceWarning,
             stacklevel=level_of_caller(),
         )

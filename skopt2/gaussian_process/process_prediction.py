@@ -16,6 +16,7 @@ from skopt2.gaussian_process.placed_process import (
     normal_draws,
 )
 from skopt2.kernels import Kernel
+from skopt2.kernels.from_pairwise import is_process_kernel
 from skopt2.kernels.process import ProcessKernel
 from skopt2.solvers.kernel.exact_posterior import ExactPosterior
 from skopt2.solvers.kernel.likelihood import log_likelihood
@@ -42,8 +43,20 @@ def resolved(kernel, X):
     -------
     kernel : object of the same kind
         A copy.
+
+    Raises
+    ------
+    TypeError
+        If it is no kernel object.
     """
-    return kernel.resolve(X) if isinstance(kernel, Kernel) else clone(kernel)
+    if isinstance(kernel, Kernel):
+        return kernel.resolve(X)
+    if not is_process_kernel(kernel):
+        raise TypeError(
+            "kernel must be a kernel object of sklearn.gaussian_process.kernels or of "
+            f"skopt2.kernels, or None; got kernel={kernel!r}."
+        )
+    return clone(kernel)
 
 
 class ProcessPrediction:

@@ -9,6 +9,7 @@ from skopt2._core.array import to_numpy
 from skopt2._core.estimator import fit_method
 from skopt2._core.random import spawn
 from skopt2._core.validation import check_fit_input
+from skopt2.gaussian_process.hyperparameters import warn_at_bounds
 from skopt2.gaussian_process.sparse_cholesky_model import (
     OPTIMIZER,
     SparseCholeskyModel,
@@ -17,6 +18,7 @@ from skopt2.gaussian_process.sparse_cholesky_model import (
 )
 from skopt2.gaussian_process.targets import Targets, noise_of_rows
 from skopt2.kernels.point_blocks import PointBlocks
+from skopt2.kernels.process import ProcessKernel
 from skopt2.solvers.kernel.inverse_cholesky_factor import prior_factor
 from skopt2.solvers.kernel.inverse_cholesky_incomplete import incomplete_factor
 from skopt2.solvers.kernel.inverse_cholesky_joint import JointPosterior
@@ -198,6 +200,8 @@ class SparseCholeskyGPRegressor(MultiOutputMixin, RegressorMixin, SparseCholesky
         search = self._search(spawn(self.random_state, 1)[0])
         with data.target.activate():
             fitted = search.run(kernel, rows, targets.Y, alpha)
+            if self.optimizer is not None:
+                warn_at_bounds(ProcessKernel(fitted.kernel))
             return self._fit_posterior(data, fitted, targets, alpha)
 
     def _fit_posterior(self, data, fitted, targets, alpha):
