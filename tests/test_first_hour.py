@@ -18,6 +18,7 @@ from skopt2.gaussian_process import (
 from skopt2.kernel_machine import EigenProRegressor
 from skopt2.linear_model import (
     GroupRegressor,
+    LowRankRegressor,
     MultiTaskRegressor,
     SparseClassifier,
     SparseRegressor,
@@ -200,3 +201,10 @@ def test_a_sparse_cholesky_process_warns_at_a_bound(rng):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.set_params(optimizer=None).fit(X, X @ [1.0, 2.0])
+
+
+@pytest.mark.parametrize("estimator", [SparseRegressor(), LowRankRegressor()])
+def test_several_targets_are_sent_to_who_takes_them(diabetes, estimator):
+    X, y = diabetes
+    with pytest.raises(ValueError, match=r"y should be a 1d .*MultiTaskRegressor, or"):
+        estimator.fit(X, np.stack([y, y], axis=1))

@@ -274,10 +274,24 @@ def _check_with_sklearn(estimator, X, y, source, accept_sparse, y_kind, finite):
         y = to_numpy(y)
     if y_kind == "classification":
         return validate_data(estimator, X, y, **options)
+    if y_kind == "regression":
+        _check_one_target(estimator, y)
     X, y = validate_data(
         estimator, X, y, multi_output=y_kind == "multioutput", **options
     )
     return X, cast_target(move(y, source), X)
+
+
+def _check_one_target(estimator, y):
+    """Raise ValueError for several targets, which scikit-learn's lasso takes."""
+    shape = tuple(getattr(y, "shape", ()))
+    if len(shape) == 2 and shape[1] > 1:
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {shape}: "
+            f"{type(estimator).__name__} has one target. Fit the targets together with "
+            "skopt2.linear_model.MultiTaskRegressor, or one by one with "
+            "sklearn.multioutput.MultiOutputRegressor."
+        )
 
 
 def _is_plain(X):
