@@ -1,0 +1,59 @@
+"""A reader finds the same seven things on each page of the user guide."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+DOC = Path(__file__).resolve().parent.parent / "doc"
+GUIDE = DOC / "user_guide"
+
+# The start of a title, or some of them, for each thing that a page has.
+WHEN = "When to use "
+PROBLEM = "The problem"
+CHOOSE = ("Choosing ", "How to choose ", "Kernels, and their length scale")
+CERTIFICATE = "What the certificate means"
+COST = "What it costs"
+LIMITS = ("Limits", "Pitfalls")
+PAPERS = "Papers"
+ALL = (WHEN, PROBLEM, CHOOSE, CERTIFICATE, COST, LIMITS, PAPERS)
+
+FAMILIES = ("coreset_gp", "gaussian_processes", "kernels", "transport")
+
+
+def titles(page):
+    """Return the titles of the sections of a page, subsections too."""
+    lines = (GUIDE / f"{page}.rst").read_text(encoding="utf-8").splitlines()
+    return [
+        above
+        for above, below in zip(lines, lines[1:], strict=False)
+        if re.fullmatch(r"([=~-])\1{3,}", below) and len(below) == len(above)
+    ]
+
+
+@pytest.mark.parametrize("page", FAMILIES)
+def test_family_pages_have_all_parts(page):
+    found = titles(page)
+    missing = [
+        part for part in ALL if not any(title.startswith(part) for title in found)
+    ]
+    assert not missing, f"{page} has no section {missing}; it has {found}"
+
+
+@pytest.mark.parametrize("page", FAMILIES)
+def test_pictures_of_cost_are_there(page):
+    text = (GUIDE / f"{page}.rst").read_text(encoding="utf-8")
+    cost = text.split("\nWhat it costs\n", 1)[1]
+    shown = re.findall(r"/images/(scaling_\w+\.svg)", cost)
+    # a variant points to the picture of its family
+    assert shown or re.search(r":ref:`[^`]*<\w+_costs>`", cost)
+    for name in shown:
+        path = DOC / "images" / name
+        assert path.stat().st_size < 60_000
+        assert "exponent" in path.read_text(encoding="utf-8")
+
+
+def test_every_picture_is_shown():
+    text = "".join(path.read_text(encoding="utf-8") for path in GUIDE.glob("*.rst"))
+    for path in DOC.glob("images/scaling_*.svg"):
+        assert f"/images/{path.name}" in text
