@@ -88,7 +88,10 @@ def alpha_scale(X, y, weight=None):
     weight = weight / weight.sum()
     y = np.asarray(y, dtype=float).reshape(len(X), -1)
     covariance = X.T @ (weight[:, None] * (y - weight @ y))
-    return float(np.abs(covariance).max()) or 1.0
+    largest = float(np.abs(covariance).max())
+    # Of constant features nothing but rounding is left.
+    rounding = 1e-12 * float(np.abs(X).max() * np.abs(y).max())
+    return largest if largest > rounding else 1.0
 
 
 def assert_same_minimum(one, other, floor=0.0, scale=1.0):
