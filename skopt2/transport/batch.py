@@ -11,10 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skopt2._core import cuda
 from skopt2._core.array import (
-    all_finite,
-    as_float,
     asarray_like,
-    is_sparse,
     move,
     namespace,
     to_numpy,
@@ -22,6 +19,7 @@ from skopt2._core.array import (
 from skopt2._core.checks import check_real
 from skopt2._core.result import brief_repr
 from skopt2.solvers.transport.batch import BatchProblem, solve_batch
+from skopt2.transport.dense_input import check_costs
 from skopt2.transport.problem import TOTALS, check_positive
 from skopt2.transport.sinkhorn import MAX_ITER, check_options
 
@@ -129,7 +127,7 @@ def sinkhorn_batch(a, b, cost, reg, *, tol=1e-6, max_iter=None, device=None):
     reg = check_positive(reg, "reg", "It is in the units of the cost.")
     check_options("auto", tol, max_iter, None)
     source, target = cuda.resolve(device, cost)
-    C = move(_check_costs(cost, source), target)
+    C = move(check_costs(cost, stacked=True), target)
     n, m = (int(k) for k in C.shape[-2:])
     a, b = _check_masses(a, n, "a"), _check_masses(b, m, "b")
     sizes = {len(x) for x in (a, b) if x is not None and x.ndim == 2}
@@ -175,28 +173,6 @@ def _solve(C, A, B, reg, limits):
         s = solve_batch(problem, A[rows, :], B[rows, :], **limits).solution
         parts.append((s.f, s.g, s.objective, s.cost, s.error, s.n_iter))
     return parts
-
-
-def _check_costs(cost, source):
-    """Return finite costs in float32 or float64."""
-    if is_sparse(cost):
-        raise ValueError("cost must be dense. Pass cost.toarray() if zeros are meant.")
-    if source.kind == "numpy":
-        cost = np.asarray(cost)
-        cost = cost.astype(np.float64) if cost.dtype == object else cost
-    if cost.ndim not in (2, 3) or 0 in cost.shape:
-        raise ValueError(
-            "cost must have the shape (n, m) or (n_problems, n, m) with all lengths at "
-            f"least 1; got {tuple(cost.shape)}."
-        )
-    check_real(cost, "cost")
-    cost = as_float(cost)
-    if not all_finite(cost):
-        raise ValueError(
-            "cost must be finite, but holds NaN or infinity. Forbid a pair by a cost "
-            "far above the others instead."
-        )
-    return cost
 
 
 def _check_masses(values, n, name):

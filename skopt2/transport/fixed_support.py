@@ -11,9 +11,9 @@ from skopt2.solvers.transport.barycenter_fixed import FixedSupport, OneMeasure
 from skopt2.solvers.transport.geometry import DenseGeometry
 from skopt2.solvers.transport.log_kernel import DenseLogKernel, GridLogKernel
 from skopt2.transport.barycenter_result import FixedPlans, conclude, spread
+from skopt2.transport.dense_input import check_costs
 from skopt2.transport.measures import (
     check_histograms,
-    check_matrix_of_costs,
     check_weights,
 )
 from skopt2.transport.point_cloud import PointCloud
@@ -54,7 +54,7 @@ def fixed_kernel(cost, bins, like, source, target):
             f"(k, {', '.join(map(str, bins))}). Reshape them to (k, n), or leave out "
             "cost for squared distances of pixels."
         )
-    cost = check_matrix_of_costs(cost, cuda.target_of(cost))
+    cost = check_costs(cost)
     if cost.shape[0] != bins[0]:
         raise ValueError(
             f"cost has the shape {tuple(cost.shape)}, but the histograms have {bins[0]}"

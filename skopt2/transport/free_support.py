@@ -10,10 +10,10 @@ from skopt2._core.iterate import iterate
 from skopt2._core.random import spawn
 from skopt2.solvers.transport.barycenter_free import FreeSupport
 from skopt2.transport.barycenter_result import FreePlans, conclude, spread
+from skopt2.transport.dense_input import check_points
 from skopt2.transport.measures import (
-    check_cloud,
+    check_clouds,
     check_masses,
-    check_points,
     check_weights,
 )
 from skopt2.transport.point_cloud import PointCloud
@@ -53,7 +53,7 @@ def find_free(
         # A stack of clouds of one size.
         measures = [measures[k, ...] for k in range(measures.shape[0])]
     source, target = cuda.resolve(device, measures[0] if measures else None)
-    clouds = check_points(measures, source)
+    clouds = check_clouds(measures, source)
     n, lengths = len(clouds), [int(Y.shape[0]) for Y in clouds]
     weights = check_weights(weights, n)
     masses = _check_all_masses(masses, lengths)
@@ -131,7 +131,7 @@ def _check_support(support, n_support, clouds, b, w, random_state):
                 f"n_support must be a positive integer; got {n_support!r}."
             )
         return _draw(int(n_support), clouds, b, w, random_state)
-    X = asarray_like(check_cloud(support, "support"), clouds[0])
+    X = asarray_like(check_points(support, "support"), clouds[0])
     if X.shape[1] != clouds[0].shape[1]:
         raise ValueError(
             f"support has {X.shape[1]} features, but the point clouds have "

@@ -23,8 +23,9 @@ from skopt2._core.random import spawn
 from skopt2.solvers.transport.cost import METRICS, ground_cost
 from skopt2.solvers.transport.gromov import GromovSinkhorn, random_plan
 from skopt2.solvers.transport.gromov_costs import LOSSES, PointSpaces, StoredSpaces
+from skopt2.transport.dense_input import check_costs, check_points
 from skopt2.transport.gromov_result import describe
-from skopt2.transport.measures import check_cloud, check_masses, check_matrix_of_costs
+from skopt2.transport.measures import check_masses
 from skopt2.transport.problem import TOTALS, check_positive
 from skopt2.transport.sinkhorn import check_options
 
@@ -253,7 +254,7 @@ def _check_spaces(Cx, Cy, loss, metric, source):
     if metric == "precomputed":
         spaces = []
         for C, name in ((Cx, "Cx"), (Cy, "Cy")):
-            C = check_matrix_of_costs(C, cuda.target_of(C), name)
+            C = check_costs(C, name)
             if C.shape[0] != C.shape[1]:
                 raise ValueError(
                     f"{name} has the shape {tuple(C.shape)}, but costs within a space "
@@ -267,7 +268,7 @@ def _check_spaces(Cx, Cy, loss, metric, source):
                 f"metric must be 'precomputed', one of {METRICS} or a callable; got "
                 f"{metric!r}."
             )
-        spaces = [check_cloud(X, name) for X, name in ((Cx, "Cx"), (Cy, "Cy"))]
+        spaces = [check_points(X, name) for X, name in ((Cx, "Cx"), (Cy, "Cy"))]
     Cx, Cy = spaces[0], move(spaces[1], source)
     xp = namespace(Cx)
     if Cx.dtype != Cy.dtype:
@@ -279,7 +280,7 @@ def _check_between(values, name, shape, like, target, index):
     """Return costs or masses of pairs that have mass, beside an array."""
     if values is None:
         return None
-    values = check_matrix_of_costs(values, cuda.target_of(values), name)
+    values = check_costs(values, name)
     if tuple(values.shape) != shape:
         raise ValueError(
             f"{name} has the shape {tuple(values.shape)}, expected {shape}: a value "

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from skopt2._core import cuda
 from skopt2._core.array import (
     all_finite,
     as_float,
@@ -14,6 +13,7 @@ from skopt2._core.array import (
     to_numpy,
 )
 from skopt2._core.checks import check_real
+from skopt2.transport.dense_input import check_points
 
 
 def check_weights(weights, n):
@@ -119,52 +119,7 @@ def check_histograms(measures, source):
     return B / xp.sum(B, axis=axes, keepdims=True)
 
 
-def check_matrix_of_costs(cost, source, name="cost"):
-    """Return a finite cost matrix in float32 or float64.
-
-    Parameters
-    ----------
-    cost : array-like of shape (n, m)
-        Costs of any sign.
-    source : Target
-        Where they live.
-    name : str, default="cost"
-        Name of the parameter.
-
-    Returns
-    -------
-    cost : array of shape (n, m)
-
-    Raises
-    ------
-    ValueError
-        If they are not finite or of the wrong shape.
-    """
-    if is_sparse(cost):
-        raise TypeError(
-            f"{name} must be dense: an entry that a sparse matrix leaves out is a cost "
-            f"of zero. Pass {name}.toarray() if that is meant."
-        )
-    if source.kind == "numpy":
-        cost = np.asarray(cost)
-        if cost.dtype == object:
-            cost = cost.astype(np.float64)
-    if cost.ndim != 2 or 0 in cost.shape:
-        raise ValueError(
-            f"{name} must have the shape (n, m) with n, m >= 1; got "
-            f"{tuple(cost.shape)}."
-        )
-    check_real(cost, name)
-    cost = as_float(cost)
-    if not all_finite(cost):
-        raise ValueError(
-            f"{name} must be finite, but holds NaN or infinity. Forbid a pair by a "
-            "cost far above the others instead."
-        )
-    return cost
-
-
-def check_points(clouds, source):
+def check_clouds(clouds, source):
     """Return point clouds in one float dtype, where the first lives.
 
     Parameters
@@ -186,7 +141,7 @@ def check_points(clouds, source):
     if len(clouds) == 0:
         raise ValueError("measures must hold at least one point cloud; it is empty.")
     clouds = [
-        move(check_cloud(Y, f"measures[{k}]"), source) for k, Y in enumerate(clouds)
+        move(check_points(Y, f"measures[{k}]"), source) for k, Y in enumerate(clouds)
     ]
     features = {int(Y.shape[1]) for Y in clouds}
     if len(features) > 1:
@@ -198,45 +153,6 @@ def check_points(clouds, source):
     if len({Y.dtype for Y in clouds}) > 1:
         clouds = [xp.astype(Y, xp.float64) for Y in clouds]
     return clouds
-
-
-def check_cloud(X, name):
-    """Return finite points as a matrix in float32 or float64, where they are.
-
-    Parameters
-    ----------
-    X : array-like of shape (n, n_features)
-        Points.
-    name : str
-        Name of the parameter.
-
-    Returns
-    -------
-    X : array of shape (n, n_features)
-
-    Raises
-    ------
-    ValueError
-        If they are not finite, or no matrix.
-    """
-    if is_sparse(X):
-        raise TypeError(f"{name} must be dense. Pass {name}.toarray().")
-    if cuda.target_of(X).kind == "numpy":
-        X = np.asarray(X)
-        if X.dtype == object:
-            X = X.astype(np.float64)
-    if X.ndim != 2 or 0 in X.shape:
-        raise ValueError(
-            f"{name} must have the shape (n_points, n_features) with at least one of "
-            f"each; got {tuple(X.shape)}."
-        )
-    check_real(X, name)
-    X = as_float(X)
-    if not all_finite(X):
-        raise ValueError(
-            f"{name} must be finite, but holds NaN or infinity. Remove those points."
-        )
-    return X
 
 
 def check_masses(masses, n, name):

@@ -14,8 +14,9 @@ from skopt2._core.result import StopReason
 from skopt2.solvers.transport.mirror import MirrorDescent
 from skopt2.transport.clouds import check_mass
 from skopt2.transport.cost_stream import CERTIFICATE, CostStream
+from skopt2.transport.dense_input import check_costs
 from skopt2.transport.oracle import Oracle, as_objective
-from skopt2.transport.problem import TOTALS, check_cost, check_positive
+from skopt2.transport.problem import TOTALS, check_positive
 
 STEPS = ("sqrt", "constant")
 
@@ -211,7 +212,7 @@ class MirrorSinkhorn:
         if stream is None:
             self._check_parameters()
             stream = self._open_stream(cost)
-        cost = check_cost(cost, cuda.target_of(cost))
+        cost = check_costs(cost)
         if tuple(cost.shape) != stream.shape:
             raise ValueError(
                 f"cost has the shape {tuple(cost.shape)}, expected {stream.shape}, "
@@ -228,7 +229,7 @@ class MirrorSinkhorn:
     def _open_stream(self, cost):
         """Return an empty stream for costs like this one."""
         source, target = cuda.resolve(self.device, cost)
-        cost = check_cost(cost, source)
+        cost = check_costs(cost)
         a, b = self._masses(tuple(int(k) for k in cost.shape), cost)
         a, b = move(a, target), move(b, target)
         horizon = self.max_iter if self.step == "constant" else None

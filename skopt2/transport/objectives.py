@@ -19,7 +19,7 @@ from skopt2._core.array import (
     namespace,
     to_numpy,
 )
-from skopt2.transport.problem import check_cost
+from skopt2.transport.dense_input import check_costs
 
 
 class LinearObjective:
@@ -48,7 +48,7 @@ class LinearObjective:
     """
 
     def __init__(self, cost):
-        self.cost = check_cost(cost, cuda.target_of(cost))
+        self.cost = check_costs(cost)
 
     @property
     def shape(self):

@@ -3,11 +3,11 @@
 import numpy as np
 
 from skopt2._core import cuda
-from skopt2._core.array import all_finite, as_float, is_sparse, move, namespace, take
-from skopt2._core.checks import check_real
+from skopt2._core.array import move, namespace, take
 from skopt2.solvers.transport.cost import CallableCost, ground_cost
 from skopt2.solvers.transport.stored_points import StoredPointGeometry
 from skopt2.solvers.transport.streamed import PointCloudGeometry
+from skopt2.transport.dense_input import check_points
 
 # Arrays of the size of the costs that solvers hold at a time where costs are stored.
 STORED_ARRAYS = 3
@@ -73,7 +73,7 @@ class PointCloud:
 
     def __init__(self, X, Y, metric="sqeuclidean", *, streamed=None):
         cost = ground_cost(metric)
-        X, Y = _check_points(X, "X"), _check_points(Y, "Y")
+        X, Y = check_points(X, "X"), check_points(Y, "Y")
         if X.shape[1] != Y.shape[1] and not isinstance(cost, CallableCost):
             raise ValueError(
                 f"X has {X.shape[1]} features and Y has {Y.shape[1]}: metric "
@@ -142,27 +142,3 @@ class PointCloud:
         n, m = self.shape
         size = 4 if self.X.dtype == namespace(self.X).float32 else 8
         return STORED_ARRAYS * size * n * m > cuda.memory_budget(target)
-
-
-def _check_points(X, name):
-    """Return finite points as a matrix in float32 or float64, where they are."""
-    if is_sparse(X):
-        raise TypeError(
-            f"{name} is sparse, but points must be dense. Pass {name}.toarray()."
-        )
-    if cuda.target_of(X).kind == "numpy":
-        X = np.asarray(X)
-        if X.dtype == object:
-            X = X.astype(np.float64)
-    if X.ndim != 2 or 0 in X.shape:
-        raise ValueError(
-            f"{name} must have the shape (n_points, n_features) with at least one of "
-            f"each; got {tuple(X.shape)}. Points on a line are {name}.reshape(-1, 1)."
-        )
-    check_real(X, name)
-    X = as_float(X)
-    if not all_finite(X):
-        raise ValueError(
-            f"{name} must be finite, but holds NaN or infinity. Remove those points."
-        )
-    return X

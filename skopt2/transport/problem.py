@@ -10,10 +10,7 @@ import numpy as np
 from skopt2._core import cuda
 from skopt2._core.array import (
     Target,
-    all_finite,
-    as_float,
     device_of,
-    is_sparse,
     move,
     namespace,
     put,
@@ -22,6 +19,7 @@ from skopt2._core.array import (
 )
 from skopt2._core.checks import check_real
 from skopt2.solvers.transport.geometry import DenseGeometry
+from skopt2.transport.dense_input import check_costs
 
 # Relative difference of the total masses that counts as rounding.
 TOTALS = {"float64": 1e-6, "float32": 1e-4}
@@ -117,7 +115,7 @@ def check_problem(a, b, cost, *, device=None, balanced=True):
     points = hasattr(cost, "geometry")
     source, target = cuda.resolve(device, cost.X if points else cost)
     if not points:
-        cost = move(check_cost(cost, source), target)
+        cost = move(check_costs(cost), target)
     n, m = (int(k) for k in cost.shape)
     a, total_a = _check_masses(a, n, "a", "row")
     b, total_b = _check_masses(b, m, "b", "column")
@@ -176,49 +174,6 @@ def check_positive(value, name, fix):
     ):
         return float(value)
     raise ValueError(f"{name} must be a positive number; got {value!r}. {fix}")
-
-
-def check_cost(cost, source):
-    """Return a finite matrix in float32 or float64, where it is.
-
-    Parameters
-    ----------
-    cost : array-like of shape (n, m)
-        What the user passed.
-    source : Target
-        Where it lives.
-
-    Returns
-    -------
-    cost : array of shape (n, m)
-        Itself where nothing had to change.
-
-    Raises
-    ------
-    ValueError
-        If it is sparse, empty, not finite, or no matrix.
-    """
-    if is_sparse(cost):
-        raise ValueError(
-            "cost must be dense: an entry that a sparse matrix leaves out is a cost of "
-            "zero. Pass cost.toarray() if that is meant."
-        )
-    if source.kind == "numpy":
-        cost = np.asarray(cost)
-        if cost.dtype == object:
-            cost = cost.astype(np.float64)
-    if cost.ndim != 2 or 0 in cost.shape:
-        raise ValueError(
-            f"cost must have the shape (n, m) with n, m >= 1; got {tuple(cost.shape)}."
-        )
-    check_real(cost, "cost")
-    cost = as_float(cost)
-    if not all_finite(cost):
-        raise ValueError(
-            "cost must be finite, but holds NaN or infinity. Forbid a pair by a cost "
-            "far above the others instead."
-        )
-    return cost
 
 
 def _check_masses(values, n, name, side):
