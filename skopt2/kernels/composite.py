@@ -1,4 +1,4 @@
-"""What kernels made of other kernels share.
+"""What kernels made of other kernels share, of one or of several.
 
 Points are prepared once for each part. A tile is filled by one part after the other:
 the first writes where the result goes, the others into an array of this thread, and
@@ -44,6 +44,43 @@ class PreparedParts(Prepared):
         """Return all parts in a wider dtype; see :meth:`Prepared.widened`."""
         parts = tuple(part.widened(dtype) for part in self.parts)
         return PreparedParts(self.rows, self.dtype, origin=self.origin, parts=parts)
+
+
+class Wrapped(Kernel):
+    """Base of the kernels that are a function of another one, entry by entry.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        Not precomputed.
+    """
+
+    @property
+    def is_stationary(self):
+        """Whether the kernel depends on the difference of two points alone."""
+        return self.kernel.is_stationary
+
+    @property
+    def tile(self):
+        """Entries of a tile: those of the kernel inside."""
+        return self.kernel.tile
+
+    @property
+    def depth(self):
+        """Levels of kernels inside; see :attr:`Kernel.depth`."""
+        return 1 + self.kernel.depth
+
+    def check_parameters(self):
+        """Raise ValueError unless the kernel inside is one with valid parameters."""
+        check_part(self.kernel, self.name, "kernel")
+
+    def origin(self, X):
+        """Origin of the kernel inside; see :meth:`Kernel.origin`."""
+        return self.kernel.origin(X)
+
+    def features(self, X, origin=None, wide=False):
+        """Prepare points for the kernel inside; see :meth:`Kernel.features`."""
+        return self.kernel.features(X, origin, wide)
 
 
 class Composite(Kernel):

@@ -8,11 +8,10 @@ from numbers import Integral
 
 import numpy as np
 
-from skopt2.kernels.base import Kernel
-from skopt2.kernels.composite import check_part
+from skopt2.kernels.composite import Wrapped
 
 
-class Power(Kernel):
+class Power(Wrapped):
     """Whole power of a kernel, entry by entry.
 
     Parameters
@@ -36,24 +35,9 @@ class Power(Kernel):
         self.kernel = kernel
         self.exponent = exponent
 
-    @property
-    def is_stationary(self):
-        """Whether the kernel depends on the difference of two points alone."""
-        return self.kernel.is_stationary
-
-    @property
-    def tile(self):
-        """Entries of a tile: those of the kernel that is raised."""
-        return self.kernel.tile
-
-    @property
-    def depth(self):
-        """Levels of kernels inside; see :attr:`Kernel.depth`."""
-        return 1 + self.kernel.depth
-
     def check_parameters(self):
         """Raise ValueError unless the kernel is one and the exponent whole."""
-        check_part(self.kernel, self.name, "kernel")
+        super().check_parameters()
         exponent = self.exponent
         if not (isinstance(exponent, Integral) and exponent >= 1):
             raise ValueError(
@@ -71,14 +55,6 @@ class Power(Kernel):
 
         self.check_parameters()
         return folded(Power(self.kernel.resolve(X, rng), self.exponent))
-
-    def origin(self, X):
-        """Origin of the kernel that is raised; see :meth:`Kernel.origin`."""
-        return self.kernel.origin(X)
-
-    def features(self, X, origin=None, wide=False):
-        """Prepare points for the kernel; see :meth:`Kernel.features`."""
-        return self.kernel.features(X, origin, wide)
 
     def block(self, A, B):
         """Kernel matrix of prepared points; see :meth:`Kernel.block`."""

@@ -6,11 +6,10 @@ k(x, y) = v k_1(x, y), v > 0: where k_1(x, x) = 1, v is the variance of the proc
 import math
 from numbers import Real
 
-from skopt2.kernels.base import Kernel
-from skopt2.kernels.composite import check_part
+from skopt2.kernels.composite import Wrapped
 
 
-class Scaled(Kernel):
+class Scaled(Wrapped):
     """Kernel times a positive number.
 
     Parameters
@@ -35,24 +34,9 @@ class Scaled(Kernel):
         self.kernel = kernel
         self.variance = variance
 
-    @property
-    def is_stationary(self):
-        """Whether the kernel depends on the difference of two points alone."""
-        return self.kernel.is_stationary
-
-    @property
-    def tile(self):
-        """Entries of a tile: those of the kernel that is scaled."""
-        return self.kernel.tile
-
-    @property
-    def depth(self):
-        """Levels of kernels inside; see :attr:`Kernel.depth`."""
-        return 1 + self.kernel.depth
-
     def check_parameters(self):
         """Raise ValueError unless the kernel is one and the variance positive."""
-        check_part(self.kernel, self.name, "kernel")
+        super().check_parameters()
         variance = self.variance
         if not (isinstance(variance, Real) and 0 < variance < math.inf):
             raise ValueError(
@@ -69,14 +53,6 @@ class Scaled(Kernel):
 
         self.check_parameters()
         return folded(Scaled(self.kernel.resolve(X, rng), self.variance))
-
-    def origin(self, X):
-        """Origin of the kernel that is scaled; see :meth:`Kernel.origin`."""
-        return self.kernel.origin(X)
-
-    def features(self, X, origin=None, wide=False):
-        """Prepare points for the kernel; see :meth:`Kernel.features`."""
-        return self.kernel.features(X, origin, wide)
 
     def block(self, A, B):
         """Kernel matrix of prepared points; see :meth:`Kernel.block`."""
