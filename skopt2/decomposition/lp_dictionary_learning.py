@@ -2,16 +2,12 @@
 
 import warnings
 
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skopt2._core.array import asarray_like, namespace
-from skopt2._core.estimator import (
-    IterativeEstimator,
-    fit_method,
-    level_of_caller,
-)
+from skopt2._core.estimator import fit_method, level_of_caller
 from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2.decomposition.component_model import ComponentModel
 from skopt2.decomposition.factorization_arrays import check_codes
 from skopt2.decomposition.lp_dictionary_start import (
     check_lp_dictionary,
@@ -22,9 +18,7 @@ from skopt2.solvers.lp_dictionary.power_method import CERTIFICATE, PowerMethod
 from skopt2.solvers.lp_dictionary.whitening import whitening_of
 
 
-class LpDictionaryLearning(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, IterativeEstimator
-):
+class LpDictionaryLearning(ComponentModel):
     r"""Square dictionary in which the data are sparse, by an l_p norm made largest.
 
     Rows are taken for :math:`x = D^\top y + m` with sparse codes :math:`y` and as many
@@ -174,16 +168,6 @@ class LpDictionaryLearning(
         self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-    @property
-    def _n_features_out(self):
-        return int(self.components_.shape[0])
 
     @fit_method
     def fit(self, X, y=None, sample_weight=None):

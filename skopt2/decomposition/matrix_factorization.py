@@ -1,9 +1,8 @@
 """Constrained and sparse matrix factorisation, as an estimator."""
 
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-
-from skopt2._core.estimator import IterativeEstimator, fit_method
+from skopt2._core.estimator import fit_method
 from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2.decomposition.component_model import ComponentModel
 from skopt2.decomposition.factorization_arrays import check_codes, check_nonnegative
 from skopt2.decomposition.factorization_codes import solved_codes
 from skopt2.decomposition.factorization_options import block_term, check_level
@@ -16,9 +15,7 @@ from skopt2.solvers.factorization.proximal import ProximalDescent
 CERTIFICATE = "relative fixed-point residual"
 
 
-class MatrixFactorization(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, IterativeEstimator
-):
+class MatrixFactorization(ComponentModel):
     r"""Factorisation of a matrix with signs, sparsity and norms of its factors.
 
     Codes :math:`W` of shape (n_samples, n_components) and components :math:`H` of shape
@@ -195,12 +192,8 @@ class MatrixFactorization(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = self.nonnegative is True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.sparse = True
         return tags
-
-    @property
-    def _n_features_out(self):
-        return int(self.components_.shape[0])
 
     def _terms(self, n_features):
         """Return the terms of codes and components for so many features."""

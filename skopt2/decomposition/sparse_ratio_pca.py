@@ -4,17 +4,13 @@ import math
 import warnings
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from skopt2._core.array import all_finite, asarray_like, is_sparse, to_numpy
-from skopt2._core.estimator import (
-    IterativeEstimator,
-    fit_method,
-    level_of_caller,
-)
+from skopt2._core.estimator import fit_method, level_of_caller
 from skopt2._core.random import seed_sequence
 from skopt2._core.validation import check_fit_input, check_predict_input, host_data
 from skopt2._core.weights import check_weights
+from skopt2.decomposition.component_model import ComponentModel
 from skopt2.decomposition.sparse_ratio_parameters import check_parameters
 from skopt2.decomposition.sparse_ratio_score import explained_share
 from skopt2.solvers.fractional.components import ComponentSequence
@@ -22,9 +18,7 @@ from skopt2.solvers.fractional.covariance_form import covariance_form
 from skopt2.solvers.fractional.problem import CERTIFICATE
 
 
-class SparseRatioPCA(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, IterativeEstimator
-):
+class SparseRatioPCA(ComponentModel):
     r"""Sparse principal components: most variation for the size of the loadings.
 
     With the covariance matrix :math:`C` of the data, the loadings :math:`v` of a
@@ -187,12 +181,8 @@ class SparseRatioPCA(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.sparse = True
         return tags
-
-    @property
-    def _n_features_out(self):
-        return int(self.components_.shape[0])
 
     @fit_method
     def fit(self, X, y=None, sample_weight=None):

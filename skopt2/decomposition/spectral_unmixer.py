@@ -2,13 +2,13 @@
 
 import warnings
 
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like, move, namespace
-from skopt2._core.estimator import IterativeEstimator, fit_method, level_of_caller
+from skopt2._core.estimator import fit_method, level_of_caller
 from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2.decomposition.component_model import ComponentModel
 from skopt2.decomposition.factorization_arrays import check_codes, plain_array
 from skopt2.decomposition.unmixing_start import check_unmixer, starting_spectra
 from skopt2.solvers.factorization.abundances import Sparsity, solve_abundances
@@ -19,9 +19,7 @@ CERTIFICATE = "relative projected-gradient residual"
 CLOSER = 0.1
 
 
-class SpectralUnmixer(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, IterativeEstimator
-):
+class SpectralUnmixer(ComponentModel):
     r"""Spectra as mixtures of few endmembers, with outlying channels.
 
     Rows of ``X`` are pixels :math:`x_i`, columns are channels. Nonnegative endmembers
@@ -178,16 +176,6 @@ class SpectralUnmixer(
         self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-    @property
-    def _n_features_out(self):
-        return int(self.components_.shape[0])
 
     def _sparsity(self):
         """Return the sparsity of the abundances."""

@@ -1,11 +1,11 @@
 """Constrained and sparse CP factorisation of arrays, as an estimator."""
 
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skopt2._core.array import namespace
-from skopt2._core.estimator import IterativeEstimator, fit_method
+from skopt2._core.estimator import fit_method
 from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2.decomposition.component_model import ComponentModel
 from skopt2.decomposition.factorization_arrays import check_codes, check_nonnegative
 from skopt2.decomposition.factorization_codes import solved_codes
 from skopt2.decomposition.tensor_arrays import as_rows, check_lengths, starting_factors
@@ -21,9 +21,7 @@ CERTIFICATE = "relative fixed-point residual"
 CHECK_EVERY = 5
 
 
-class TensorFactorization(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, IterativeEstimator
-):
+class TensorFactorization(ComponentModel):
     r"""CP factorisation of an array with signs, sparsity and norms of its factors.
 
     Samples :math:`X_i` are matrices or arrays of more modes. Codes :math:`W` and, for
@@ -203,14 +201,8 @@ class TensorFactorization(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = self.nonnegative is True
-        tags.input_tags.sparse = False
         tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-    @property
-    def _n_features_out(self):
-        return int(self.components_.shape[0])
 
     @fit_method
     def fit(self, X, y=None, sample_weight=None):

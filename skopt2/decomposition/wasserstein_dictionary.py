@@ -1,11 +1,10 @@
 """Dictionaries of histograms under an entropic Wasserstein loss, as an estimator."""
 
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-
 from skopt2._core.array import asarray_like
-from skopt2._core.estimator import IterativeEstimator, fit_method
+from skopt2._core.estimator import fit_method
 from skopt2._core.histograms import normalise
 from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2.decomposition.component_model import ComponentModel
 from skopt2.decomposition.dictionary_codes import codes_of
 from skopt2.decomposition.dictionary_start import check_dictionary, starting_state
 from skopt2.decomposition.factorization_arrays import check_codes
@@ -17,9 +16,7 @@ from skopt2.solvers.wasserstein_dictionary.mixture import Mixture
 CERTIFICATE = "relative stationarity gap"
 
 
-class WassersteinDictionary(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, IterativeEstimator
-):
+class WassersteinDictionary(ComponentModel):
     r"""Dictionary of histograms under an entropic Wasserstein loss.
 
     Rows of ``X`` are histograms :math:`x_i` on common bins: nonnegative, divided by
@@ -199,13 +196,7 @@ class WassersteinDictionary(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
-        tags.input_tags.sparse = False
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-    @property
-    def _n_features_out(self):
-        return int(self.components_.shape[0])
 
     @fit_method
     def fit(self, X, y=None):
