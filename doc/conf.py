@@ -44,11 +44,20 @@ if os.environ.get("SKOPT2_INTERSPHINX"):
         "sklearn": ("https://scikit-learn.org/stable", None),
     }
 
+# The order of the user guide; families that are not named come last.
+FAMILIES = (
+    *("sparse", "model_selection", "transport", "kernel", "gaussian_process"),
+    *("privacy", "decomposition", "covariance", "graph", "neural_network"),
+    *("portfolio", "*"),
+)
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"run_gallery\.py",
+    "subsection_order": [
+        family if family == "*" else f"../examples/{family}" for family in FAMILIES
+    ],
     "within_subsection_order": "doc.gallery_order.GalleryOrder",
     "doc_module": ("skopt2",),
     "backreferences_dir": "gen_modules/backreferences",
