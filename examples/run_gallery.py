@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 from environment import enter
 
+PATTERN = "examples/*/plot_*.py"
 FITS_SHOWN = 6
 HEADER = ("example", "seconds", "pictures", "fit", "certificate", "stopped")
 
@@ -36,15 +37,19 @@ def main():
     output = Path(options.output).absolute()
     if options.child:
         return run_one(Path(options.child[0]), output, Path(options.child[1]))
-    enter("examples")
     scripts = [
         script
-        for script in sorted((ROOT / "examples").glob("*/plot_*.py"))
+        for script in sorted(ROOT.glob(PATTERN))
         if not options.words
         or any(word in script.relative_to(ROOT).as_posix() for word in options.words)
     ]
     if not scripts:
-        sys.exit("No example matches.")
+        folders = sorted({path.parent.name for path in ROOT.glob(PATTERN)})
+        sys.exit(
+            f"No example has {' or '.join(map(repr, options.words))} in its path. "
+            f"Folders: {', '.join(folders)}."
+        )
+    enter("examples")
     output.mkdir(parents=True, exist_ok=True)
     reports = [run_in_process(script, output) for script in scripts]
     print_table([row for report in reports for row in rows_of(report)])

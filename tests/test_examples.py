@@ -92,3 +92,10 @@ def test_runner_reports_a_failing_example(tmp_path):
     assert done.returncode == 1
     assert "why it failed" in done.stderr
     assert report == {"pictures": 0, "fits": []}
+
+
+def test_runner_says_which_folders_there_are():
+    command = [sys.executable, str(EXAMPLES / "run_gallery.py"), "no such example"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "No example has 'no such example' in its path. Folders: co" in done.stderr
