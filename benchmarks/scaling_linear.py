@@ -1,7 +1,7 @@
 """Curves of :mod:`benchmarks.scaling` for linear models and what is built on them.
 
 Levels of penalties are a twentieth of the least at which the null model is a solution,
-where nothing else is said: many coefficients are in the model, and most are not.
+for groups a tenth: many coefficients are in the model, and most are not.
 """
 
 import numpy as np
@@ -107,7 +107,7 @@ def _groups(make, penalty, classes=False):
         X, y = design(n, p)
         y = labels(y) if classes else y
         norms = np.linalg.norm(_correlations(X, y).reshape(-1, _GROUP), axis=1)
-        alpha = _SHARE * norms.max() / np.sqrt(_GROUP)
+        alpha = 2.0 * _SHARE * norms.max() / np.sqrt(_GROUP)
         model = make(penalty=penalty, groups=_GROUP, alpha=alpha)
         return lambda: model.fit(X, y)
 

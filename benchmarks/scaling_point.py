@@ -76,7 +76,7 @@ def _answer(name, size, pipe):
     pipe.close()
 
 
-def in_fresh_process(curve, size, limit=60.0):
+def in_fresh_process(curve, size, limit=600.0):
     """Return :func:`measure` of a new process, None if it fails or exceeds the limit.
 
     Parameters
@@ -85,8 +85,8 @@ def in_fresh_process(curve, size, limit=60.0):
         One of ``CURVES``.
     size : int
         Of the axis that grows.
-    limit : float, default=60.0
-        Seconds.
+    limit : float, default=600.0
+        Seconds, of a clock on the wall.
 
     Returns
     -------

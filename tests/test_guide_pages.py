@@ -18,7 +18,7 @@ LIMITS = ("Limits", "Pitfalls")
 PAPERS = "Papers"
 ALL = (WHEN, PROBLEM, CHOOSE, CERTIFICATE, COST, LIMITS, PAPERS)
 
-FAMILIES = ("coreset_gp", "gaussian_processes", "kernels", "transport")
+FAMILIES = ("coreset_gp", "gaussian_processes", "kernels", "sparse", "transport")
 
 
 def titles(page):
