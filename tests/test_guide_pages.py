@@ -18,7 +18,22 @@ LIMITS = ("Limits", "Pitfalls")
 PAPERS = "Papers"
 ALL = (WHEN, PROBLEM, CHOOSE, CERTIFICATE, COST, LIMITS, PAPERS)
 
-FAMILIES = ("coreset_gp", "gaussian_processes", "kernels", "sparse", "transport")
+FAMILIES = (
+    "approximate_cv",
+    "convex_relu",
+    "coreset_gp",
+    "gaussian_processes",
+    "kernels",
+    "label_propagation",
+    "linear_dag",
+    "lp_dictionary",
+    "risk_parity",
+    "sparse",
+    "sparse_cholesky_gp",
+    "sparse_ratio_pca",
+    "transport",
+    "wasserstein_dictionary",
+)
 
 
 def titles(page):
