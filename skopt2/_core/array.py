@@ -181,6 +181,11 @@ def asarray_like(values, x, dtype=None):
     return xp.asarray(values, dtype=dtype, device=device_of(x))
 
 
+def index_like(numbers, x):
+    """Return row numbers, a list or an array of any namespace, as int64 beside x."""
+    return asarray_like(numbers, x, namespace(x).int64)
+
+
 def has_float64(xp, device=None):
     """Return True where the device computes in float64."""
     if xp is np or device is None:
@@ -296,7 +301,12 @@ def top_k(values, k):
 
 
 def take(x, indices, axis=0):
-    """Return rows (axis 0) or columns (axis 1) by integer index, sparse ones too."""
+    """Return rows (axis 0) or columns (axis 1) by integer index, sparse ones too.
+
+    The indices may be a list, or an array of another namespace.
+    """
+    if isinstance(indices, list) or namespace(indices) is not namespace(x):
+        indices = index_like(indices, x)
     if is_sparse(x):
         return x[indices] if axis == 0 else x[:, indices]
     return namespace(x).take(x, indices, axis=axis)

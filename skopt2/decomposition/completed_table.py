@@ -10,6 +10,7 @@ from skopt2._core import cuda
 from skopt2._core.array import (
     asarray_like,
     dot64,
+    index_like,
     is_sparse,
     move,
     namespace,
@@ -89,7 +90,7 @@ class CompletedTable(OneToOneFeatureMixin, TransformerMixin):
                 completed = namespace(V).where(known, values, completed)
             kept = to_numpy(self.empty_features_)
             if kept.any() and not self.keep_empty_features:
-                ids = asarray_like(np.flatnonzero(~kept), V, namespace(V).int64)
+                ids = index_like(np.flatnonzero(~kept), V)
                 completed = namespace(V).take(completed, ids, axis=1)
         like = X.data if is_sparse(X) else X
         return plain_array(completed, like)
@@ -153,7 +154,7 @@ class CompletedTable(OneToOneFeatureMixin, TransformerMixin):
                 "rows and columns must have the same length; got "
                 f"{places[0].size} and {places[1].size}."
             )
-        i, j = (asarray_like(ids, U, xp.int64) for ids in places)
+        i, j = (index_like(ids, U) for ids in places)
         left, right = xp.take(U, i, axis=0), xp.take(V, j, axis=1)
         return xp.sum(left * xp.matrix_transpose(right), axis=1) + xp.take(b, j)
 

@@ -5,7 +5,7 @@ import numbers
 
 import numpy as np
 
-from skopt2._core.array import all_finite, asarray_like, move, namespace
+from skopt2._core.array import all_finite, asarray_like, index_like, move, namespace
 from skopt2._core.checks import check_real
 from skopt2._core.histograms import normalise
 from skopt2._core.random import spawn
@@ -117,7 +117,7 @@ def _drawn(init, X, k, rng):
         D = rng.dirichlet(np.ones(n), size=k)
         return asarray_like(D, X)
     chosen = rng.choice(n_rows, size=k, replace=n_rows < k)
-    D = xp.take(X, asarray_like(chosen, X, xp.int64), axis=0)
+    D = xp.take(X, index_like(chosen, X), axis=0)
     mean = xp.mean(X, axis=0)[None, :]
     share = DRAWN * rng.uniform(0.9, 1.1, size=(k, 1))
     # Equal rows must not make equal atoms, which no sweep would tell apart.

@@ -82,5 +82,5 @@ def starting_spectra(estimator, X, target):
     else:
         (rng,) = spawn(estimator.random_state, 1)
         chosen = rng.choice(n, size=k, replace=n < k)
-    S = take(X, asarray_like(np.asarray(chosen), X, xp.int64))
+    S = take(X, np.asarray(chosen))
     return xp.maximum(S, 0.0), v

@@ -8,6 +8,7 @@ from skopt2._core import cuda
 from skopt2._core.array import (
     accumulation_dtype,
     asarray_like,
+    index_like,
     namespace,
     take,
     to_numpy,
@@ -41,7 +42,7 @@ def start(X, Y, index, phi):
         Each point has the weight n / M.
     """
     xp = namespace(X)
-    index = asarray_like(index, X, xp.int64)
+    index = index_like(index, X)
     Z, U = xp.astype(take(X, index), Y.dtype), take(Y, index)
     log_w = xp.zeros_like(Z[:, 0]) + math.log(X.shape[0] / Z.shape[0])
     return Coreset(Z, U, log_w, asarray_like(phi, Y))
@@ -95,7 +96,7 @@ def sample(X, Y):
     """
     n = int(X.shape[0])
     some = np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.int64)
-    index = asarray_like(some, X, namespace(X).int64)
+    index = index_like(some, X)
     return tuple(to_numpy(take(x, index)).astype(np.float64) for x in (X, Y))
 
 

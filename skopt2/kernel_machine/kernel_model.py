@@ -18,6 +18,7 @@ from skopt2._core import cuda
 from skopt2._core.array import (
     asarray_like,
     device_of,
+    index_like,
     move,
     namespace,
     put,
@@ -308,7 +309,7 @@ def spread(solution, rows, n):
         return solution
     room = {} if xp is np else {"device": device_of(a)}
     wide = xp.zeros((n, a.shape[1]), dtype=a.dtype, **room)
-    wide = put(wide, asarray_like(rows, a, xp.int64), a)
+    wide = put(wide, index_like(rows, a), a)
     return dataclasses.replace(solution, a=wide)
 
 

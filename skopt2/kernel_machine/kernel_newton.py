@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from skopt2._core import cuda
-from skopt2._core.array import asarray_like, move, namespace, to_numpy
+from skopt2._core.array import asarray_like, index_like, move, namespace, to_numpy
 from skopt2._core.random import spawn
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_predict_input
@@ -160,7 +160,7 @@ class KernelNewton(BaseEstimator):
                 if self.shuffle:
                     shuffled = order.permutation(Y.shape[1])
                     xp = namespace(X)
-                    X = xp.take(X, asarray_like(shuffled, X, xp.int64), axis=0)
+                    X = xp.take(X, index_like(shuffled, X), axis=0)
                     targets = Y[:, shuffled]
                 self._run(stream, X, targets)
         return stream

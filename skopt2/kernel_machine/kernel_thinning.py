@@ -11,7 +11,7 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted
 
 from skopt2._core import cuda
-from skopt2._core.array import asarray_like, move, namespace, take, to_numpy
+from skopt2._core.array import asarray_like, index_like, move, take, to_numpy
 from skopt2._core.random import spawn
 from skopt2._core.transfer import convert, is_array
 from skopt2._core.validation import check_fit_input, check_predict_input
@@ -172,7 +172,7 @@ class KernelThinning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                 rng=signs,
                 budget=cuda.memory_budget(data.target),
             )
-            indices = asarray_like(found.indices, data.X, namespace(data.X).int64)
+            indices = index_like(found.indices, data.X)
             fitted = convert(
                 {
                     "indices_": indices,
@@ -249,7 +249,7 @@ class KernelThinning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         if hasattr(array, "iloc"):
             return array.iloc[chosen]
         if is_array(array):
-            return take(array, asarray_like(chosen, array, namespace(array).int64))
+            return take(array, chosen)
         return array[chosen] if hasattr(array, "nnz") else [array[i] for i in chosen]
 
     @property

@@ -10,10 +10,9 @@ from sklearn.utils.validation import check_array
 from skopt2._core import cuda
 from skopt2._core.array import (
     as_float,
-    asarray_like,
+    index_like,
     is_sparse,
     move,
-    namespace,
     take,
     to_numpy,
 )
@@ -188,9 +187,8 @@ def _check_norms(norms, n):
 
 def _rows_of(X, indices, return_indices):
     """Return rows of X as a dense array, and their numbers beside it."""
-    xp = namespace(X)
     like = X.data if is_sparse(X) else X
-    where = asarray_like(indices, like, xp.int64)
+    where = index_like(indices, like)
     centers = take(X, where)
     if is_sparse(centers):
         centers = centers.toarray()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace, take
+from skopt2._core.array import asarray_like, take
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +53,7 @@ class Sample:
         n = int(self.Y.shape[0])
         X = rows_of(self.X, rows)
         if self.pairwise and columns.size < n:
-            xp = namespace(X)
-            X = take(X, asarray_like(columns, X, xp.int64), axis=1)
+            X = take(X, columns, axis=1)
         unit = self.unit[rows] if isinstance(self.unit, np.ndarray) else self.unit
         numbers = rows if self.rows is None else self.rows[rows]
         return Sample(X, rows_of(self.Y, rows), unit, self.pairwise, numbers)
@@ -97,4 +96,4 @@ def rows_of(x, index):
     """
     if index.size == x.shape[0]:
         return x
-    return take(x, asarray_like(index, x, namespace(x).int64))
+    return take(x, index)

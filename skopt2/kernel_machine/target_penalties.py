@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace, put, take
+from skopt2._core.array import index_like, namespace, put, take
 from skopt2._core.result import History, StopReason
 
 
@@ -70,7 +70,7 @@ def solve_by_penalty(alpha, sample, solve):
         )
     results, coef = [], None
     for value in np.unique(alpha):
-        columns = asarray_like(np.flatnonzero(alpha == value), sample.Y, xp.int64)
+        columns = index_like(np.flatnonzero(alpha == value), sample.Y)
         part = replace(sample, Y=take(sample.Y, columns, axis=1))
         result = solve(part, float(value))
         a = result.solution.a

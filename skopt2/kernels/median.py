@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace, take, to_numpy
+from skopt2._core.array import take, to_numpy
 
 # Rows among which the median is taken.
 MEDIAN_ROWS = 1000
@@ -31,7 +31,7 @@ def median_distance(X, rng=None):
             if rng is None
             else np.sort(rng.choice(n, MEDIAN_ROWS, replace=False))
         )
-        X = take(X, asarray_like(index, X, namespace(X).int64))
+        X = take(X, index)
     X = np.asarray(to_numpy(X), dtype=np.float64)
     # In units of the largest value: squares of huge or tiny ones leave the range.
     unit = float(np.abs(X).max(initial=0.0))

@@ -10,7 +10,7 @@ from numbers import Integral
 import numpy as np
 
 from skopt2._core import cuda
-from skopt2._core.array import HOST, asarray_like, namespace
+from skopt2._core.array import HOST, index_like, namespace
 from skopt2._core.threads import TaskPool
 from skopt2.kernels.base import check_points, index_size
 from skopt2.kernels.blocks import Blocks
@@ -291,7 +291,7 @@ class KernelOperator:
             raise TypeError(
                 f"Rows are given by a slice or by whole numbers; got {index.dtype}."
             )
-        index = asarray_like(index, self.A.rows, self.xp.int64)
+        index = index_like(index, self.A.rows)
         index = self.xp.reshape(index, (-1,))
         # A device would be waited for; it checks, or wraps, by its own rules.
         if self.xp is np and index.size and not 0 <= index.min() <= index.max() < n:

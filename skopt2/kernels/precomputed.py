@@ -6,7 +6,7 @@ of a fit are the fitted points themselves, X (n, n).
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace, take
+from skopt2._core.array import index_like, namespace, take
 from skopt2.kernels.base import Kernel, Prepared, check_points
 
 
@@ -26,7 +26,7 @@ class Precomputed(Kernel):
 
     def features(self, X, origin=None, wide=False):
         """Number the points of a kernel matrix; see :meth:`Kernel.features`."""
-        index = asarray_like(np.arange(X.shape[0]), X, namespace(X).int64)
+        index = index_like(np.arange(X.shape[0]), X)
         return Prepared(X, X.dtype, index=index)
 
     def given(self, A, B):

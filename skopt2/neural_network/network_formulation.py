@@ -6,6 +6,7 @@ from skopt2._core.array import (
     accumulation_dtype,
     asarray_like,
     device_of,
+    index_like,
     max_abs,
     namespace,
     put,
@@ -63,7 +64,7 @@ class NetworkFormulation:
         self.n_rows = int(X.shape[0])
         wide = accumulation_dtype(X)
         if s is not None and not to_numpy(s > 0.0).all():
-            rows = asarray_like(np.flatnonzero(to_numpy(s) > 0.0), X, xp.int64)
+            rows = index_like(np.flatnonzero(to_numpy(s) > 0.0), X)
             X, y, s = (take(part, rows) for part in (X, y, s))
             self.places = rows
         X = xp.astype(X, wide)

@@ -17,8 +17,6 @@ Source: J. Nocedal and S. Wright, Numerical Optimization, 2nd edition, 2006, eqs
 to 19.14 (primal-dual system), 19.27 (merit function).
 """
 
-import numpy as np
-
 from skopt2._core.array import asarray_like, cholesky_solve, device_of
 
 # Columns beyond which the matrix is too large to factorise again and again.
@@ -113,7 +111,7 @@ def interior_point(model, point, lam, tight, goal):
     walls = Walls(model, lam, root)
     count = max(float(xp.sum(xp.astype(walls.exists, root.dtype))), 1.0)
     w, b = walls.inside(point.w * root), point.b
-    A = model.columns(xp.arange(model.m, device=device(root))) / root
+    A = model.columns(xp.arange(model.m, device=device_of(root))) / root
     mu = max(abs(model.problem.loss_value(point.eta)), tight) / count
     # Distances are carried on: taken anew from w, the short ones would be rounding.
     p, gap = walls.distance(w), mu * count
@@ -161,9 +159,9 @@ def _direction(model, A, eta, walls, bend, force, slope):
         zero = xp.reshape(0.0 * slope, (1,))
         extra, force = xp.concat([zero, extra]), xp.concat([zero + slope, force])
     H = A.T @ (h[:, None] * A)
-    H = H + xp.eye(extra.shape[0], dtype=H.dtype, device=device(H)) * extra
+    H = H + xp.eye(extra.shape[0], dtype=H.dtype, device=device_of(H)) * extra
     scale = xp.linalg.diagonal(H) ** 0.5
-    one = xp.eye(extra.shape[0], dtype=H.dtype, device=device(H))
+    one = xp.eye(extra.shape[0], dtype=H.dtype, device=device_of(H))
     H = H / (scale[:, None] * scale[None, :]) + RIDGE * one
     d = cholesky_solve(H, -force / scale)
     if d is None:
@@ -188,8 +186,3 @@ def _search(model, line, distances, mu, falls, walls):
             return t
         t *= 0.5
     return None
-
-
-def device(x):
-    """Return the device for a creation function of the namespace of x."""
-    return None if isinstance(x, np.ndarray) else device_of(x)

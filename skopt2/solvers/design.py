@@ -18,6 +18,7 @@ import scipy.sparse as sp
 
 from skopt2._core.array import (
     asarray_like,
+    index_like,
     is_sparse,
     namespace,
     take,
@@ -133,7 +134,7 @@ class Design:
 
     def index(self, ids):
         """Return host numbers of rows or columns beside a device X."""
-        return asarray_like(ids, self.s, dtype=self.xp.int64)
+        return index_like(ids, self.s)
 
     @property
     def squared_sizes(self):

@@ -17,8 +17,6 @@ composite functions, SIAM J. Optimization 24, 2014, section 3; J. Nutini, I. Lar
 M. Schmidt, JMLR 23:131, 2022, section 6.
 """
 
-import numpy as np
-
 from skopt2._core.array import cholesky_solve, device_of, flatnonzero, put, take
 
 # The largest support that is solved by a factorisation.
@@ -87,7 +85,7 @@ def _factorised(model, point, index, rhs, slope, C):
     # Columns of equal length, or the factor of badly scaled ones is rounding error.
     root = xp.where(diagonal > 0.0, diagonal, xp.ones_like(diagonal)) ** 0.5
     H = H / (root[:, None] * root[None, :])
-    one = xp.eye(C.shape[0], dtype=H.dtype, device=_device(H))
+    one = xp.eye(C.shape[0], dtype=H.dtype, device=device_of(H))
     C = C / (root * root)
     for ridge in RIDGES:
         d = cholesky_solve(H + one * (C + ridge), rhs / root)
@@ -95,11 +93,6 @@ def _factorised(model, point, index, rhs, slope, C):
             d = d / root
             return (d[1:], d[0]) if model.explicit else (d, None)
     return None
-
-
-def _device(x):
-    """Return the device for a creation function of the namespace of x."""
-    return None if isinstance(x, np.ndarray) else device_of(x)
 
 
 def _conjugate_gradients(model, point, index, rhs, slope, C, mask):

@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, device_of, move, namespace, put, to_numpy
+from skopt2._core.array import (
+    device_of,
+    index_like,
+    move,
+    namespace,
+    put,
+    to_numpy,
+)
 from skopt2._core.result import Certificate, brief_repr
 from skopt2.solvers.transport.certificate import bound
 
@@ -192,7 +199,7 @@ class FixedPlans:
         """Return indices, costs, potentials and masses of the bins that have mass."""
         b, xp = self.B[k, :], namespace(self.B)
         index = [np.flatnonzero(to_numpy(masses)) for masses in (b, self.p)]
-        rows, cols = (_index(found, self.B) for found in index)
+        rows, cols = (index_like(found, self.B) for found in index)
         pair = xp.take(self.f[k, :], rows), xp.take(self.g[k, :], cols)
         masses = xp.take(b, rows), xp.take(self.p, cols)
         geometry = self.geometry(*index)
@@ -265,9 +272,4 @@ def spread(values, index, n, empty=0.0):
     xp = namespace(values)
     shape = (n, *values.shape[1:])
     full = xp.full(shape, empty, dtype=values.dtype, device=device_of(values))
-    return put(full, _index(index, values), values)
-
-
-def _index(numbers, x):
-    """Return row numbers beside an array."""
-    return asarray_like(np.asarray(numbers), x, namespace(x).int64)
+    return put(full, index_like(index, values), values)

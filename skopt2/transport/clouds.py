@@ -193,7 +193,7 @@ def support(X, share):
         return X, None
     kept = np.flatnonzero(share)
     if kept.size < share.size:
-        X = take(X, asarray_like(kept, X, namespace(X).int64))
+        X = take(X, kept)
         share = share[kept]
     if share.min() == share.max():
         return X, None
@@ -222,5 +222,5 @@ def with_mass(X, share):
     share = to_numpy(share).astype(np.float64)
     kept = np.flatnonzero(share)
     if kept.size < share.size:
-        X = take(X, asarray_like(kept, X, namespace(X).int64))
+        X = take(X, kept)
     return X, share[kept] / share[kept].sum()

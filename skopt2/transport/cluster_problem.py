@@ -1,6 +1,6 @@
 """Clusters of histograms: what Lloyd's iterations and their starts ask for."""
 
-from skopt2._core.array import asarray_like, namespace, take
+from skopt2._core.array import take
 from skopt2.solvers.transport.seeding import drawn_by_mass, spread_out
 from skopt2.transport.histogram_geometry import MAX_ITER, HistogramDistances
 
@@ -72,4 +72,4 @@ class ClusterProblem:
 
     def _rows(self, ids):
         A = self.sample.A
-        return take(A, asarray_like(ids, A, namespace(A).int64))
+        return take(A, ids)

@@ -6,9 +6,9 @@ import numpy as np
 
 from skopt2._core.array import (
     accumulation_dtype,
-    asarray_like,
     dot64,
     flatnonzero,
+    index_like,
     namespace,
     sum64,
     take,
@@ -171,7 +171,7 @@ def _median(X, Y, a, b, metric):
         mass = np.full(n, 1.0 / n) if mass is None else to_numpy(mass)
         kept = np.flatnonzero(mass)
         kept = kept[np.arange(0, kept.size, max(1, -(-kept.size // MEDIAN)))]
-        index = asarray_like(kept, points, namespace(points).int64)
+        index = index_like(kept, points)
         parts.append((take(points, index), mass[kept]))
     (X, a), (Y, b) = parts
     C = to_numpy(ground_cost(metric).block(X, Y))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from skopt2._core import cuda
-from skopt2._core.array import asarray_like, move, namespace, take
+from skopt2._core.array import asarray_like, index_like, move, namespace, take
 from skopt2._core.iterate import iterate
 from skopt2.solvers.transport.barycenter_fixed import FixedSupport, OneMeasure
 from skopt2.solvers.transport.geometry import DenseGeometry
@@ -63,7 +63,7 @@ def fixed_kernel(cost, bins, like, source, target):
     C = asarray_like(move(cost, target), like)
 
     def stored(rows, cols):
-        parts = (asarray_like(k, like, namespace(like).int64) for k in (rows, cols))
+        parts = (index_like(k, like) for k in (rows, cols))
         rows, cols = parts
         return DenseGeometry(take(take(C, rows), cols, axis=1))
 
@@ -219,4 +219,4 @@ def _rows(x, index):
     """Return some rows; all of them uncopied."""
     if len(index) == x.shape[0]:
         return x
-    return take(x, asarray_like(index, x, namespace(x).int64))
+    return take(x, index)

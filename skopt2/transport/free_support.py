@@ -61,7 +61,7 @@ def find_free(
     rows = [np.flatnonzero(masses[k]) for k in used]
     with target.activate():
         clouds = [
-            move(take(clouds[k], _index(index, clouds[k])), target)
+            move(take(clouds[k], index), target)
             for k, index in zip(used, rows, strict=True)
         ]
         b = [
@@ -157,7 +157,7 @@ def _draw(m, clouds, b, w, random_state):
     points = xp.concat(clouds) if len(clouds) > 1 else clouds[0]
     again = m > total
     index = rng.choice(total, m, replace=again, p=share)
-    X = take(points, _index(index, points))
+    X = take(points, index)
     if again:
         spread_ = to_numpy(xp.std(points, axis=0)).astype(np.float64)
         X = X + asarray_like(JITTER * spread_ * rng.standard_normal(X.shape), X)
@@ -180,8 +180,3 @@ def _potentials(found, places, rows, lengths, m, source):
         f.append(move(pair[0], source))
         g.append(move(pair[1], source))
     return f, g
-
-
-def _index(numbers_, x):
-    """Return row numbers beside an array."""
-    return asarray_like(np.asarray(numbers_), x, namespace(x).int64)

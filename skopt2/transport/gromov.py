@@ -12,6 +12,7 @@ from skopt2._core import cuda
 from skopt2._core.array import (
     all_finite,
     asarray_like,
+    index_like,
     move,
     namespace,
     sum64,
@@ -348,7 +349,7 @@ def _select(values, rows, cols=None):
     """Return some rows, and some columns, by their numbers on the host."""
     for axis, some in enumerate((rows, cols)):
         if some is not None and len(some) < values.shape[axis]:
-            some = asarray_like(some, values, namespace(values).int64)
+            some = index_like(some, values)
             values = take(values, some, axis=axis)
     return values
 

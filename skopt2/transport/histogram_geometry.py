@@ -24,7 +24,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skopt2._core import cuda
-from skopt2._core.array import asarray_like, move, namespace, put, take
+from skopt2._core.array import asarray_like, index_like, move, namespace, put, take
 from skopt2._core.histograms import (
     check_normalisation,
     cost_scale,
@@ -212,7 +212,7 @@ class HistogramDistances:
 
     def own(self, A):
         """Return W(a, a) of all rows in float64, and the largest marginal error."""
-        parts = [self._solve(_rows(A, i), None) for i in self._chunks(A.shape[0], 1)]
+        parts = [self._solve(take(A, i), None) for i in self._chunks(A.shape[0], 1)]
         values = np.concatenate([part.objective for part in parts])
         error = max(float(part.error.max()) for part in parts)
         return values.astype(np.float64), error
@@ -264,19 +264,19 @@ class HistogramDistances:
         W, nearest, error = np.empty((m, k)), [], float(itself.error.max())
         for rows in self._chunks(m, k):
             j = np.tile(np.arange(k), rows.size)
-            start = _rows(itself.g, j)
+            start = take(itself.g, j)
             if g is not None:
                 known = np.flatnonzero(labels[rows] >= 0)
-                places = _index(known * k + labels[rows[known]], start)
-                start = put(start, places, _rows(g, rows[known]))
-            B, i = _rows(P, j), np.repeat(rows, k)
-            solution = self._solve(_rows(A, i), B, start)
+                places = index_like(known * k + labels[rows[known]], start)
+                start = put(start, places, take(g, rows[known]))
+            B, i = take(P, j), np.repeat(rows, k)
+            solution = self._solve(take(A, i), B, start)
             W[rows] = solution.objective.reshape(-1, k)
             error = max(error, float(solution.error.max()))
             if keep:
                 best = self._distances(W[rows], halves[rows]).argmin(axis=1)
                 places = np.arange(rows.size) * k + best
-                nearest.append(_rows(solution.g, places))
+                nearest.append(take(solution.g, places))
         g = namespace(A).concat(nearest) if keep else None
         # Rounding may leave a divergence of equal histograms below zero.
         S = np.maximum(W - halves, 0.0)
@@ -364,13 +364,3 @@ def without_traces(P):
     xp = namespace(P)
     lowest = float(xp.finfo(P.dtype).eps) ** 2
     return xp.where(lowest > P, xp.zeros_like(P), P)
-
-
-def _rows(X, ids):
-    """Return some rows, by their numbers on the host."""
-    return take(X, _index(ids, X))
-
-
-def _index(ids, X):
-    """Return row numbers beside an array."""
-    return asarray_like(ids, X, namespace(X).int64)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from skopt2._core import cuda
-from skopt2._core.array import asarray_like, namespace, take, to_numpy
+from skopt2._core.array import namespace, take, to_numpy
 from skopt2.solvers.distinct_rows import row_products
 
 
@@ -53,14 +53,14 @@ class HistogramSample:
         n = int(A.shape[0])
         mass = np.ones(n) if weight is None else to_numpy(weight).astype(np.float64)
         w = np.bincount(rows, mass, first.size)
-        return cls(_take(A, first), w / w.sum(), rows)
+        return cls(take(A, first), w / w.sum(), rows)
 
     def with_mass(self):
         """Return the sample without the histograms of mass zero."""
         kept = np.flatnonzero(self.w)
         if kept.size == self.w.size:
             return self
-        return HistogramSample(_take(self.A, kept), self.w[kept], None)
+        return HistogramSample(take(self.A, kept), self.w[kept], None)
 
 
 def total_weight(sample_weight, n_samples):
@@ -93,12 +93,8 @@ def _distinct(A):
         row_products(A, v), return_index=True, return_inverse=True
     )
     rows = rows.reshape(-1)
-    if bool(namespace(A).all(_take(_take(A, first), rows) == A)):
+    if bool(namespace(A).all(take(take(A, first), rows) == A)):
         return first, rows
     # Different rows with one product.
     found = np.unique(to_numpy(A), axis=0, return_index=True, return_inverse=True)
     return found[1], found[2].reshape(-1)
-
-
-def _take(A, ids):
-    return take(A, asarray_like(ids, A, namespace(A).int64))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from skopt2._core import cuda
-from skopt2._core.array import asarray_like, move, namespace, put, sum64
+from skopt2._core.array import asarray_like, index_like, move, namespace, put, sum64
 from skopt2.solvers.transport.cost import METRICS
 from skopt2.transport.clouds import check_clouds, check_mass, with_mass
 from skopt2.transport.entropic_cost import EntropicCost, SelfCost, pair_costs
@@ -140,7 +140,7 @@ def monge_gap(
         value, pairs, gradient, error = found
         gradient = namespace(X).astype(gradient, X.dtype)
         if kept is not None:
-            gradient = put(full, asarray_like(kept, X, namespace(X).int64), gradient)
+            gradient = put(full, index_like(kept, X), gradient)
     gradient = move(gradient, source)
     return MongeGap(value, pairs, gradient, error, error <= tol)
 

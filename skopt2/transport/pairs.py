@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace, take
+from skopt2._core.array import take
 from skopt2.solvers.transport.batch import solve_batch
 
 
@@ -87,15 +87,10 @@ def solve_pairs(problem, A, H, G, i, j, target, name, *, tol, max_iter):
         The figure and the marginal error of each problem.
     """
     with target.activate():
-        A, B, start = _rows(A, i), None, None
+        A, B, start = take(A, i), None, None
         if j is not None:
-            B, start = _rows(H, j), _rows(G, j)
+            B, start = take(H, j), take(G, j)
         limits = {"tol": tol, "max_iter": max_iter, "start": start}
         solution = solve_batch(problem, A, B, **limits).solution
     # Not the potentials, which would take the memory of the data times the pairs.
     return getattr(solution, name), solution.error
-
-
-def _rows(X, ids):
-    """Return some rows, by their numbers on the host."""
-    return take(X, asarray_like(ids, X, namespace(X).int64))

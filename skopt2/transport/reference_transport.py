@@ -307,7 +307,7 @@ class ReferenceTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstima
         random = check_random_state(self.random_state)
         if self.reference == "random":
             kept = np.sort(random.choice(kept, size, replace=False))
-            R = take(X, asarray_like(kept, X, namespace(X).int64))
+            R = take(X, kept)
             if mass is None:
                 return R, None
             return R, asarray_like(mass[kept] / mass[kept].sum(), X)

@@ -228,6 +228,19 @@ def test_take(device_backend, rng):
     there, at = device_backend.asarray(X), device_backend.asarray(index)
     assert_array_equal(to_numpy(array.take(there, at)), X[index])
     assert_array_equal(to_numpy(array.take(there, at, axis=1)), X[:, index])
+    for elsewhere in (index, index.tolist(), np.asarray([], dtype=int)):
+        found = array.take(there, elsewhere)
+        assert array.device_of(found) == array.device_of(there)
+        assert_array_equal(to_numpy(found), X[elsewhere])
+
+
+def test_index_like(device_backend):
+    x = device_backend.asarray([0.5], np.float32)
+    for numbers in ([3, 0], np.array([3, 0], np.int32), device_backend.asarray([3, 0])):
+        index = array.index_like(numbers, x)
+        assert index.dtype == device_backend.xp.int64
+        assert array.device_of(index) == array.device_of(x)
+        assert_array_equal(to_numpy(index), [3, 0])
 
 
 def test_take_from_sparse(cuda_stand_in, rng):
@@ -235,7 +248,7 @@ def test_take_from_sparse(cuda_stand_in, rng):
     index = np.array([3, 0])
     there = move(X, cuda_stand_in.target(0))
     at = move(index, cuda_stand_in.target(0))
-    for source, where in ((X, index), (there, at)):
+    for source, where in ((X, index), (there, at), (there, index)):
         columns = to_numpy(array.take(source, where, axis=1))
         assert_array_equal(columns.toarray(), X.toarray()[:, index])
         assert_array_equal(

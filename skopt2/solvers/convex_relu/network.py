@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace, take, to_numpy
+from skopt2._core.array import asarray_like, index_like, namespace, take, to_numpy
 from skopt2.solvers.convex_relu.program import Blocks
 
 
@@ -67,7 +67,7 @@ def balanced(W, a, b):
     size = to_numpy(norms * mass)
     # Stable, so that the order does not depend on the library.
     order = np.argsort(-size, kind="stable")
-    keep = asarray_like(order[size[order] > 0.0], W, xp.int64)
+    keep = index_like(order[size[order] > 0.0], W)
     W, a, norms, mass = (take(x, keep) for x in (W, a, norms, mass))
     ratio = xp.sqrt(mass / norms)[:, None]
     return Network(W * ratio, a / ratio, b)

@@ -15,7 +15,13 @@ infinite dimensional feature spaces, COLT 2007.
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace, sum64, take, to_numpy
+from skopt2._core.array import (
+    index_like,
+    namespace,
+    sum64,
+    take,
+    to_numpy,
+)
 from skopt2.solvers.convex_relu.sampled import SampledProgram, draw_directions
 
 # Steps of the climb, and neurons to keep for each output and sign.
@@ -99,7 +105,7 @@ def climb(X, force, starts, level):
     host = to_numpy(values)
     order = np.argsort(-host, kind="stable")[:KEEP]
     order = order[host[order] > level]
-    return take(best, asarray_like(order, X, xp.int64))
+    return take(best, index_like(order, X))
 
 
 def unit(W):

@@ -14,7 +14,7 @@ ReLU networks, SIMODS 5, 2023 ("sampled convex programs").
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace
+from skopt2._core.array import asarray_like, index_like, namespace
 from skopt2.penalties import L1
 from skopt2.solvers.choice import make_solver
 from skopt2.solvers.convex_relu.gates import draw_hyperplanes
@@ -89,7 +89,7 @@ class SampledProgram:
 
     def network(self, solution):
         """Return the network of a solution of the lasso."""
-        ids = asarray_like(solution.ids, self.G, namespace(self.G).int64)
+        ids = index_like(solution.ids, self.G)
         shape = (solution.ids.size, self.problem.n_outputs)
         a = np.asarray(solution.w, dtype=np.float64).reshape(shape)
         b = np.asarray(solution.intercept, dtype=np.float64).reshape(-1)

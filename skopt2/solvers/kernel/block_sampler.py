@@ -11,7 +11,7 @@ no state of a generator.
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace
+from skopt2._core.array import index_like
 
 
 class BlockSampler:
@@ -58,4 +58,4 @@ class BlockSampler:
         for start, stop in zip(self._cuts, self._cuts[1:], strict=False):
             # Rows are gathered faster in the order of the memory.
             order[start:stop].sort()
-        return asarray_like(order, self._like, namespace(self._like).int64)
+        return index_like(order, self._like)

@@ -26,7 +26,13 @@ ridge and the weights are ours.
 
 import numpy as np
 
-from skopt2._core.array import accumulation_dtype, asarray_like, namespace, take
+from skopt2._core.array import (
+    accumulation_dtype,
+    asarray_like,
+    index_like,
+    namespace,
+    take,
+)
 from skopt2.kernels import KernelOperator
 from skopt2.solvers.kernel.center_data import CenterChunk
 from skopt2.solvers.kernel.center_preconditioner import CenterPreconditioner
@@ -142,7 +148,7 @@ class CenterDescent:
         """Take the batches of a chunk in random order."""
         order = np.random.default_rng(key).permutation(chunk.n)
         for part in np.array_split(order, -(-chunk.n // self.batch_size)):
-            index = asarray_like(np.sort(part), chunk.X, self.xp.int64)
+            index = index_like(np.sort(part), chunk.X)
             self._advance(state, chunk, index, mu, first)
 
     def _advance(self, state, chunk, index, mu, first=False):

@@ -32,8 +32,8 @@ import scipy.linalg
 
 from skopt2._core.array import (
     accumulation_dtype,
-    asarray_like,
     device_of,
+    index_like,
     move,
     namespace,
     put,
@@ -131,13 +131,13 @@ class CenterLeastSquares:
             float(xp.finfo(Z.dtype).eps),
         )
         r = int(self.pivots.shape[0])
-        index = asarray_like(self.pivots, Z, xp.int64)
+        index = index_like(self.pivots, Z)
         self._index, self._kept = index, take(Z, index)
         if xp is np:
             # BLAS adds to one triangle of a matrix in Fortran order without a copy.
             self.gram = np.zeros((r, r), order="F")
         else:
-            self.gram = xp.zeros((r, r), dtype=self._wide, **_beside(Z))
+            self.gram = xp.zeros((r, r), dtype=self._wide, device=device_of(Z))
 
     def moved(self, target):
         """Return the equations on a target; themselves where they are there.
@@ -277,7 +277,7 @@ class CenterLeastSquares:
         xp, Z = namespace(self.Z), self.Z
         kept = xp.astype(self.factor.unwhiten(b), Z.dtype, copy=False)
         shape = (int(Z.shape[0]), int(b.shape[1]))
-        a = xp.zeros(shape, dtype=Z.dtype, **_beside(Z))
+        a = xp.zeros(shape, dtype=Z.dtype, device=device_of(Z))
         return put(a, self._index, kept)
 
     def _residual(self, b, alpha):
@@ -318,8 +318,3 @@ class CenterLeastSquares:
             if not value < 0.5 * before:
                 break
         return b, inner.jitter / size
-
-
-def _beside(x):
-    """Return the keyword that makes an array on the device of another."""
-    return {} if namespace(x) is np else {"device": device_of(x)}

@@ -36,6 +36,7 @@ import numpy as np
 from skopt2._core.array import (
     asarray_like,
     device_of,
+    index_like,
     namespace,
     put,
     take,
@@ -119,7 +120,7 @@ class CenterPreconditioner:
         self.projection = factor = factor_centers(operator)
         xp = operator.xp
         white = factor.whiten(near)
-        inside = _index(sample.inside, near)
+        inside = index_like(sample.inside, near)
         root = asarray_like(np.sqrt(sample.v[sample.inside])[None, :], near)
         F = take(white, inside, axis=1) * root
         M = xp.matrix_transpose(F) @ F
@@ -134,11 +135,11 @@ class CenterPreconditioner:
         xp, p = operator.xp, operator.shape[0]
         rng = np.random.default_rng((seed, p, 1))
         S = np.sort(rng.permutation(p)[: min(LARGEST, subsample_size(p))])
-        S = _index(S, operator.A.rows)
+        S = index_like(S, operator.A.rows)
         self.spectrum = SpectralPreconditioner(operator.block(S, S), n_components)
         self.projection = InnerProjection(operator, S, self.spectrum, seed)
         V = self.spectrum.vectors
-        Q = xp.zeros((p, int(V.shape[1])), dtype=V.dtype, **_beside(V))
+        Q = xp.zeros((p, int(V.shape[1])), dtype=V.dtype, device=device_of(V))
         self.coefficients = put(Q, S, V)
         self.values = operator.block(slice(0, p), S) @ V
 
@@ -270,7 +271,7 @@ class _Sample:
             count = min(n, int(np.ceil(share * total)))
             index, chance = sample_rows(n, count, rng, host)
             weight = np.ones(n) if host is None else host / unit
-            X = check_points(take(X, _index(index, X)), "X", data.Z)
+            X = check_points(take(X, index), "X", data.Z)
             rows.append(X)
             weights.append(weight[index])
             chances.append(chance)
@@ -288,13 +289,3 @@ class _Sample:
         kept = np.where(certain, chance, chance * (1.0 - out.size / max(1, free.size)))
         # Sums over S divided by its size stand for means over all rows.
         self.v = self.weight / kept * (self.inside.size / data.n)
-
-
-def _index(values, x):
-    """Return row numbers beside an array."""
-    return asarray_like(values, x, namespace(x).int64)
-
-
-def _beside(x):
-    """Return the keyword that makes an array on the device of another."""
-    return {} if namespace(x) is np else {"device": device_of(x)}

@@ -26,7 +26,7 @@ ours.
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, put, take
+from skopt2._core.array import index_like, put, take
 from skopt2.solvers.kernel.block_rule import BlockRule
 from skopt2.solvers.kernel.spectral_preconditioner import (
     SpectralPreconditioner,
@@ -87,7 +87,7 @@ class EigenPro(BlockRule):
 
     def _index(self, rows):
         """Return rows in increasing order, beside the data."""
-        return asarray_like(np.sort(rows), self.system.Y, self.system.xp.int64)
+        return index_like(np.sort(rows), self.system.Y)
 
     def _batch_eigenvalue(self, order):
         """Return L, the mean of some batches that avoid the subsample if they can."""

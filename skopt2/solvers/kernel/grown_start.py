@@ -22,7 +22,7 @@ ridge regression, 2024. The choice of the blocks is ours.
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace, put, take
+from skopt2._core.array import index_like, namespace, put, take
 from skopt2.solvers.kernel.block_solve import ExactBlock
 from skopt2.solvers.kernel.system import KernelSystem
 
@@ -89,5 +89,5 @@ def _block(system, new):
     cross = system.operator.block(new, slice(0, start))
     size = xp.max(cross * cross, axis=0) / system.preconditioner[:start, 0]
     near = xp.argsort(size)[-min(NEAR, start) :]
-    rows = asarray_like(np.arange(start, new.stop), system.Y, xp.int64)
+    rows = index_like(np.arange(start, new.stop), system.Y)
     return xp.concat([xp.astype(near, xp.int64), rows])

@@ -17,7 +17,7 @@ Source: A. Abedsoltan, M. Belkin and P. Pandit, Toward large kernel models, ICML
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace, put, take, to_numpy
+from skopt2._core.array import asarray_like, index_like, namespace, put, take, to_numpy
 
 # Share of the largest stable step, and centres on which it is measured.
 SHARE, PROBES = 0.9, 400
@@ -48,12 +48,12 @@ class InnerProjection:
         self.n_epochs = n_epochs
         p = operator.shape[0]
         order = np.random.default_rng((seed, p)).permutation(p)
-        like, xp = operator.A.rows, operator.xp
+        like = operator.A.rows
         b = self._diagonal(order)
         critical = int(min(b / spectrum.top + 1.0, p))
         self.step_size = SHARE / b
         parts = np.array_split(order, -(-p // max(1, critical)))
-        self.blocks = [asarray_like(np.sort(part), like, xp.int64) for part in parts]
+        self.blocks = [index_like(np.sort(part), like) for part in parts]
 
     def _diagonal(self, order):
         """Return b, from centres that are not in S where there are any."""

@@ -34,6 +34,7 @@ import numpy as np
 from skopt2._core.array import (
     accumulation_dtype,
     asarray_like,
+    index_like,
     namespace,
     put,
     take,
@@ -132,8 +133,8 @@ class Split:
     def _signs(self, members, level):
         """Return the signs of the pairs of a set of rows."""
         size = members.size
-        X, xp = self.X, namespace(self.X)
-        rows = take(X, asarray_like(members, X, xp.int64))
+        X = self.X
+        rows = take(X, members)
         signed, variance = np.zeros(size), 0.0
         part = max(2 * BLOCK, -(-size // (2 * BLOCK * PARTS)) * 2 * BLOCK)
         for low in range(0, size, part):
@@ -294,11 +295,8 @@ class Discrepancy:
     def _wide(self, x):
         return self.xp.astype(x, accumulation_dtype(x))
 
-    def _index(self, members):
-        return asarray_like(members, self.X, self.xp.int64)
-
     def _among(self, members):
-        rows = take(self.X, self._index(members))
+        rows = take(self.X, members)
         return KernelOperator(self.kernel, rows, store=False, budget=self.budget)
 
     def square(self, members):
@@ -381,18 +379,20 @@ class Discrepancy:
         barred = asarray_like(np.where(indicator > 0, np.inf, 0.0), self.mean)
         found = members.copy()
         for start in range(0, s, COLUMNS):
-            some = self._index(found[start : start + COLUMNS])
+            some = index_like(found[start : start + COLUMNS], self.X)
             columns = self._wide(self.all.block(slice(None), some))
             for i in range(start, min(start + COLUMNS, s)):
                 own = columns[:, i - start]
                 inside = inside - own
-                barred = put(barred, self._index(found[i : i + 1]), 0.0)
+                barred = put(barred, index_like(found[i : i + 1], self.X), 0.0)
                 score = constant + inside / s + barred
                 j = int(xp.argmin(score))
                 if j != found[i]:
                     found[i] = j
-                    new = self.all.block(slice(None), self._index(found[i : i + 1]))
+                    new = self.all.block(
+                        slice(None), index_like(found[i : i + 1], self.X)
+                    )
                     own = self._wide(new)[:, 0]
                 inside = inside + own
-                barred = put(barred, self._index(found[i : i + 1]), math.inf)
+                barred = put(barred, index_like(found[i : i + 1], self.X), math.inf)
         return found

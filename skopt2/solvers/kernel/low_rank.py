@@ -25,8 +25,8 @@ from skopt2._core import cuda
 from skopt2._core.array import (
     HOST,
     accumulation_dtype,
-    asarray_like,
     device_of,
+    index_like,
     namespace,
     take,
     to_numpy,
@@ -153,7 +153,7 @@ def pivoted_factor(system, rank, rng):
         share = left[alive] / left[alive].sum()
         count = min(size, rank - filled, alive.size)
         pivots = np.sort(rng.choice(alive, count, replace=False, p=share))
-        index = asarray_like(pivots, system.Y, xp.int64)
+        index = index_like(pivots, system.Y)
         known = F[:, :filled]
         C = system.operator.block(slice(0, n), index)
         C = C - known @ take(known, index).T

@@ -26,7 +26,7 @@ import numpy as np
 
 from skopt2._core.array import (
     accumulation_dtype,
-    asarray_like,
+    index_like,
     namespace,
     take,
 )
@@ -257,7 +257,7 @@ class PathwisePosterior:
         posterior : PathwisePosterior
         """
         weights = self.prior.weights
-        index = asarray_like(np.asarray(index), weights, namespace(weights).int64)
+        index = index_like(np.asarray(index), weights)
         targets = self.targets
         return replace(
             self,

@@ -90,9 +90,7 @@ class DenseRows:
         -------
         A : ndarray of shape (m, d)
         """
-        xp = namespace(self.X)
-        chosen = asarray_like(indices, self.X, xp.int64)
-        A = to_numpy(take(self.X, chosen)).astype(np.float64)
+        A = to_numpy(take(self.X, indices)).astype(np.float64)
         return A if self.scale == 1.0 else A * self.scale
 
     def paired(self, A, B):

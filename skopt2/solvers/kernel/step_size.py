@@ -21,7 +21,7 @@ small: small blocks, short length scales, much regularisation.
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, norm64, take
+from skopt2._core.array import asarray_like, index_like, norm64, take
 
 # Share of the largest stable step that is taken.
 SHARE = 0.9
@@ -55,7 +55,7 @@ def largest_eigenvalue(system, size, seed):
     found = []
     for _ in range(count):
         rows = np.sort(rng.permutation(system.n)[:size])
-        index = asarray_like(rows, system.Y, system.xp.int64)
+        index = index_like(rows, system.Y)
         root = 1.0 / system.xp.sqrt(take(system.preconditioner, index))
         H = root * system.block(index) * system.xp.reshape(root, (1, -1))
         # Kernels are mostly positive, and so is the eigenvector then.

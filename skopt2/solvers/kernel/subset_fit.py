@@ -41,7 +41,7 @@ from joblib import Parallel, delayed
 from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 
-from skopt2._core.array import asarray_like, namespace, take, to_numpy
+from skopt2._core.array import index_like, take, to_numpy
 from skopt2._core.random import seed_sequence
 from skopt2.solvers.kernel.likelihood import log_likelihood
 
@@ -337,8 +337,7 @@ def _neighbors(X, among, centers):
     """Return some rows with those that are nearest to them in units of the spread."""
     if not centers.size:
         return centers
-    xp = namespace(X)
-    points = to_numpy(take(X, asarray_like(among, X, xp.int64))).astype(np.float64)
+    points = to_numpy(take(X, among)).astype(np.float64)
     points -= points.mean(axis=0)
     spread = points.std(axis=0)
     points /= np.where(spread > 0.0, spread, 1.0)
@@ -351,7 +350,7 @@ def _rows_of(X, Y, noise, rows):
     """Return some rows of the data."""
     if rows.size == int(X.shape[0]):
         return X, Y, noise
-    index = asarray_like(rows, X, namespace(X).int64)
+    index = index_like(rows, X)
     noise = np.asarray(to_numpy(noise), dtype=np.float64)
     return take(X, index), take(Y, index), noise if noise.ndim == 0 else noise[rows]
 

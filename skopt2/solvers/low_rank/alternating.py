@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, to_numpy
+from skopt2._core.array import asarray_like, index_like, to_numpy
 from skopt2._core.result import Measure
 from skopt2.solvers.low_rank.balance import balanced, carried
 from skopt2.solvers.low_rank.entry_loss import EntryLoss
@@ -196,7 +196,7 @@ class AlternatingMinimisation:
         curvature = problem.loss.curvature
         kept = to_numpy(inner + 0.5 * curvature * s >= lam)
         if not kept.all():
-            ids = asarray_like(np.flatnonzero(kept), model.U, xp.int64)
+            ids = index_like(np.flatnonzero(kept), model.U)
             U, V = (xp.take(A, ids, axis=1) for A in (model.U, model.V))
             model = Factors(U, V, model.b)
         elif state.gained < SETTLED * state.measure.gap:
@@ -217,7 +217,7 @@ class AlternatingMinimisation:
         kept = np.flatnonzero(to_numpy(size) > 0.0)
         if not kept.size:
             return model
-        ids = asarray_like(kept, model.U, xp.int64)
+        ids = index_like(kept, model.U)
         root = xp.sqrt(xp.take(size, ids))[None, :]
         U = xp.concat([model.U, xp.take(U, ids, axis=1) * root], axis=1)
         V = xp.concat([model.V, xp.take(V, ids, axis=1) * root], axis=1)

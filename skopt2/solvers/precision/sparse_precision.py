@@ -10,7 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, device_of, max_abs, namespace, sum64, take
+from skopt2._core.array import (
+    asarray_like,
+    device_of,
+    index_like,
+    max_abs,
+    namespace,
+    sum64,
+    take,
+)
 from skopt2._core.result import Measure
 from skopt2.solvers.precision.components import find_blocks
 from skopt2.solvers.precision.definite import factorise, inverse
@@ -59,7 +67,7 @@ class SparsePrecision:
         self._offset = offset + sum64(namespace(alone).log(alone)) + self.isolated.size
 
     def _beside(self, index):
-        return asarray_like(index, self.problem.C, namespace(self.problem.C).int64)
+        return index_like(index, self.problem.C)
 
     def init(self, T=None):
         """Return the state at a precision matrix.

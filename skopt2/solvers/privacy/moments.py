@@ -41,8 +41,8 @@ import numpy as np
 
 from skopt2._core.array import (
     accumulation_dtype,
-    asarray_like,
     device_of,
+    index_like,
     is_sparse,
     namespace,
 )
@@ -275,7 +275,7 @@ class MomentQuery(ClippedSum):
 def _at(x, index):
     """Return elements of a vector by host indices."""
     xp = namespace(x)
-    return xp.take(x, asarray_like(index, x, dtype=xp.int64))
+    return xp.take(x, index_like(index, x))
 
 
 def _eye(gram):

@@ -19,6 +19,7 @@ import numpy as np
 from skopt2._core.array import (
     accumulation_dtype,
     asarray_like,
+    index_like,
     is_sparse,
     namespace,
     take,
@@ -355,7 +356,7 @@ class Rows:
         (part,) = self._kept
         if rows.shape[0] == 0:
             return _slice(part, slice(0, 0))
-        index = asarray_like(rows, part.keep, dtype=namespace(part.keep).int64)
+        index = index_like(rows, part.keep)
         return RowBlock(
             take(part.X, index),
             take(part.y, index),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, is_sparse, namespace, take
+from skopt2._core.array import index_like, is_sparse, namespace, take
 
 
 class Rows:
@@ -32,7 +32,7 @@ class Rows:
         """
         index = order
         if self.xp is not np:
-            index = asarray_like(order, self.s, dtype=self.xp.int64)
+            index = index_like(order, self.s)
         return Rows(take(self.X, index), take(self.y, index), take(self.s, index))
 
     def batches(self, size, order=None):

@@ -15,7 +15,7 @@ import functools
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace, put, take, to_numpy
+from skopt2._core.array import index_like, namespace, put, take, to_numpy
 from skopt2._core.iterate import iterate
 from skopt2._core.result import Certificate, StopReason
 from skopt2.solvers.transport.batch_kernel import GridKernel, OwnKernels, SharedKernel
@@ -86,14 +86,14 @@ class BatchProblem:
         """Return the costs of some problems, (P, n, m) or (1, n, m) if shared."""
         if self.shared:
             return self.C[None, :, :]
-        return take(self.C, _index(ids, self.C))
+        return take(self.C, ids)
 
     def alone(self, p, a, b):
         """Return rows and columns with mass, and the solver's arguments, of one."""
         C = self.C if self.shared else self.C[p, :, :]
         rows, cols = (np.flatnonzero(to_numpy(masses)) for masses in (a, b))
-        parts = (take(a, _index(rows, a)), take(b, _index(cols, b)))
-        C = take(take(C, _index(rows, C)), _index(cols, C), axis=1)
+        parts = (take(a, rows), take(b, cols))
+        C = take(take(C, rows), index_like(cols, C), axis=1)
         return (rows, cols), (DenseGeometry(C), *parts, self.eps)
 
 
@@ -162,7 +162,7 @@ def solve_batch(
 def _solver(problem, ids, A, B, tol, *, own):
     """Return the solver of some problems, with kernels of their own or with one."""
     if ids.size < A.shape[0]:
-        A, B = (None if x is None else take(x, _index(ids, x)) for x in (A, B))
+        A, B = (None if x is None else take(x, ids) for x in (A, B))
     symmetric = B is None and problem.symmetric
     B = A if B is None else B
     kernel = problem.kernel if not own else None
@@ -205,7 +205,7 @@ def _alone(problem, p, a, b, tol, max_iter):
     full = []
     for values, masses, index in zip((f, g), (a, b), support, strict=True):
         empty = namespace(masses).zeros_like(masses) - np.inf
-        full.append(put(empty, _index(index, masses), values)[None, :])
+        full.append(put(empty, index_like(index, masses), values)[None, :])
     figures = (result.objective, cost, result.certificate.value)
     return BatchSolution(
         *full, *(np.asarray([x]) for x in figures), np.asarray([result.n_iter])
@@ -214,7 +214,7 @@ def _alone(problem, p, a, b, tol, max_iter):
 
 def _replace(solution, ids, new):
     """Return solutions in which those of some problems are replaced."""
-    index = _index(ids, solution.f)
+    index = index_like(ids, solution.f)
     f = put(solution.f, index, new.f)
     g = put(solution.g, index, new.g)
     host = {}
@@ -240,8 +240,3 @@ def _conclude(result, solution, tol, cap):
         reason=reason,
         n_iter=int(solution.n_iter.max(initial=0)),
     )
-
-
-def _index(ids, x):
-    """Return numbers of problems, rows or columns beside an array."""
-    return asarray_like(np.asarray(ids), x, namespace(x).int64)

@@ -24,6 +24,7 @@ import numpy as np
 from skopt2._core.array import (
     accumulation_dtype,
     asarray_like,
+    index_like,
     namespace,
     take,
     to_numpy,
@@ -309,7 +310,7 @@ class BatchScaling:
 
     def _index(self, positions):
         """Return numbers of problems beside the masses."""
-        return asarray_like(positions, self.A, self.xp.int64)
+        return index_like(positions, self.A)
 
 
 def _mark(scaling):

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, device_of, namespace, put, take
+from skopt2._core.array import device_of, index_like, namespace, put, take
 from skopt2._core.result import Measure
 
 # Inertias that differ relatively by less are equal, but for what they were solved to.
@@ -160,11 +160,6 @@ class Lloyd:
     def _best(state):
         return min(state, key=lambda run: run.inertia)
 
-    @staticmethod
-    def _index(numbers, x):
-        """Return numbers of points or clusters beside an array."""
-        return asarray_like(numbers, x, namespace(x).int64)
-
     def _begin(self, P):
         """Return the clusters of the first centres."""
         found = self.problem.assign(P, None, None)
@@ -200,7 +195,7 @@ class Lloyd:
 
         Those of some clusters, by their numbers, are new.
         """
-        xp, index = namespace(run.P), self._index(ids, run.P)
+        xp, index = namespace(run.P), index_like(ids, run.P)
         P, g, error = self._means(run, [clusters[j] for j in ids])
         place = np.full(run.D.shape[1], -1)
         place[ids] = np.arange(ids.size)
@@ -211,12 +206,12 @@ class Lloyd:
             own, w = clusters[j], self.w[clusters[j]]
             if not w @ found.D[own, s] <= w @ before[own]:
                 # Worse than before, as far as the tolerance allows to tell.
-                P = put(P, self._index(np.asarray([s]), P), run.P[int(j), :][None, :])
+                P = put(P, index_like(np.asarray([s]), P), run.P[int(j), :][None, :])
                 continue
             columns[0][:, j], columns[1][:, j] = found.D[:, s], found.S[:, s]
             errors[j] = max(error, found.error)
         nearest = np.flatnonzero(np.isin(columns[0].argmin(axis=1), ids))
-        rows = self._index(nearest, g)
+        rows = index_like(nearest, g)
         g = put(g, rows, take(found.g, rows))
         P = put(xp.asarray(run.P, copy=True), index, P)
         return P, *columns, g, errors
@@ -226,7 +221,7 @@ class Lloyd:
         xp, P, parts, worst = namespace(run.P), [], [], 0.0
         for members in clusters:
             mass = self.w[members]
-            start = None if run.g is None else take(run.g, self._index(members, run.P))
+            start = None if run.g is None else take(run.g, index_like(members, run.P))
             p, g, error = self.problem.mean(members, mass / mass.sum(), start)
             P.append(p[None, :])
             parts.append(g)
@@ -237,7 +232,7 @@ class Lloyd:
             g = xp.zeros(shape, dtype=found.dtype, device=device_of(found))
         else:
             g = xp.asarray(run.g, copy=True)
-        return xp.concat(P), put(g, self._index(order, found), found), worst
+        return xp.concat(P), put(g, index_like(order, found), found), worst
 
     def _filled(self, run):
         """Return labels in which no cluster is without mass."""

@@ -24,6 +24,7 @@ from skopt2._core.array import (
     asarray_like,
     device_of,
     dot64,
+    index_like,
     namespace,
     to_numpy,
 )
@@ -131,8 +132,8 @@ def _equal_costs(x, y, levels, p):
     rank_x, rank_y, widths = levels
     x, y = xp.sort(x, axis=1), xp.sort(y, axis=1)
     if rank_x is not None:
-        x = xp.take(x, asarray_like(rank_x, x, xp.int64), axis=1)
-        y = xp.take(y, asarray_like(rank_y, x, xp.int64), axis=1)
+        x = xp.take(x, index_like(rank_x, x), axis=1)
+        y = xp.take(y, index_like(rank_y, x), axis=1)
     widths = asarray_like(widths, x, accumulation_dtype(x))
     return xp.sum(_power(x - y, p) * widths, axis=1)
 

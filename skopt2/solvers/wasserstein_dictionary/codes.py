@@ -17,7 +17,7 @@ applications of the proximal point algorithm, 1976 (steps as exact as they move)
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, namespace, put, take, to_numpy
+from skopt2._core.array import index_like, namespace, put, take, to_numpy
 from skopt2.solvers.wasserstein_dictionary.loss import distance, proximal
 
 # Error of a step as a share of its move, dual steps for one at most, and dual steps
@@ -54,7 +54,7 @@ def solve_codes(loss, D, rho, scale, tol, max_iter):
     xp, n_rows = namespace(X), int(X.shape[0])
     T = xp.zeros_like(X @ D.T) + 1.0 / k
     gaps = xp.sum(xp.zeros_like(X), axis=1) + xp.inf
-    rows = asarray_like(np.arange(n_rows), X, xp.int64)
+    rows = index_like(np.arange(n_rows), X)
     part = _Rows(loss, T, rows)
     for done in range(0, max_iter, PERIOD):
         for _ in range(min(PERIOD, max_iter - done)):
@@ -63,7 +63,7 @@ def solve_codes(loss, D, rho, scale, tol, max_iter):
         left = np.flatnonzero(~to_numpy(part.finished))
         if left.size == 0:
             break
-        part = part.keep(asarray_like(left, X, xp.int64))
+        part = part.keep(index_like(left, X))
     return T, gaps
 
 
