@@ -90,11 +90,12 @@ class IterativeEstimator(CallbackSupportMixin, BaseEstimator):
         "bring the features to one scale",
         "bring the features to one scale, or increase alpha",
     )
+    _sparse_input = True
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.array_api_support = True
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = self._sparse_input
         return tags
 
     def _run(

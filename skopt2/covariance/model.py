@@ -28,11 +28,7 @@ class InverseCovarianceModel(IterativeEstimator):
         "increase alpha, set penalty='l1', or pass more rows: with a flat penalty a "
         "singular covariance has no maximum of the likelihood",
     )
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        return tags
+    _sparse_input = False
 
     @property
     def _precomputed(self):

@@ -13,9 +13,10 @@ class ComponentModel(
     They take dense rows, unless their tags say otherwise.
     """
 
+    _sparse_input = False
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

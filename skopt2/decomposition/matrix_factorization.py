@@ -151,6 +151,7 @@ class MatrixFactorization(ComponentModel):
 
     _remedies = ("try another init or random_state", "bring X to one scale")
     _may_be_auto = True
+    _sparse_input = True
 
     def __init__(
         self,
@@ -192,7 +193,6 @@ class MatrixFactorization(ComponentModel):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = self.nonnegative is True
-        tags.input_tags.sparse = True
         return tags
 
     def _terms(self, n_features):

@@ -151,6 +151,7 @@ class SparseRatioPCA(ComponentModel):
     """
 
     _remedies = ("increase alpha", "increase alpha")
+    _sparse_input = True
 
     def __init__(
         self,
@@ -178,11 +179,6 @@ class SparseRatioPCA(ComponentModel):
         self.time_limit = time_limit
         self.random_state = random_state
         self.device = device
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
     @fit_method
     def fit(self, X, y=None, sample_weight=None):

@@ -102,11 +102,7 @@ class CoresetModel(IterativeEstimator):
         "use another learning_rate",
         "use a smaller learning_rate, or more noise",
     )
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        return tags
+    _sparse_input = False
 
     def _fit_data(self, data):
         """Fit the model to checked data."""

@@ -186,6 +186,7 @@ class GaussianProcessRegressor(
         "increase alpha or the white part of the kernel",
         "increase alpha, or choose solver='cholesky'",
     )
+    _sparse_input = False
 
     def __init__(
         self,
@@ -230,7 +231,6 @@ class GaussianProcessRegressor(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
         tags.requires_fit = False
         return tags
 

@@ -25,11 +25,7 @@ class SparseCholeskyModel(IterativeEstimator):
         "increase alpha or n_neighbors",
         "increase alpha or n_neighbors",
     )
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        return tags
+    _sparse_input = False
 
     def _search(self, rng):
         """Return the search for the parameters of the kernel."""

@@ -56,10 +56,10 @@ class KernelModel(CenterModel, IterativeEstimator):
         "increase alpha or the length scale",
         "increase alpha, or choose solver='cholesky'",
     )
+    _sparse_input = False
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
         tags.input_tags.pairwise = self._pairwise
         return tags
 

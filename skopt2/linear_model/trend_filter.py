@@ -113,6 +113,7 @@ class TrendFilter(RegressorMixin, IterativeEstimator):
         "merge places that nearly coincide, or choose a smaller order",
         "bring x and y to moderate scales",
     )
+    _sparse_input = False
 
     def __init__(
         self,
@@ -137,7 +138,6 @@ class TrendFilter(RegressorMixin, IterativeEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         return tags

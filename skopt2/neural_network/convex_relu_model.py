@@ -27,11 +27,7 @@ class ConvexReLUModel(IterativeEstimator):
         "bring the features to one scale, or increase alpha",
         "bring the features to one scale, or increase alpha",
     )
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        return tags
+    _sparse_input = False
 
     def _check_input(self, X, y, sample_weight):
         return check_fit_input(

@@ -138,6 +138,7 @@ class RiskParity(IterativeEstimator):
         "set solver='newton', or covariance='ledoit_wolf' if the matrix is singular",
         "set covariance='ledoit_wolf'",
     )
+    _sparse_input = False
 
     def __init__(
         self,
@@ -161,11 +162,6 @@ class RiskParity(IterativeEstimator):
         self.assume_centered = assume_centered
         self.warm_start = warm_start
         self.device = device
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        return tags
 
     @fit_method
     def fit(self, X, y=None, sample_weight=None):

@@ -126,6 +126,8 @@ class DPScaler(OneToOneFeatureMixin, TransformerMixin, PrivateModel):
     True
     """
 
+    _sparse_input = False
+
     def __init__(
         self,
         epsilon=1.0,
@@ -157,7 +159,6 @@ class DPScaler(OneToOneFeatureMixin, TransformerMixin, PrivateModel):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

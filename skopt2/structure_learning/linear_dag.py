@@ -164,6 +164,7 @@ class LinearDAG(IterativeEstimator):
         "forbid edges that cannot be, or polish with refine=True",
         "bring the features to one scale",
     )
+    _sparse_input = False
 
     def __init__(
         self,
@@ -199,11 +200,6 @@ class LinearDAG(IterativeEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        return tags
 
     @fit_method
     def fit(self, X, y=None, sample_weight=None):

@@ -141,6 +141,7 @@ class WassersteinBarycenter(
     """
 
     _remedies = ("choose a reg near the detail of the histograms", "increase reg")
+    _sparse_input = False
 
     def __init__(
         self,
@@ -166,7 +167,6 @@ class WassersteinBarycenter(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
-        tags.input_tags.sparse = False
         return tags
 
     @property

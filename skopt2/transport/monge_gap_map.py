@@ -134,6 +134,8 @@ class MongeGapMap(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
     array([[3. , 0.5]])
     """
 
+    _sparse_input = False
+
     def __init__(
         self,
         map="affine",
@@ -164,11 +166,6 @@ class MongeGapMap(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
         self.time_limit = time_limit
         self.random_state = random_state
         self.device = device
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        return tags
 
     @fit_method
     def fit(self, X, y=None, *, target=None, sample_weight=None, target_weight=None):

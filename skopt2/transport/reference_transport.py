@@ -140,6 +140,7 @@ class ReferenceTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstima
     """
 
     _remedies = ("increase reg", "increase reg")
+    _sparse_input = False
 
     def __init__(
         self,
@@ -169,11 +170,6 @@ class ReferenceTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstima
         self.max_iter = max_iter
         self.random_state = random_state
         self.device = device
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        return tags
 
     @fit_method
     def fit(self, X, y=None, sample_weight=None):

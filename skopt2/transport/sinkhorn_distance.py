@@ -133,6 +133,7 @@ class SinkhornDistance(
     """
 
     _remedies = ("increase reg", "increase reg")
+    _sparse_input = False
 
     def __init__(
         self,
@@ -158,7 +159,6 @@ class SinkhornDistance(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
-        tags.input_tags.sparse = False
         return tags
 
     @property

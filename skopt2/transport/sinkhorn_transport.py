@@ -177,6 +177,7 @@ class SinkhornTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstimat
     """
 
     _remedies = ("increase reg", "increase reg")
+    _sparse_input = False
 
     def __init__(
         self,
@@ -214,11 +215,6 @@ class SinkhornTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstimat
         self.time_limit = time_limit
         self.warm_start = warm_start
         self.device = device
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        return tags
 
     @fit_method
     def fit(

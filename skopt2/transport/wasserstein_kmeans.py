@@ -159,6 +159,7 @@ class WassersteinKMeans(
     """
 
     _remedies = ("use fewer clusters", "increase reg")
+    _sparse_input = False
 
     def __init__(
         self,
@@ -199,7 +200,6 @@ class WassersteinKMeans(
         # numbers, whatever the tags say.
         tags.estimator_type = "clusterer"
         tags.input_tags.positive_only = True
-        tags.input_tags.sparse = False
         return tags
 
     @property
