@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -208,3 +209,14 @@ def test_several_targets_are_sent_to_who_takes_them(diabetes, estimator):
     X, y = diabetes
     with pytest.raises(ValueError, match=r"y should be a 1d .*MultiTaskRegressor, or"):
         estimator.fit(X, np.stack([y, y], axis=1))
+
+
+def test_columns_of_text_are_named():
+    table = pd.DataFrame({"age": [30.0, 40.0, 50.0], "city": ["A", "B", "C"]})
+    table["kind"] = table["city"].astype("category")
+    with pytest.raises(ValueError, match="no numbers, 'city', 'kind'. Encode them"):
+        SparseRegressor().fit(table, [1.0, 2.0, 3.0])
+    # The table is not at fault where the target is.
+    with pytest.raises(ValueError, match="could not convert") as caught:
+        SparseRegressor().fit(table[["age"]], ["a", "b", "c"])
+    assert "columns" not in str(caught.value)

@@ -118,7 +118,11 @@ def check_fit_input(
     source, target = cuda.resolve(getattr(estimator, "device", None), X)
     plain = _is_plain(X) and _is_plain_target(y, y_kind)
     check = _check_in_place if source.kind == "cuda" or plain else _check_with_sklearn
-    X, y = check(estimator, X, y, source, accept_sparse, y_kind, finite)
+    try:
+        X, y = check(estimator, X, y, source, accept_sparse, y_kind, finite)
+    except ValueError as error:
+        _name_text(X, error)
+        raise
     X = canonical(X)
     if squares:
         check_squares(X, "X")
@@ -280,6 +284,20 @@ def _check_with_sklearn(estimator, X, y, source, accept_sparse, y_kind, finite):
         estimator, X, y, multi_output=y_kind == "multioutput", **options
     )
     return X, cast_target(move(y, source), X)
+
+
+def _name_text(X, error):
+    """Raise anew, with the names of the columns that are no numbers, if it is that."""
+    if "could not convert" not in str(error) or not hasattr(X, "select_dtypes"):
+        return
+    names = list(X.select_dtypes(exclude=["number", "bool"]).columns)
+    if names:
+        shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+        raise ValueError(
+            f"{error}: X has columns that are no numbers, {shown}. Encode them, with "
+            "ColumnTransformer and OneHotEncoder of scikit-learn for instance, or "
+            "leave them out."
+        ) from error
 
 
 def _check_one_target(estimator, y):
