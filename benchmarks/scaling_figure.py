@@ -12,9 +12,7 @@ def _name(result):
     return result["label"] + ("" if math.isnan(slope) else f", exponent {slope:.1f}")
 
 
-def _panel(ax, results, what, colors):
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
+def _plot(ax, results, what, colors):
     for result in results:
         points = [p for p in result["points"] if what == "seconds" or p[what] >= 1.0]
         ax.loglog(
@@ -26,13 +24,23 @@ def _panel(ax, results, what, colors):
             color=colors[result["label"]],
             label=_name(result),
         )
-    ax.grid(color=FAINT, linewidth=0.6)
+
+
+def _finish(ax):
+    """Set limits and ticks, once all panels that share them have their lines."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    low, high = ax.get_ylim()
+    # a flat curve has to look flat
+    widen = max(1.0, 10.0 * low / high) ** 0.5
+    ax.set_ylim(low / widen, high * widen)
     for side in (ax.xaxis, ax.yaxis):
         low, high = side.get_view_interval()
         steps = (1.0,) if high > 100.0 * low else (1.0, 2.0, 5.0)
         side.set_major_locator(LogLocator(subs=steps, numticks=12))
         side.set_minor_locator(NullLocator())
         side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.grid(color=FAINT, linewidth=0.6)
     tidy(ax)
 
 
@@ -61,13 +69,14 @@ def draw(results, path):
             figsize=(3.4 * max(len(axes), 1.3), 3.9 + 0.17 * len(labels)),
             squeeze=False,
             sharex="col",
+            sharey="row",
             height_ratios=(1.4, 1.0),
             layout="constrained",
         )
         for j, axis in enumerate(axes):
             chosen = [result for result in results if result["axis"] == axis]
             for i, what in enumerate(_TITLES):
-                _panel(grid[i, j], chosen, what, colors)
+                _plot(grid[i, j], chosen, what, colors)
             # above the panel, where it covers no line
             grid[0, j].legend(
                 loc="lower left",
@@ -79,6 +88,8 @@ def draw(results, path):
                 labelspacing=0.3,
             )
             grid[1, j].set_xlabel(axis)
+        for ax in grid.flat:
+            _finish(ax)
         for i, title in enumerate(_TITLES.values()):
             grid[i, 0].set_ylabel(title)
         path.parent.mkdir(parents=True, exist_ok=True)
