@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[1]
-_THREAD_VARIABLES = (
+ROOT = Path(__file__).resolve().parents[1]
+THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -57,10 +57,10 @@ class PeerProcess:
 
     def _environment(self):
         environment = dict(os.environ)
-        environment["PYTHONPATH"] = str(_ROOT)
+        environment["PYTHONPATH"] = str(ROOT)
         environment["PYTHONWARNINGS"] = "ignore"
         if self.threads is not None:
-            environment.update(dict.fromkeys(_THREAD_VARIABLES, str(self.threads)))
+            environment.update(dict.fromkeys(THREAD_VARIABLES, str(self.threads)))
         return environment
 
     def start(self):
@@ -75,7 +75,7 @@ class PeerProcess:
             stdout=subprocess.PIPE,
             stderr=log,
             env=self._environment(),
-            cwd=_ROOT,
+            cwd=ROOT,
         )
         if self.log:
             log.close()

@@ -116,6 +116,12 @@ GENERATED = {
     "S": lambda: make_sparse(20000, 100000, 1e-3, 500),
     "T": lambda: make_dense(50000, 1000, 100),
     "Dstd": lambda: standardize(make_dense(1000, 20000, 200)),
+    # smaller ones, for ``python -m benchmarks``
+    "d": lambda: make_dense(500, 8000, 100),
+    "w": lambda: make_dense(150, 6000, 50),
+    "s": lambda: make_sparse(8000, 40000, 1e-3, 200),
+    "t": lambda: make_dense(15000, 600, 60),
+    "dstd": lambda: standardize(make_dense(500, 8000, 100)),
     "cold": lambda: make_dense(100, 500, 10),
     "tiny": lambda: make_dense(100, 10, 5),
 }
