@@ -16,8 +16,6 @@ from skopt2._core import array
 from skopt2._core.array import HOST, move, namespace, to_numpy
 from tests.stand_in import DEVICES
 
-# ---- namespaces ----------------------------------------------------------------------
-
 
 def test_numpy_arrays_have_the_plain_numpy_module(tmp_path):
     on_disk = np.memmap(tmp_path / "x", dtype=float, mode="w+", shape=(3,))
@@ -51,9 +49,6 @@ def test_mixed_namespaces_are_refused(device_backend):
 def test_namespace_refuses_what_is_no_array():
     with pytest.raises(TypeError):
         namespace([1.0, 2.0])
-
-
-# ---- moves ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
@@ -155,9 +150,6 @@ def test_a_target_travels_between_processes(backend):
     assert (there is HOST) == (backend.name == "numpy")
 
 
-# ---- dtypes and reductions -----------------------------------------------------------
-
-
 def test_float_rule(backend):
     xp = backend.xp
     assert array.float_dtype(backend.asarray([1], "float32")) == xp.float32
@@ -205,9 +197,6 @@ def test_all_finite_of_sparse(cuda_stand_in):
     X = sp.csr_array(np.array([[0.0, np.nan]]))
     assert not array.all_finite(X)
     assert not array.all_finite(move(X, cuda_stand_in.target(0)))
-
-
-# ---- what the array API lacks --------------------------------------------------------
 
 
 def test_flatnonzero(backend):

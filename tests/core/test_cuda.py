@@ -31,9 +31,6 @@ def labels(device, x):
     return source.label, target.label
 
 
-# ---- the table of the design ---------------------------------------------------------
-
-
 @pytest.mark.parametrize("x", HOST_INPUTS, ids=lambda x: type(x).__name__)
 def test_host_input(cuda_stand_in, x):
     assert cuda.resolve(None, x) == (HOST, HOST)
@@ -108,9 +105,6 @@ def test_numpy_stays_numpy_with_dispatch(dispatch):
     assert cuda.resolve(None, pd.DataFrame(X)) == (HOST, HOST)
 
 
-# ---- the provider --------------------------------------------------------------------
-
-
 def test_host_work_never_imports_cupy():
     code = (
         "import sys, numpy as np\n"
@@ -152,9 +146,6 @@ def test_targets_compare_by_place(cuda_stand_in):
     assert first != other
     with first.activate(), HOST.activate():
         pass
-
-
-# ---- a real GPU ----------------------------------------------------------------------
 
 
 @pytest.mark.gpu

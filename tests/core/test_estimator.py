@@ -83,9 +83,6 @@ def ridge(data):
     return np.linalg.solve(X.T @ X / 30 + 0.1 * np.eye(4), X.T @ y / 30)
 
 
-# ---- results become attributes -------------------------------------------------------
-
-
 def test_fitted_attributes(data, ridge):
     model = ToyRidge().fit(*data)
     assert_allclose(model.coef_, ridge, atol=1e-5)
@@ -144,9 +141,6 @@ def test_tags():
     assert tags.array_api_support
     assert tags.input_tags.sparse
     assert tags.target_tags.required
-
-
-# ---- devices -------------------------------------------------------------------------
 
 
 def test_numpy_in_numpy_out_though_computed_on_cuda(cuda_stand_in, data, ridge):
@@ -212,9 +206,6 @@ def test_cupy_equals_numpy(data, ridge):
     assert_allclose(to_numpy(model.coef_), ToyRidge().fit(*data).coef_, atol=1e-10)
 
 
-# ---- a fit that fails ----------------------------------------------------------------
-
-
 @pytest.mark.parametrize("callbacks", [False, True])
 def test_an_interrupted_fit_leaves_no_trace(data, callbacks):
     model, recorder = ToyRidge(fail_at=3), Recorder()
@@ -238,9 +229,6 @@ def test_a_failed_refit_keeps_the_model(data):
         model.fit(np.ones((3, 2)), np.zeros(3), np.zeros(3))
     assert model.n_features_in_ == 4
     assert_array_equal(model.predict(data[0]), before)
-
-
-# ---- warnings ------------------------------------------------------------------------
 
 
 def test_warning_says_what_was_reached_and_what_to_change(data):
@@ -268,9 +256,6 @@ def test_every_reason_has_its_advice(reason):
     assert len(caught) == (0 if silent else 1)
     if not silent:
         assert str(certificate) in str(caught[0].message)
-
-
-# ---- callbacks -----------------------------------------------------------------------
 
 
 def test_callbacks_see_one_task_per_check(data):
@@ -378,9 +363,6 @@ def test_without_callbacks_there_is_no_monitor(data):
     assert start() is None
     seconds = min(timeit.repeat(start, number=1000, repeat=3)) / 1000
     assert seconds < 2e-5
-
-
-# ---- checkpoints ---------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -52,9 +52,6 @@ def put(place, x):
 PLACES = pytest.mark.parametrize("place", ["host", "cuda"])
 
 
-# ---- X -------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_float_arrays_pass_untouched(data, dtype, order):
@@ -127,8 +124,6 @@ def test_bad_X(cuda_stand_in, place, X, message):
         check_fit_input(Toy(), put(place, X), put(place, np.zeros(1)))
 
 
-# ---- sparse X ------------------------------------------------------------------------
-
 FORMATS = [sp.csr_array, sp.csc_array, sp.csr_matrix, sp.csc_matrix]
 
 
@@ -191,9 +186,6 @@ def test_sparse_cuda_input_with_integers_and_nan(cuda_stand_in, data):
     bad = sp.csr_array(np.array([[np.nan]]))
     with pytest.raises(ValueError, match="Input X contains NaN"):
         check_fit_input(Toy(), cuda_stand_in.upload(bad, 0), np.zeros(1))
-
-
-# ---- y -------------------------------------------------------------------------------
 
 
 @PLACES
@@ -265,9 +257,6 @@ def test_y_on_the_host_follows_X_to_cuda(cuda_stand_in, data):
     assert type(back.y) is np.ndarray
 
 
-# ---- labels --------------------------------------------------------------------------
-
-
 @PLACES
 def test_labels_are_encoded(cuda_stand_in, place, data):
     labels = np.array([7, 3, 3, 9] * 3)
@@ -318,9 +307,6 @@ def test_a_class_without_weight_does_not_exist(data):
     assert_array_equal(checked.classes[checked.y[kept]], y[kept])
     with pytest.raises(ValueError, match="one class among the samples of positive"):
         check_fit_input(ToyClassifier(), data[0], y, y == 5, y_kind="classification")
-
-
-# ---- weights -------------------------------------------------------------------------
 
 
 @PLACES
@@ -374,9 +360,6 @@ def test_huge_and_tiny_weights_neither_overflow_nor_vanish(data):
         assert_allclose(weight, np.linspace(0.1, 1, 12) / np.linspace(0.1, 1, 12).sum())
 
 
-# ---- array API -----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("device", ["CPU_DEVICE", "device1"])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
 def test_strict_arrays_with_dispatch(dispatch, data, device, dtype):
@@ -412,9 +395,6 @@ def test_strict_host_arrays_without_dispatch_become_numpy(data):
     checked = check_fit_input(Toy(), X, y)
     assert type(checked.X) is np.ndarray
     assert type(checked.y) is np.ndarray
-
-
-# ---- predictions ---------------------------------------------------------------------
 
 
 def fitted(coef, n_features=4):
@@ -465,9 +445,6 @@ def test_predict_elsewhere_with_dispatch(dispatch, data):
         ValueError, match=r"Toy.predict\(\) must use the same namespace"
     ):
         check_predict_input(toy, data[0])
-
-
-# ---- cost ----------------------------------------------------------------------------
 
 
 def test_small_input_is_checked_quickly(rng):

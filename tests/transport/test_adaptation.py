@@ -52,9 +52,6 @@ def fit_labelled(domains, options):
     return SinkhornTransport(0.1, **options).fit(X, y, target=Y, **known)
 
 
-# ---- labels --------------------------------------------------------------------------
-
-
 def test_images_stay_within_the_targets_of_their_class(domains):
     """No mass crosses classes, so an image is a mean over targets of the same class.
 
@@ -137,9 +134,6 @@ def test_unlabelled_is_one_label(domains):
         SinkhornTransport(unlabelled=[-1, 0]).fit(X, y, target=Y, target_labels=z)
 
 
-# ---- maps with labels ----------------------------------------------------------------
-
-
 @pytest.mark.parametrize("options", LABELLED)
 @pytest.mark.parametrize("method", ["transform", "inverse_transform"])
 def test_images_are_continuous_across_classes(domains, options, method):
@@ -204,9 +198,6 @@ def test_a_second_fit_repeats_the_first(domains, model):
     second = model.fit(X, y, **data).transform(Y)
     assert repr(model.get_params()) == before
     assert_array_equal(first, second)
-
-
-# ---- pipelines and searches ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("options", [{}, {"label_reg": 0.3, "n_rounds": 3}])

@@ -251,9 +251,6 @@ def test_own_kernels_follow_their_potentials(rng):
     assert_allclose(moved.K, expected, rtol=1e-10)
 
 
-# ---- the public function -------------------------------------------------------------
-
-
 @pytest.mark.parametrize("shared", [True, False])
 def test_function_equals_the_loop(rng, shared):
     a, b = 3.0 * histograms(rng, 7, 8), 3.0 * histograms(rng, 7, 6)

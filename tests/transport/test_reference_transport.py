@@ -30,9 +30,6 @@ def sample(rng):
     return X, rng.standard_normal((40, 2)) * [0.5, 2.0] + [3.0, -1.0]
 
 
-# ---- values --------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cosine"])
 def test_a_batch_goes_to_the_means_of_its_rows(sample, metric):
     X, B = sample
@@ -123,9 +120,6 @@ def test_batches_change_nothing(sample):
     assert_allclose(model.transform(B[order]), first[order], atol=1e-5)
 
 
-# ---- reference -----------------------------------------------------------------------
-
-
 def test_clusters(rng):
     X = rng.standard_normal((300, 3))
     weight = rng.integers(0, 3, 300)
@@ -177,9 +171,6 @@ def test_weights_repeat_rows(sample, rng, map):
     assert weighted.reg_ == pytest.approx(repeated.reg_)
     assert_allclose(weighted.transform(B), repeated.transform(B), atol=1e-6)
     assert_allclose(weighted.transform(B[:5]), repeated.transform(B[:5]), atol=1e-7)
-
-
-# ---- scikit-learn --------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -271,9 +262,6 @@ def test_fitted_figures(sample):
     assert 0 <= model.dual_gap_ < 1e-6
 
 
-# ---- arrays --------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("map", MAPS)
 @pytest.mark.parametrize("n_reference", [None, 15])
 def test_namespaces_agree(backend, dispatch, sample, map, n_reference):
@@ -326,9 +314,6 @@ def test_float32(sample, map):
         carried = model.transform(batch.astype(np.float32))
         assert carried.dtype == np.float32
         assert_allclose(carried, wide.transform(batch), atol=2e-3)
-
-
-# ---- bad input -----------------------------------------------------------------------
 
 
 def test_too_few_iterations_are_reported(sample):

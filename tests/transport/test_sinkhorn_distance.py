@@ -35,9 +35,6 @@ def digits():
     return X[:160], y[:160]
 
 
-# ---- values --------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("reg", [0.5, 0.05])
 def test_distances_are_those_of_single_problems(rng, X, reg):
     Z = rng.random((4, 12))
@@ -179,9 +176,6 @@ def test_one_histogram(X, debiased):
     assert_allclose(D, model.transform(X[:1]), atol=1e-5)
 
 
-# ---- scikit-learn --------------------------------------------------------------------
-
-
 def test_neighbours_in_a_pipeline(digits):
     X, y = digits
     model = make_pipeline(
@@ -241,9 +235,6 @@ def test_callbacks_see_the_fit(X):
     assert model.converged_
 
 
-# ---- arrays --------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("debiased", [True, False])
 def test_namespaces_agree(backend, dispatch, X, debiased):
     options = {"debiased": debiased, "tol": 1e-9}
@@ -287,9 +278,6 @@ def test_float32(X):
     assert model.histograms_.dtype == model.ground_cost_.dtype == np.float32
     assert model.converged_
     assert_allclose(D, SinkhornDistance(0.1).fit_transform(X), rtol=1e-3)
-
-
-# ---- bad input -----------------------------------------------------------------------
 
 
 def test_too_few_iterations_are_reported(X):

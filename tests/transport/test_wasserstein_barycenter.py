@@ -44,9 +44,6 @@ def unit(**options):
     return WassersteinBarycenter(normalize_cost=None, **options)
 
 
-# ---- values --------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("reg", [5.0, 50.0])
 @pytest.mark.parametrize("debiased", [True, False])
 def test_barycentre_of_gaussians(reg, debiased):
@@ -155,9 +152,6 @@ def test_one_histogram(X, debiased):
     )
 
 
-# ---- weights -------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("debiased", [True, False])
 def test_weights_repeat_rows_in_any_order(rng, X, debiased):
     w = np.array([2, 0, 1, 3, 1, 0, 4])
@@ -189,9 +183,6 @@ def test_different_rows_with_one_product(monkeypatch):
     sample = HistogramSample.of(A, None)
     assert_array_equal(sample.A[sample.rows], A)
     assert_allclose(np.sort(sample.w), [1 / 3, 2 / 3])
-
-
-# ---- scikit-learn --------------------------------------------------------------------
 
 
 def test_fitted_figures(X):
@@ -260,9 +251,6 @@ def test_early_stopping_keeps_a_usable_barycentre(X):
     assert np.isfinite(model.transform(X)).all()
 
 
-# ---- arrays --------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("debiased", [True, False])
 def test_namespaces_agree(backend, dispatch, X, debiased):
     w = np.arange(7.0)
@@ -308,9 +296,6 @@ def test_float32(X):
     expected = WassersteinBarycenter(0.1, tol=1e-9).fit(X)
     assert_allclose(model.barycenter_, expected.barycenter_, atol=2e-3)
     assert_allclose(D, expected.transform(X), rtol=1e-2)
-
-
-# ---- bad input -----------------------------------------------------------------------
 
 
 def test_too_few_iterations_are_reported(X):

@@ -59,9 +59,6 @@ def rough(rng):
     return rng.random((60, 12)) ** 4
 
 
-# ---- clusters ------------------------------------------------------------------------
-
-
 @pytest.mark.thorough
 @pytest.mark.parametrize("reg", [3.0, 6.0])
 def test_shifted_copies_cluster_like_their_places(reg):
@@ -202,9 +199,6 @@ def test_fewer_different_rows_than_clusters(X):
     assert model.transform(X).shape == (25, 5)
 
 
-# ---- weights, runs -------------------------------------------------------------------
-
-
 @pytest.mark.thorough
 @pytest.mark.parametrize("init", ["k-means++", "random"])
 @pytest.mark.parametrize("debiased", [True, False])
@@ -272,9 +266,6 @@ def test_random_state(X):
         for k in range(6)
     }
     assert len(found) > 1
-
-
-# ---- scikit-learn --------------------------------------------------------------------
 
 
 def test_fitted_figures(X):
@@ -352,9 +343,6 @@ def test_an_interrupted_fit_continues(rough, tmp_path, n_init):
     assert_allclose(rest.history_["objective"][:2], whole.history_["objective"][:2])
 
 
-# ---- arrays --------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("debiased", [True, False])
 def test_namespaces_agree(backend, dispatch, few, debiased):
     model = unit(3, reg=1.0, debiased=debiased)
@@ -405,9 +393,6 @@ def test_float32(few):
     assert_array_equal(model.labels_, expected.labels_)
     assert_allclose(model.cluster_centers_, expected.cluster_centers_, atol=1e-3)
     assert model.inertia_ == pytest.approx(expected.inertia_, rel=1e-3)
-
-
-# ---- bad input -----------------------------------------------------------------------
 
 
 def test_too_few_iterations_are_reported(rough):

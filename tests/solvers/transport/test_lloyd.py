@@ -136,9 +136,6 @@ def test_pack_and_unpack(X):
     assert_allclose(solver.step(state)[0].P, solver.step(again)[0].P)
 
 
-# ---- starts --------------------------------------------------------------------------
-
-
 def squares(X):
     return lambda ids: ((X[:, None] - X[ids]) ** 2).sum(axis=2)
 
