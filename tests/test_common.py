@@ -1,6 +1,8 @@
 """Scikit-learn's own checks of every public estimator, in several configurations."""
 
+import importlib
 import inspect
+import pkgutil
 import re
 
 import pytest
@@ -12,20 +14,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from skopt2 import (
-    covariance,
-    decomposition,
-    gaussian_process,
-    kernel_machine,
-    linear_model,
-    model_selection,
-    neural_network,
-    portfolio,
-    privacy,
-    semi_supervised,
-    structure_learning,
-    transport,
-)
+import skopt2
 from skopt2.covariance import SparseInverseCovariance, SparseInverseCovarianceCV
 from skopt2.decomposition import (
     LpDictionaryLearning,
@@ -491,25 +480,11 @@ def test_scikit_learn_accepts(estimator, check):
 
 
 def test_every_public_estimator_is_checked():
-    public = {
-        value
-        for package in (
-            covariance,
-            decomposition,
-            gaussian_process,
-            kernel_machine,
-            linear_model,
-            model_selection,
-            neural_network,
-            portfolio,
-            privacy,
-            semi_supervised,
-            structure_learning,
-            transport,
-        )
-        for name in package.__all__
-        if inspect.isclass(value := getattr(package, name))
-        and issubclass(value, BaseEstimator)
-        and hasattr(value, "fit")
-    }
+    public = set()
+    for entry in pkgutil.iter_modules(skopt2.__path__, "skopt2."):
+        module = importlib.import_module(entry.name)
+        for name in getattr(module, "__all__", ()):
+            value = getattr(module, name)
+            if inspect.isclass(value) and issubclass(value, BaseEstimator):
+                public |= {value} if hasattr(value, "fit") else set()
     assert public == {type(estimator) for estimator in CONFIGURATIONS}

@@ -269,6 +269,16 @@ def test_files_and_functions_stay_small():
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("folder", ["tests", "benchmarks", "examples", "tools", "doc"])
+def test_files_beside_the_package_stay_readable(folder):
+    long = {
+        str(path.relative_to(ROOT)): count
+        for path in (ROOT / folder).rglob("*.py")
+        if (count := path.read_text(encoding="utf-8").count("\n")) > 500
+    }
+    assert not long
+
+
 def test_importing_the_package_is_light():
     code = (
         "import sys, skopt2\n"

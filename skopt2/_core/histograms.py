@@ -13,9 +13,9 @@ from skopt2._core.array import (
     move,
     namespace,
     sum64,
-    weighted_quantile,
 )
 from skopt2._core.checks import check_real
+from skopt2._core.weighted_quantile import weighted_quantile
 
 # Bins above which products with a kernel are faster axis by axis.
 LARGE = 200

@@ -8,10 +8,11 @@ from joblib import effective_n_jobs
 from sklearn.base import RegressorMixin
 from sklearn.utils.parallel import Parallel, delayed
 
-from skopt2._core.array import asarray_like, namespace, to_numpy, weighted_quantile
+from skopt2._core.array import asarray_like, namespace, to_numpy
 from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.random import seed_sequence
 from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2._core.weighted_quantile import weighted_quantile
 from skopt2.linear_model.formulation import check_flag, check_number, on_host
 from skopt2.linear_model.information_criterion import count_observations
 from skopt2.linear_model.sketch_sizes import sketch_sizes

@@ -16,7 +16,8 @@ from numbers import Real
 
 from sklearn.base import clone
 
-from skopt2._core.array import dot64, namespace, weighted_quantile
+from skopt2._core.array import dot64, namespace
+from skopt2._core.weighted_quantile import weighted_quantile
 from skopt2.losses.base import Loss, constant_minimiser
 
 

@@ -13,9 +13,9 @@ from skopt2._core.array import (
     sum64,
     take,
     to_numpy,
-    weighted_quantile,
 )
 from skopt2._core.histograms import check_normalisation
+from skopt2._core.weighted_quantile import weighted_quantile
 from skopt2.solvers.transport.cost import ground_cost
 from skopt2.solvers.transport.geometry import DEVICE_BLOCK, HOST_BLOCK
 

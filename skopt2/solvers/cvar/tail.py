@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from skopt2._core.array import dot64, namespace, sum64, take, weighted_quantile
+from skopt2._core.array import dot64, namespace, sum64, take
+from skopt2._core.weighted_quantile import weighted_quantile
 
 
 @dataclass(frozen=True)

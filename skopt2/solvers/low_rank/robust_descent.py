@@ -25,8 +25,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skopt2._core.array import asarray_like, to_numpy, weighted_quantile
+from skopt2._core.array import asarray_like, to_numpy
 from skopt2._core.result import Measure
+from skopt2._core.weighted_quantile import weighted_quantile
 from skopt2.solvers.low_rank.problem import Factors
 from skopt2.solvers.singular_values import spectral_norm
 
