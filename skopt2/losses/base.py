@@ -250,6 +250,16 @@ def check_signs(y, name):
         )
 
 
+def share_above(y, theta):
+    """Return the largest t in [0, 1] with t * theta >= -y, for nonnegative y."""
+    xp = namespace(theta)
+    falling = theta < 0
+    # Not above 1, where a theta of the smallest numbers would overflow.
+    bottom = xp.maximum(y, -theta)
+    ratio = xp.where(falling, y, 1.0) / xp.where(falling, bottom, 1.0)
+    return float(xp.min(ratio))
+
+
 def constant_minimiser(loss, y, s, low, high):
     """Minimise a convex scalar loss over a constant eta in [low, high].
 

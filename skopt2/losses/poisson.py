@@ -11,7 +11,7 @@ section 3.3.
 import math
 
 from skopt2._core.array import dot64, namespace, xlogy
-from skopt2.losses.base import Loss
+from skopt2.losses.base import Loss, share_above
 
 
 class Poisson(Loss):
@@ -82,12 +82,7 @@ class Poisson(Loss):
 
     def to_domain(self, y, theta):
         """Largest t in [0, 1] with t * theta >= -y; 0.0 if theta < 0 where y is 0."""
-        xp = namespace(theta)
-        falling = theta < 0
-        # Not above 1, where a theta of the smallest numbers would overflow.
-        bottom = xp.maximum(y, -theta)
-        ratio = xp.where(falling, y, 1.0) / xp.where(falling, bottom, 1.0)
-        return float(xp.min(ratio))
+        return share_above(y, theta)
 
     def intercept_start(self, y, s):
         """Logarithm of the weighted mean of y."""

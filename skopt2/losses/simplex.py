@@ -9,7 +9,7 @@ JMLR 21:35, 2020.
 """
 
 from skopt2._core.array import namespace
-from skopt2.losses.base import Loss
+from skopt2.losses.base import Loss, share_above
 
 
 class SimplexLoss(Loss):
@@ -40,12 +40,7 @@ class SimplexLoss(Loss):
 
     def to_domain(self, y, theta):
         """Largest t in [0, 1] with t * theta + y >= 0; rows of theta must sum to 0."""
-        xp = namespace(theta)
-        falling = theta < 0
-        # Not above 1, where a theta of the smallest numbers would overflow.
-        bottom = xp.maximum(y, -theta)
-        ratio = xp.where(falling, y, 1.0) / xp.where(falling, bottom, 1.0)
-        return float(xp.min(ratio))
+        return share_above(y, theta)
 
     def balance(self, y, theta, s):
         """Dual point near theta, in the domain, with sum_i s_i theta_ik = 0 for all k.

@@ -60,11 +60,6 @@ class PointCloudGeometry(PointPasses):
         total = sum(sum64(C) for C in self._costs(self.cost, self.X, self.Y))
         return total / (self.shape[0] * self.shape[1])
 
-    def max_cost(self):
-        """Return the largest of the original costs C_ij."""
-        costs = self._costs(self.cost, self.X, self.Y)
-        return max(float(self.xp.max(C)) for C in costs)
-
     def _centred(self):
         return self.centring.cost, self.centring.X, self.centring.Y
 
