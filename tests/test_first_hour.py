@@ -5,18 +5,27 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.gaussian_process.kernels import RBF, Matern
+from sklearn.model_selection import GridSearchCV
 
 import skopt2
-from skopt2.covariance import inverse_covariance_path
+from skopt2.covariance import SparseInverseCovariance, inverse_covariance_path
+from skopt2.decomposition import MatrixFactorization, TensorFactorization
 from skopt2.gaussian_process import (
     GaussianProcessRegressor,
     GPSearchCV,
     SparseCholeskyGPRegressor,
 )
-from skopt2.kernel_machine import EigenProRegressor
+from skopt2.kernel_machine import (
+    EigenProRegressor,
+    KernelNewtonRegressor,
+    KernelThinning,
+)
+from skopt2.kernels import Gaussian
+from skopt2.kernels import Matern as OwnMatern
 from skopt2.linear_model import (
     GroupRegressor,
     LowRankRegressor,
@@ -25,7 +34,11 @@ from skopt2.linear_model import (
     SparseRegressor,
     sparse_path,
 )
-from skopt2.penalties import MCP, GroupMCP, RowMCP
+from skopt2.losses import Huber
+from skopt2.neural_network import ConvexReLURegressor
+from skopt2.penalties import MCP, SCAD, GroupMCP, Lq, RowMCP
+from skopt2.portfolio import RiskParity
+from skopt2.privacy import DPLinearRegressor
 from skopt2.transport import (
     gromov_wasserstein,
     sinkhorn,
@@ -220,3 +233,62 @@ def test_columns_of_text_are_named():
     with pytest.raises(ValueError, match="could not convert") as caught:
         SparseRegressor().fit(table[["age"]], ["a", "b", "c"])
     assert "columns" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "params", "wanted"),
+    [
+        (SparseRegressor(penalty="mcp"), {"penalty__gamma": 2.0}, MCP(gamma=2.0)),
+        (SparseRegressor(), {"penalty__gamma": 2.0, "penalty": "scad"}, SCAD(2.0)),
+        (SparseRegressor(), {"penalty": "l_half", "penalty__q": 0.4}, Lq(q=0.4)),
+        (GroupRegressor(penalty="group_mcp"), {"penalty__gamma": 5.0}, GroupMCP(5.0)),
+        (SparseRegressor(loss="huber"), {"loss__delta": 2.0}, Huber(2.0)),
+        (ConvexReLURegressor(loss="huber"), {"loss__delta": 2.0}, Huber(2.0)),
+        (DPLinearRegressor(loss="huber"), {"loss__delta": 2.0}, Huber(2.0)),
+        (SparseInverseCovariance(penalty="mcp"), {"penalty__gamma": 2.0}, MCP(2.0)),
+        (MatrixFactorization(penalty="mcp"), {"penalty__gamma": 2.0}, MCP(2.0)),
+        (TensorFactorization(penalty="mcp"), {"penalty__gamma": 2.0}, MCP(2.0)),
+        (
+            EigenProRegressor(kernel="matern", length_scale=3.0),
+            {"kernel__nu": 2.5},
+            OwnMatern(length_scale=3.0, nu=2.5),
+        ),
+        (
+            KernelThinning(kernel="matern"),
+            {"kernel__nu": 2.5},
+            OwnMatern(length_scale="median", nu=2.5),
+        ),
+        (
+            KernelNewtonRegressor(kernel="gaussian"),
+            {"kernel__length_scale": 2.5},
+            Gaussian(length_scale=2.5),
+        ),
+    ],
+)
+def test_parameters_of_a_name_can_be_set(estimator, params, wanted):
+    estimator = clone(estimator).set_params(**params)
+    name = min(params).partition("__")[0]
+    found = getattr(estimator, name)
+    assert type(found) is type(wanted)
+    assert found.get_params() == wanted.get_params()
+
+
+def test_parameters_of_a_name_are_searched(diabetes):
+    grid = {"penalty": ["mcp", "scad"], "penalty__gamma": [2.5, 30.0]}
+    X, y = diabetes
+    search = GridSearchCV(SparseRegressor(alpha=3.0), grid, cv=2).fit(X / X.std(0), y)
+    assert len(set(search.cv_results_["mean_test_score"].round(10))) == 4
+    best = search.best_estimator_.penalty
+    assert best.name == search.best_params_["penalty"]
+    assert best.gamma == search.best_params_["penalty__gamma"]
+
+
+def test_a_wrong_parameter_of_a_name_changes_nothing():
+    model = SparseRegressor(penalty="mcp")
+    with pytest.raises(ValueError, match=r"'gama' for estimator MCP\(\)"):
+        model.set_params(penalty__gama=2.0, alpha=3.0)
+    assert model.get_params() == SparseRegressor(penalty="mcp").get_params()
+    with pytest.raises(ValueError, match="solver of RiskParity has no parameters"):
+        RiskParity().set_params(solver__rate=1.0)
+    with pytest.raises(ValueError, match="Invalid parameter 'fit' for estimator"):
+        model.set_params(fit__rate=1.0)

@@ -25,6 +25,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skopt2._core.iterate import iterate
 from skopt2._core.monitor import Monitor
+from skopt2._core.named_objects import NamedObjects
 from skopt2._core.result import StopReason
 from skopt2._core.resume import check_resume, fingerprint
 from skopt2._core.sklearn_seam import CallbackSupportMixin, with_callbacks
@@ -77,7 +78,7 @@ def all_or_nothing(fit):
     return atomic_fit
 
 
-class IterativeEstimator(CallbackSupportMixin, BaseEstimator):
+class IterativeEstimator(NamedObjects, CallbackSupportMixin, BaseEstimator):
     """Base of the estimators that are fitted by the iteration loop.
 
     Subclasses have the parameter ``device``, decorate ``fit`` with :func:`fit_method`,

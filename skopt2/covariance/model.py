@@ -14,6 +14,7 @@ from skopt2.covariance.parameters import (
     check_parameters,
     elementwise_penalty,
 )
+from skopt2.penalties import get_penalty
 
 
 class InverseCovarianceModel(IterativeEstimator):
@@ -29,6 +30,9 @@ class InverseCovarianceModel(IterativeEstimator):
         "singular covariance has no maximum of the likelihood",
     )
     _sparse_input = False
+
+    def _makers(self):
+        return {"penalty": get_penalty}
 
     @property
     def _precomputed(self):

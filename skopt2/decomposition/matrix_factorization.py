@@ -8,6 +8,7 @@ from skopt2.decomposition.factorization_codes import solved_codes
 from skopt2.decomposition.factorization_options import block_term, check_level
 from skopt2.decomposition.matrix_options import check_matrix_factorization
 from skopt2.decomposition.matrix_start import starting_blocks
+from skopt2.penalties import get_penalty
 from skopt2.solvers.factorization.data import MatrixData
 from skopt2.solvers.factorization.descent import FactorDescent
 from skopt2.solvers.factorization.proximal import ProximalDescent
@@ -152,6 +153,9 @@ class MatrixFactorization(ComponentModel):
     _remedies = ("try another init or random_state", "bring X to one scale")
     _may_be_auto = True
     _sparse_input = True
+
+    def _makers(self):
+        return {"penalty": get_penalty}
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ from skopt2.decomposition.tensor_terms import (
     factor_solver,
     factor_terms,
 )
+from skopt2.penalties import get_penalty
 
 CERTIFICATE = "relative fixed-point residual"
 # Sweeps between two measures, which cost as much as half a sweep.
@@ -158,6 +159,9 @@ class TensorFactorization(ComponentModel):
 
     _remedies = ("try another init or random_state", "bring X to one scale")
     _may_be_auto = False
+
+    def _makers(self):
+        return {"penalty": get_penalty}
 
     def __init__(
         self,

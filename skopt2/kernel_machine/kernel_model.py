@@ -183,9 +183,15 @@ class KernelModel(CenterModel, IterativeEstimator):
         fitted, held = kept[fitted], kept[held]
         return whole.part(fitted, fitted), whole.part(held, fitted)
 
+    def _makers(self):
+        return {"kernel": self._kernel_of}
+
+    def _kernel_of(self, kernel):
+        return get_kernel(kernel, length_scale=self.length_scale)
+
     def _resolved(self, X):
         """Return the kernel with numbers for parameters, from the rows that differ."""
-        kernel = get_kernel(self.kernel, length_scale=self.length_scale)
+        kernel = self._kernel_of(self.kernel)
         if not _asks_for_median(kernel):
             return kernel.resolve(X)
         n = int(X.shape[0])

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like, index_like, move, namespace, to_numpy
+from skopt2._core.named_objects import NamedObjects
 from skopt2._core.random import spawn
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_predict_input
@@ -54,8 +55,14 @@ class Stream:
     n_seen: int = 0
 
 
-class KernelNewton(BaseEstimator):
+class KernelNewton(NamedObjects, BaseEstimator):
     """Base of the online kernel estimators."""
+
+    def _makers(self):
+        return {"kernel": self._kernel_of, "loss": get_loss}
+
+    def _kernel_of(self, kernel):
+        return get_kernel(kernel, length_scale=self.length_scale)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -78,7 +85,7 @@ class KernelNewton(BaseEstimator):
         -------
         stream : Stream
         """
-        kernel = get_kernel(self.kernel, length_scale=self.length_scale)
+        kernel = self._kernel_of(self.kernel)
         if kernel.name == "precomputed":
             raise ValueError(
                 "kernel='precomputed' cannot be online: rows that have not been seen "

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like, index_like, move, take, to_numpy
+from skopt2._core.named_objects import NamedObjects
 from skopt2._core.random import spawn
 from skopt2._core.transfer import convert, is_array
 from skopt2._core.validation import check_fit_input, check_predict_input
@@ -22,7 +23,9 @@ from skopt2.solvers.kernel.power_kernel import power_kernel
 VARIANTS = ("target", "power", "plus")
 
 
-class KernelThinning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class KernelThinning(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, NamedObjects, BaseEstimator
+):
     r"""Choose rows whose kernel mean is that of the whole sample.
 
     The rows :math:`S` make the maximum mean discrepancy to the sample small,
@@ -156,7 +159,7 @@ class KernelThinning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             of a kernel that has none.
         """
         self._check_parameters()
-        kernel = get_kernel(self.kernel, length_scale=self.length_scale)
+        kernel = self._kernel_of(self.kernel)
         data = check_fit_input(self, X, None, accept_sparse=False, y_kind="none")
         size = self._check_size(int(data.X.shape[0]), kernel)
         median, signs = spawn(self.random_state, 2)
@@ -255,6 +258,12 @@ class KernelThinning(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     @property
     def _n_features_out(self):
         return int(self.indices_.shape[0])
+
+    def _makers(self):
+        return {"kernel": self._kernel_of}
+
+    def _kernel_of(self, kernel):
+        return get_kernel(kernel, length_scale=self.length_scale)
 
     def _check_parameters(self):
         """Raise ValueError unless the parameters are in range."""

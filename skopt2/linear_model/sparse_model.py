@@ -24,8 +24,8 @@ def _rules(name):
     known = {"bcd": BlockCoordinateDescent, **STEPS}
     if name not in known:
         raise ValueError(
-            f"solver={name!r} has no parameters. Pass solver=BlockCoordinateDescent() "
-            "to the estimator for one that has."
+            f"solver={name!r} has no parameters; those with some are "
+            f"{', '.join(map(repr, known))}."
         )
     return known[name]()
 
@@ -36,38 +36,8 @@ class SparseLinearModel(IterativeEstimator):
     _y_kind = "regression"
     _get_penalty = staticmethod(get_penalty)
 
-    def set_params(self, **params):
-        """Set parameters, and those of loss and penalty objects by ``penalty__gamma``.
-
-        Parameters
-        ----------
-        **params : dict
-            Names and values.
-
-        Returns
-        -------
-        self : estimator
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If there is no such parameter, or the loss or the penalty is given by name
-            and so has none.
-        """
-        known = {"loss": get_loss, "penalty": self._get_penalty, "solver": _rules}
-        for key in params:
-            name, nested, _ = key.partition("__")
-            if not nested or name not in known:
-                continue
-            value = params.get(name, getattr(self, name))
-            if isinstance(value, str):
-                raise ValueError(
-                    f"{key} is a parameter of an object, but {name}={value!r} is a "
-                    f"name. Pass {name}={known[name](value)!r} to the estimator "
-                    "instead."
-                )
-        return super().set_params(**params)
+    def _makers(self):
+        return {"loss": get_loss, "penalty": self._get_penalty, "solver": _rules}
 
     def _check_input(self, X, y, sample_weight):
         data = check_fit_input(

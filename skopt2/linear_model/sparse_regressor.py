@@ -27,7 +27,8 @@ class SparseRegressor(LossRegression, SparseLinearModel):
         ``"adaptive_l1"``, ``"mcp"``, ``"scad"``, ``"l_half"``, ``"l_two_thirds"``,
         ``"log_sum"``, ``"transformed_l1"``, ``"l0"``, ``"box"``, ``"slope"``,
         ``"fused_lasso"``, or an object from :mod:`skopt2.penalties`, which sets its
-        parameters; a search reaches them as ``penalty__gamma`` and the like.
+        parameters; a search reaches them as ``penalty__gamma`` and the like, also
+        those of a name.
     alpha : float, default=1.0
         Level of the penalty, nonnegative.
     penalty_factor : array-like of shape (n_features,), default=None

@@ -8,6 +8,7 @@ from skopt2._core.fit_record import FitRecord
 from skopt2._core.iterate import iterate
 from skopt2._core.random import spawn
 from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2.losses import get_loss
 from skopt2.neural_network.network_formulation import NetworkFormulation, with_bias
 from skopt2.neural_network.network_parameters import check_count, check_parameters
 from skopt2.solvers.convex_relu.cone_projection import gate_violation
@@ -28,6 +29,9 @@ class ConvexReLUModel(IterativeEstimator):
         "bring the features to one scale, or increase alpha",
     )
     _sparse_input = False
+
+    def _makers(self):
+        return {"loss": get_loss}
 
     def _check_input(self, X, y, sample_weight):
         return check_fit_input(

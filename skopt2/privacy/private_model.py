@@ -15,6 +15,7 @@ from skopt2._core.iterate import iterate
 from skopt2._core.random import seed_sequence
 from skopt2._core.result import Certificate, StopReason
 from skopt2._core.transfer import convert
+from skopt2.losses import get_loss
 from skopt2.privacy.leak import warn_leak
 from skopt2.privacy.private_record import PrivacyRecord
 from skopt2.solvers.privacy.accounting import epsilon_of
@@ -25,6 +26,9 @@ CERTIFICATE = "privacy loss epsilon"
 
 class PrivateModel(IterativeEstimator):
     """Base of the private estimators."""
+
+    def _makers(self):
+        return {"loss": get_loss}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

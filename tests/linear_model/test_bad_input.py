@@ -184,14 +184,11 @@ def test_losses(X, y, estimator, loss, match):
 @pytest.mark.parametrize(
     ("params", "match"),
     [
-        ({"penalty__gamma": 2.0}, r"penalty='l1' is a name. Pass penalty=L1\(\)"),
-        (
-            {"penalty": "mcp", "penalty__gamma": 2.0},
-            r"penalty__gamma is a parameter of an object.*penalty=MCP\(\)",
-        ),
+        ({"penalty__gamma": 2.0}, r"Invalid parameter 'gamma' for estimator L1\(\)"),
         ({"penalty": "mpc", "penalty__gamma": 2.0}, "penalty='mpc' is unknown"),
         ({"penalty": MCP(), "penalty__gama": 2.0}, "Invalid parameter 'gama'"),
-        ({"loss": "huber", "loss__delta": 2.0}, r"Pass loss=Huber\(\)"),
+        ({"loss": "huber", "loss__gamma": 2.0}, "'gamma' for estimator Huber"),
+        ({"solver__gamma": 2.0}, "solver='auto' has no parameters; those .* 'bcd'"),
         ({"gamma": 2.0}, "Invalid parameter 'gamma'"),
     ],
 )
