@@ -115,6 +115,8 @@ def test_object_follows_numpydoc(path, value):
         fields = {field.name for field in dataclasses.fields(value) if field.repr}
         assert fields <= {item.name for item in ClassDoc(value)["Attributes"]}
     assert not complaints(path, allowed)
+    # In a raw docstring a backslash joins no lines.
+    assert not any(line.endswith("\\") for line in value.__doc__.splitlines())
 
 
 @pytest.mark.parametrize("path", MEMBERS)

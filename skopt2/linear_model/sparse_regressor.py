@@ -19,9 +19,9 @@ class SparseRegressor(LossRegression, SparseLinearModel):
 
     Parameters
     ----------
-    loss : {"squared", "huber", "quantile", "expectile", "poisson"} or Loss, \
-            default="squared"
-        Loss of a sample; an object from :mod:`skopt2.losses` sets its parameters.
+    loss : str or Loss, default="squared"
+        Loss of a sample: ``"squared"``, ``"huber"``, ``"quantile"``, ``"expectile"``,
+        ``"poisson"``, or an object from :mod:`skopt2.losses` with its parameters.
     penalty : str or Penalty, default="l1"
         Penalty of a coefficient: ``"l1"``, ``"elasticnet"``, ``"ridge"``,
         ``"adaptive_l1"``, ``"mcp"``, ``"scad"``, ``"l_half"``, ``"l_two_thirds"``,
