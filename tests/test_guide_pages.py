@@ -25,11 +25,13 @@ FAMILIES = (
     "cvar",
     "gaussian_processes",
     "groups",
+    "hyper_gradient",
     "kernels",
     "label_propagation",
     "linear_dag",
     "lp_dictionary",
     "multitask",
+    "privacy",
     "risk_parity",
     "sketched_ridge",
     "sparse",
@@ -39,6 +41,21 @@ FAMILIES = (
     "streaming",
     "transport",
     "wasserstein_dictionary",
+)
+
+
+# Solvers, steps and parts of a family that has a page.
+VARIANTS = (
+    "bayesian_search",
+    "block_rules",
+    "block_solvers",
+    "curvature",
+    "privacy_accounting",
+    "privacy_audit",
+    "privacy_networks",
+    "privacy_preprocessing",
+    "privacy_regression",
+    "privacy_solvers",
 )
 
 
@@ -78,3 +95,10 @@ def test_every_picture_is_shown():
     text = "".join(path.read_text(encoding="utf-8") for path in GUIDE.glob("*.rst"))
     for path in DOC.glob("images/scaling_*.svg"):
         assert f"/images/{path.name}" in text
+
+
+@pytest.mark.parametrize("page", VARIANTS)
+def test_pages_of_variants_say_when_and_whose(page):
+    found = titles(page)
+    for part in (WHEN, PAPERS):
+        assert any(title.startswith(part) for title in found), (page, part, found)
