@@ -1,15 +1,17 @@
 """Every public object has a complete numpydoc docstring and a page in the reference."""
 
+import ast
 import dataclasses
 import importlib
 import inspect
 import pkgutil
+import textwrap
 from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpydoc.docscrape import ClassDoc
+from numpydoc.docscrape import ClassDoc, FunctionDoc
 from numpydoc.validate import validate
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.linear_model import Ridge
@@ -123,6 +125,34 @@ def test_object_follows_numpydoc(path, value):
 def test_member_follows_numpydoc(path):
     allowed = PIECE_MEMBER if path.startswith(PIECES) else MEMBER
     assert not complaints(path, allowed)
+
+
+def raised(function):
+    """Return the names of the errors that the body of a function raises itself."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    raises = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise)]
+    made = [error.func for error in raises if isinstance(error, ast.Call)]
+    return {kind.id for kind in made if isinstance(kind, ast.Name)}
+
+
+@pytest.mark.parametrize(("path", "value"), OBJECTS)
+def test_errors_are_documented(path, value):
+    owners = [(path, value)]
+    if inspect.isclass(value):
+        owners = [
+            (f"{path}.{name}", inspect.getattr_static(value, name))
+            for name in public_members(value)
+        ]
+    for name, member in owners:
+        member = member.fget if isinstance(member, property) else member
+        function = inspect.unwrap(getattr(member, "__func__", member))
+        if not function.__module__.startswith("skopt2."):
+            continue
+        text = inspect.getdoc(function)
+        # A method of a piece is described by its base; a check says it in one line.
+        if not text.startswith("Raise") and "see :meth:`" not in text:
+            documented = {item.type for item in FunctionDoc(function)["Raises"]}
+            assert raised(function) <= documented, name
 
 
 @pytest.mark.parametrize(

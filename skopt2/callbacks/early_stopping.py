@@ -179,7 +179,13 @@ class EarlyStopping:
 
     @property
     def best_estimator_(self):
-        """Model of the best iteration of the latest run."""
+        """Model of the best iteration of the latest run.
+
+        Raises
+        ------
+        AttributeError
+            Without ``keep_best=True``, or before a fit was evaluated.
+        """
         best = self._latest("best_estimator_").best_estimator
         if best is None:
             raise AttributeError("best_estimator_ is kept with keep_best=True only.")

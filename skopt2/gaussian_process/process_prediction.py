@@ -242,7 +242,13 @@ class ProcessPrediction:
 
     @property
     def L_(self):
-        """Lower Cholesky factor of the covariance matrix of the rows of the fit."""
+        """Lower Cholesky factor of the covariance matrix of the rows of the fit.
+
+        Raises
+        ------
+        AttributeError
+            If the fit computed none.
+        """
         factor = getattr(getattr(self, "posterior_", None), "factor", None)
         if getattr(factor, "L", None) is None:
             raise AttributeError(

@@ -200,6 +200,11 @@ class Kernel(BaseEstimator):
         -------
         prepared : Prepared
             For :meth:`block` and :meth:`diag`.
+
+        Raises
+        ------
+        ValueError
+            If the kernel cannot take these points.
         """
         return Prepared(X, X.dtype, origin=origin)
 
@@ -215,6 +220,11 @@ class Kernel(BaseEstimator):
         -------
         K : array of shape (nA, nB)
             In the dtype of the points.
+
+        Raises
+        ------
+        ValueError
+            If a function of the user returned another shape.
         """
         raise NotImplementedError
 
@@ -230,6 +240,11 @@ class Kernel(BaseEstimator):
         -------
         K : array of shape (n, m) or None
             None for all kernels but the precomputed one.
+
+        Raises
+        ------
+        ValueError
+            If the matrix does not have a column for each point.
         """
         return None
 

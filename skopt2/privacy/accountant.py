@@ -224,6 +224,11 @@ class PrivacyAccountant:
         -------
         epsilon : float
             Of one fit; 0 if nothing is left.
+
+        Raises
+        ------
+        ValueError
+            If ``n_fits`` is below 1.
         """
         if self.epsilon == math.inf:
             return math.inf
