@@ -8,12 +8,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import Lasso, LinearRegression
+from sklearn.linear_model import Lasso
 
 from skopt2.callbacks import Checkpoint
 from skopt2.solvers.dag.colide import PATH, RATE, CoLiDE
 from skopt2.solvers.dag.graphs import topological_order
 from skopt2.structure_learning import LinearDAG, structural_hamming_distance
+from tests.structure_learning.reference import cost
 
 quiet = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning",
@@ -28,21 +29,6 @@ def problem(rng, d, edges, n, std=1.0):
     W = W[np.ix_(turned, turned)]
     noise = rng.standard_normal((n, d)) * std
     return np.linalg.solve((np.eye(d) - W).T, noise.T).T, W
-
-
-def cost(X, W, price, equal):
-    """Return the cost of the graph of W by its definition, a regression a node."""
-    n, d = X.shape
-    r = np.empty(d)
-    for j in range(d):
-        parents = np.flatnonzero(W[:, j])
-        residual = X[:, j] - X[:, j].mean()
-        if parents.size:
-            model = LinearRegression().fit(X[:, parents], X[:, j])
-            residual = X[:, j] - model.predict(X[:, parents])
-        r[j] = np.mean(residual**2)
-    fit = d * math.log(r.mean()) if equal else np.log(r).sum()
-    return fit + price * np.count_nonzero(W) / n
 
 
 @pytest.mark.parametrize("equal", [True, False])

@@ -21,6 +21,7 @@ from skopt2.structure_learning import (
     refine_dag,
     structural_hamming_distance,
 )
+from tests.structure_learning.reference import cost
 
 
 def graph(rng, d, edges):
@@ -35,21 +36,6 @@ def rows(rng, W, n, std=1.0):
     """Return rows of a linear model."""
     noise = rng.standard_normal((n, len(W))) * std
     return np.linalg.solve((np.eye(len(W)) - W).T, noise.T).T
-
-
-def cost(X, W, price, equal):
-    """Return the cost of the graph of W by its definition, a regression a node."""
-    n, d = X.shape
-    r = np.empty(d)
-    for j in range(d):
-        parents = np.flatnonzero(W[:, j])
-        residual = X[:, j] - X[:, j].mean()
-        if parents.size:
-            model = LinearRegression().fit(X[:, parents], X[:, j])
-            residual = X[:, j] - model.predict(X[:, parents])
-        r[j] = np.mean(residual**2)
-    fit = d * math.log(r.mean()) if equal else np.log(r).sum()
-    return fit + price * np.count_nonzero(W) / n
 
 
 @pytest.fixture
