@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.chosen_cases import chosen
 from benchmarks.kernel_cases import CASES, prepare
 from benchmarks.kernel_peers.base import PEERS
 from benchmarks.machine import processor
@@ -90,16 +91,13 @@ def _seconds(work):
 
 def _wanted(options):
     """Cases to run; a line is printed for each that is skipped."""
-    names = options.cases or [""]
-    chosen = [case for case in CASES if case.name.startswith(tuple(names))]
-    if not chosen:
-        known = ", ".join(case.name for case in CASES)
-        raise SystemExit(f"unknown cases {options.cases}; known: {known}")
-    for case in list(chosen):
+    names = chosen([case.name for case in CASES], options.cases)
+    cases = [case for case in CASES if case.name in names]
+    for case in list(cases):
         if case.needs == "data" and options.data is None:
             print(f"skipped {case.name}: --data DIR not given")
-            chosen.remove(case)
-    return chosen
+            cases.remove(case)
+    return cases
 
 
 def _run_case(case, processes, options):

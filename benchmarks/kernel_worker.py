@@ -3,44 +3,13 @@
 Needs only NumPy, SciPy and the library, and scikit-learn for the digits.
 """
 
-import resource
-import threading
 import time
 from pathlib import Path
 
 from benchmarks.kernel_cases import build, find
 from benchmarks.kernel_peers.base import load_peer
+from benchmarks.peak_memory import PeakMemory
 from benchmarks.worker import serve
-
-_PAGE = resource.getpagesize()
-
-
-def _resident():
-    """Bytes of this process in memory, or 0 where the system does not tell."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
-    except OSError:
-        return 0
-
-
-class _Peak:
-    """Largest memory of the process while the block runs, sampled."""
-
-    def __enter__(self):
-        self.before = self.largest = _resident()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def _watch(self):
-        while not self._done.wait(0.02):
-            self.largest = max(self.largest, _resident())
-
-    def __exit__(self, *_):
-        self._done.set()
-        self._thread.join()
-        self.largest = max(self.largest, _resident())
 
 
 class Worker:
@@ -77,7 +46,7 @@ class Worker:
         return {"runs": runs, "best": best}
 
     def _run(self, problem, variant, budget):
-        with _Peak() as peak:
+        with PeakMemory() as peak:
             cpu, wall = time.process_time(), time.perf_counter()
             predict, remark = self.peer.fit(problem, variant, budget)
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
@@ -87,7 +56,7 @@ class Worker:
             "wall": wall,
             "error": problem.error(predict(problem.X_test)),
             "remark": remark,
-            "megabytes": (peak.largest - peak.before) / 2**20,
+            "megabytes": peak.megabytes,
         }
 
 

@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.chosen_cases import chosen
 from benchmarks.peers.base import peer_names
 from benchmarks.processes import fresh, start_all
 from benchmarks.sparse_cases import CASES, COLD, TINY
@@ -69,20 +70,8 @@ def _arguments(argv):
 
 def _wanted(options):
     """Names of the cases to run, and a line for each that is skipped."""
-    names = [case.name for case in CASES] + list(_EXTRAS)
-    if options.cases:
-        unknown = [
-            want
-            for want in options.cases
-            if not any(name.startswith(want) for name in names)
-        ]
-        if unknown:
-            raise SystemExit(f"unknown cases {unknown}; known: {', '.join(names)}")
-        names = [
-            name
-            for name in names
-            if any(name.startswith(want) for want in options.cases)
-        ]
+    known = [case.name for case in CASES] + list(_EXTRAS)
+    names = chosen(known, options.cases)
     kept = []
     for name in names:
         case = next((one for one in CASES if one.name == name), None)

@@ -27,6 +27,7 @@ import platform
 import sys
 from pathlib import Path
 
+from benchmarks.chosen_cases import chosen
 from benchmarks.machine import processor
 from benchmarks.processes import fresh, start_all
 from benchmarks.transport_cases import CASES, COLD, MEMORY, prepare
@@ -84,16 +85,8 @@ def _arguments(argv):
 
 def _wanted(options):
     """Names of the cases to run; a line is printed for each that is skipped."""
-    names = [case.name for case in CASES] + list(_EXTRAS)
-    if options.cases:
-        unknown = [
-            want
-            for want in options.cases
-            if not any(name.startswith(want) for name in names)
-        ]
-        if unknown:
-            raise SystemExit(f"unknown cases {unknown}; known: {', '.join(names)}")
-        names = [name for name in names if name.startswith(tuple(options.cases))]
+    known = [case.name for case in CASES] + list(_EXTRAS)
+    names = chosen(known, options.cases)
     for case in CASES:
         if case.name not in names:
             continue
