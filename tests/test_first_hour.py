@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -19,6 +20,7 @@ from skopt2.gaussian_process import (
     GPSearchCV,
     SparseCholeskyGPRegressor,
 )
+from skopt2.inspection import PathDisplay
 from skopt2.kernel_machine import (
     EigenProRegressor,
     KernelNewtonRegressor,
@@ -40,9 +42,12 @@ from skopt2.penalties import MCP, SCAD, GroupMCP, Lq, RowMCP
 from skopt2.portfolio import RiskParity
 from skopt2.privacy import DPLinearRegressor
 from skopt2.transport import (
+    PointCloud,
     gromov_wasserstein,
     sinkhorn,
     sinkhorn_batch,
+    sinkhorn_divergence,
+    sliced_wasserstein,
     wasserstein_barycenter,
 )
 
@@ -292,3 +297,45 @@ def test_a_wrong_parameter_of_a_name_changes_nothing():
         RiskParity().set_params(solver__rate=1.0)
     with pytest.raises(ValueError, match="Invalid parameter 'fit' for estimator"):
         model.set_params(fit__rate=1.0)
+
+
+def test_columns_and_tables_go_wherever_arrays_do(diabetes):
+    rng = np.random.default_rng(0)
+    points, others = rng.normal(size=(20, 2)), rng.normal(size=(30, 2))
+    a, b = rng.dirichlet(np.ones(20)), rng.dirichlet(np.ones(30))
+    cost = ((points[:, None] - others) ** 2).sum(axis=-1)
+    square = ((points[:, None] - points) ** 2).sum(axis=-1)
+
+    def results(table, column):
+        a_, b_ = column(a), column(b)
+        x, y = table(points), table(others)
+        found = wasserstein_barycenter(
+            table(np.stack([a, a[::-1]])),
+            reg=1.0,
+            cost=table(square),
+            weights=column(np.array([0.3, 0.7])),
+        )
+        return [
+            sinkhorn(a_, b_, table(cost), 0.5).objective,
+            sinkhorn(a_, b_, PointCloud(x, y), 0.5).objective,
+            sinkhorn_divergence(x, y, 0.5, a=a_, b=b_).value,
+            sliced_wasserstein(x, y, a=a_, b=b_, random_state=0).value,
+            gromov_wasserstein(table(square), table(square), a_, a_, reg=5.0).cost,
+            found.objective,
+        ]
+
+    plain = results(np.asarray, np.asarray)
+    assert_allclose(results(pd.DataFrame, pd.Series), plain, rtol=1e-12)
+    X, y = diabetes
+    labels = ["body"] * 4 + ["blood"] * 6
+    models = [
+        GroupRegressor(groups=kind(labels)).fit(X, y) for kind in (list, pd.Series)
+    ]
+    assert_array_equal(models[0].coef_, models[1].coef_)
+
+
+def test_a_path_display_says_what_it_draws():
+    pytest.importorskip("matplotlib")
+    path = inverse_covariance_path(np.eye(3), alphas=2)
+    with pytest.raises(TypeError, match=r"sparse_path .* got InverseCovariancePath"):
+        PathDisplay.from_path(path)

@@ -128,6 +128,9 @@ def to_numpy(x):
     """Return the same values in host memory; NumPy, SciPy and scalars unchanged."""
     if type(x) is np.ndarray or x is None:
         return x
+    if hasattr(x, "to_numpy"):
+        # A column or a table of pandas or polars.
+        return x.to_numpy()
     xp = namespace(x)
     if xp is np:
         return x

@@ -124,6 +124,17 @@ def one_vector(coef, target):
     return coef[0] if coef.shape[0] == 1 else np.linalg.norm(coef, axis=0)
 
 
+def path_coefficients(path):
+    """Return the coefficients of a path, or raise TypeError."""
+    if not hasattr(path, "coefs"):
+        raise TypeError(
+            "path must be what sparse_path or group_path returns; got "
+            f"{type(path).__name__}, which has no coefficients. For an estimator there "
+            "is from_estimator."
+        )
+    return path.coefs
+
+
 def path_matrix(coefs, target, n_features):
     """Return path coefficients as (n_alphas, n_features) and what they are.
 

@@ -19,6 +19,7 @@ from skopt2.inspection.canvas import (
 from skopt2.inspection.fitted import (
     feature_labels,
     host_array,
+    path_coefficients,
     path_matrix,
     unwrap,
 )
@@ -195,7 +196,7 @@ class PathDisplay:
             The display, drawn.
         """
         check_matplotlib(f"{cls.__name__}.from_path")
-        coefs, coef_name = path_matrix(path.coefs, target, None)
+        coefs, coef_name = path_matrix(path_coefficients(path), target, None)
         display = cls(
             path.alphas,
             coefs,
