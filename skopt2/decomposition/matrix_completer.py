@@ -1,11 +1,12 @@
 """Completion of matrices of low rank, as an imputer."""
 
 import math
+import warnings
 
 import numpy as np
 
 from skopt2._core.array import asarray_like, is_sparse, namespace, to_numpy
-from skopt2._core.estimator import IterativeEstimator, fit_method
+from skopt2._core.estimator import IterativeEstimator, fit_method, level_of_caller
 from skopt2._core.random import seed_sequence
 from skopt2._core.validation import check_fit_input, host_data
 from skopt2.decomposition.completed_table import CompletedTable
@@ -231,6 +232,12 @@ class MatrixCompleter(CompletedTable, IterativeEstimator):
         ValueError
             If no entry is known, ``X`` is infinite somewhere, or a parameter is out of
             range.
+
+        Warns
+        -----
+        UserWarning
+            If dense ``X`` has features without a known entry, which ``transform``
+            leaves out.
         """
         check_completer(self)
         data = check_fit_input(
@@ -246,8 +253,23 @@ class MatrixCompleter(CompletedTable, IterativeEstimator):
                     "X holds no known entry: all are "
                     f"missing_values={self.missing_values!r}, or not stored."
                 )
+            if not self.keep_empty_features and not is_sparse(data.X):
+                self._warn_empty(to_numpy(columns[2]) == 0.0)
             entries = standardised(entries, *columns[:2])
             return self._solve(data, entries, columns)
+
+    def _warn_empty(self, empty):
+        """Warn of columns that transform leaves out, as scikit-learn's imputers do."""
+        if not empty.any():
+            return
+        names = getattr(self, "feature_names_in_", np.arange(empty.size))[empty]
+        shown = ", ".join(map(str, names[:5])) + (", ..." if names.size > 5 else "")
+        warnings.warn(
+            f"Features without a known entry are left out by transform: {shown}. Set "
+            "keep_empty_features=True to return them as zeros.",
+            UserWarning,
+            stacklevel=level_of_caller(),
+        )
 
     def _solve(self, data, entries, columns):
         """Choose the rank, minimise, and store."""
