@@ -126,6 +126,13 @@ def test_the_docstring_names_every_subpackage():
         assert f"``{name}``" in skopt2.__doc__
 
 
+@pytest.mark.parametrize("name", sorted(skopt2._SUBPACKAGES))
+def test_completion_in_a_subpackage_shows_what_is_public(name):
+    package = getattr(skopt2, name)
+    assert sorted(dir(package)) == sorted(package.__all__)
+    assert all(hasattr(package, one) for one in dir(package))
+
+
 def test_a_wrong_name_of_the_package_gets_a_hint():
     with pytest.raises(AttributeError) as caught:
         _ = skopt2.linear_modle

@@ -11,3 +11,7 @@ from skopt2.callbacks.early_stopping import EarlyStopping, EarlyStoppingRun
 from skopt2.callbacks.text_log import TextLog
 
 __all__ = ["Checkpoint", "EarlyStopping", "EarlyStoppingRun", "TextLog"]
+
+
+def __dir__():
+    return __all__

@@ -10,3 +10,7 @@ __all__ = [
     "SparseInverseCovarianceCV",
     "inverse_covariance_path",
 ]
+
+
+def __dir__():
+    return __all__

@@ -11,3 +11,7 @@ __all__ = [
     "make_sparse_design",
     "make_sparse_regression",
 ]
+
+
+def __dir__():
+    return __all__

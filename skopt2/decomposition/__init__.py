@@ -17,3 +17,7 @@ __all__ = [
     "TensorFactorization",
     "WassersteinDictionary",
 ]
+
+
+def __dir__():
+    return __all__

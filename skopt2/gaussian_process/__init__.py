@@ -17,3 +17,7 @@ __all__ = [
     "SparseCholeskyGPClassifier",
     "SparseCholeskyGPRegressor",
 ]
+
+
+def __dir__():
+    return __all__

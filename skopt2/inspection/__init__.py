@@ -13,3 +13,7 @@ __all__ = [
     "SupportDisplay",
     "TransportPlanDisplay",
 ]
+
+
+def __dir__():
+    return __all__

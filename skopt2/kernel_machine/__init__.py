@@ -15,3 +15,7 @@ __all__ = [
     "KernelThinning",
     "rejection_kmeans_plusplus",
 ]
+
+
+def __dir__():
+    return __all__

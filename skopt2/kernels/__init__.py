@@ -59,6 +59,11 @@ __all__ = [
     "get_kernel",
 ]
 
+
+def __dir__():
+    return __all__
+
+
 _KERNELS = {
     kernel.name: kernel
     for kernel in (

@@ -57,3 +57,7 @@ __all__ = [
     "group_path",
     "sparse_path",
 ]
+
+
+def __dir__():
+    return __all__

@@ -34,6 +34,11 @@ __all__ = [
     "get_loss",
 ]
 
+
+def __dir__():
+    return __all__
+
+
 _LOSSES = {
     loss.name: loss
     for loss in (

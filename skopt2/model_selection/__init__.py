@@ -16,3 +16,7 @@ __all__ = [
     "approx_cross_validate",
     "loo_path",
 ]
+
+
+def __dir__():
+    return __all__

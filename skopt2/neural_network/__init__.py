@@ -4,3 +4,7 @@ from skopt2.neural_network.convex_relu_classifier import ConvexReLUClassifier
 from skopt2.neural_network.convex_relu_regressor import ConvexReLURegressor
 
 __all__ = ["ConvexReLUClassifier", "ConvexReLURegressor"]
+
+
+def __dir__():
+    return __all__

@@ -72,6 +72,11 @@ __all__ = [
     "get_penalty",
 ]
 
+
+def __dir__():
+    return __all__
+
+
 _PENALTIES = {
     "l1": L1,
     "elasticnet": ElasticNet,

@@ -3,3 +3,7 @@
 from skopt2.portfolio.risk_parity import RiskParity
 
 __all__ = ["RiskParity"]
+
+
+def __dir__():
+    return __all__

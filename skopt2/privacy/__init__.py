@@ -26,3 +26,7 @@ __all__ = [
     "PrivacyRecord",
     "audit",
 ]
+
+
+def __dir__():
+    return __all__

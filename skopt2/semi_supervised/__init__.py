@@ -3,3 +3,7 @@
 from skopt2.semi_supervised.graph_label_propagation import GraphLabelPropagation
 
 __all__ = ["GraphLabelPropagation"]
+
+
+def __dir__():
+    return __all__

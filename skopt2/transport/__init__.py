@@ -53,3 +53,7 @@ __all__ = [
     "sliced_wasserstein",
     "wasserstein_barycenter",
 ]
+
+
+def __dir__():
+    return __all__
