@@ -1,6 +1,7 @@
 """One line of text a certificate check."""
 
 import logging
+import math
 import sys
 import time
 
@@ -27,6 +28,9 @@ class TextLog:
         Where the lines go. None is whatever ``sys.stdout`` is when a line is written.
     every : int, default=1
         Write every so many checks of a fit.
+    min_seconds : float, default=0.0
+        Least time between two lines of checks. A cross-validated path has hundreds of
+        checks in a second; the last line of each fit is always written.
     level : int, default=logging.INFO
         Level of the records where ``stream`` is a logger.
     max_propagation_depth : int or None, default=None
@@ -48,7 +52,13 @@ class TextLog:
     """
 
     def __init__(
-        self, stream=None, every=1, *, level=logging.INFO, max_propagation_depth=None
+        self,
+        stream=None,
+        every=1,
+        *,
+        min_seconds=0.0,
+        level=logging.INFO,
+        max_propagation_depth=None,
     ):
         writable = hasattr(stream, "write") or isinstance(stream, logging.Logger)
         if stream is not None and not writable:
@@ -57,11 +67,15 @@ class TextLog:
                 f"{stream!r}."
             )
         self.stream = stream
+        if not min_seconds >= 0:
+            raise ValueError(f"min_seconds must be at least 0, got {min_seconds!r}.")
         self.every = check_every(every)
+        self.min_seconds = float(min_seconds)
         self.level = level
         self._depth = max_propagation_depth
         self._started = {}
         self._checks = {}
+        self._written_at = {}
 
     @property
     def max_propagation_depth(self):
@@ -109,7 +123,7 @@ class TextLog:
         elif fitted_estimator is not None and is_iteration(context):
             key = task_key(context.parent)
             count = self._checks[key] = self._checks.get(key, 0) + 1
-            if count % self.every == 0:
+            if count % self.every == 0 and self._is_time(context.root_uuid):
                 self._write(self._line(context, count, fitted_estimator))
         else:
             # The end of a task between the fit and its iterations, one penalty of a
@@ -126,9 +140,20 @@ class TextLog:
         context : CallbackContext
             Its root task.
         """
+        self._written_at.pop(context.root_uuid, None)
         for table in (self._started, self._checks):
             for key in [key for key in table if key[0] == context.root_uuid]:
                 del table[key]
+
+    def _is_time(self, root):
+        """Tell whether the line before is old enough; then this is the line before."""
+        if not self.min_seconds:
+            return True
+        now = time.perf_counter()
+        if now - self._written_at.get(root, -math.inf) < self.min_seconds:
+            return False
+        self._written_at[root] = now
+        return True
 
     def _seconds(self, context, estimator):
         """Seconds of the fit, those before an interruption included."""

@@ -48,6 +48,19 @@ def test_every_thins_the_lines(X, y):
     assert "max_iter after 35 iterations" in lines[-1]
 
 
+def test_lines_of_checks_are_some_time_apart(X, y):
+    lines = fit_log(ToyLassoCV(), X, y, min_seconds=1e6)
+    # The first check of all folds and levels, and the end.
+    assert len(lines) == 2
+    assert "iteration" in lines[0]
+    assert " after " in lines[1]
+    log = TextLog(io.StringIO(), min_seconds=1e6)
+    for _ in range(2):
+        ToyLasso().set_callbacks(log).fit(X, y)
+    assert log.stream.getvalue().count("objective") == 2
+    assert log._written_at == {}
+
+
 def test_default_stream_is_standard_output_at_the_time(X, y, capsys):
     log = TextLog(every=1000)
     ToyLasso().set_callbacks(log).fit(X, y)
@@ -125,5 +138,7 @@ def test_nothing_is_left_after_a_fit_that_failed(X, y):
 def test_bad_parameters():
     with pytest.raises(ValueError, match="every must be an integer of at least 1"):
         TextLog(every=0)
+    with pytest.raises(ValueError, match="min_seconds must be at least 0, got -1"):
+        TextLog(min_seconds=-1)
     with pytest.raises(ValueError, match="stream must be None, a text stream or a log"):
         TextLog("log.txt")
