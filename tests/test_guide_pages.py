@@ -23,6 +23,7 @@ FAMILIES = (
     "convex_relu",
     "coreset_gp",
     "cvar",
+    "factorization",
     "gaussian_processes",
     "graphical_models",
     "groups",
