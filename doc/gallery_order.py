@@ -54,6 +54,7 @@ ORDER = (
     "plot_audit.py",
     "plot_graphical_model.py",
     "plot_risk_parity.py",
+    "plot_cluster.py",
 )
 
 

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from functools import wraps
 from numbers import Real
 
 import numpy as np
@@ -105,6 +106,53 @@ def gathered(X, y):
     if not rows:
         raise ValueError("X yielded no chunk with rows.")
     return _joined(rows, "X"), None if targets[0] is None else _joined(targets, "y")
+
+
+def answer_blocks(answer, X):
+    """Return what a function says of the rows of a Dask collection.
+
+    Parameters
+    ----------
+    answer : callable
+        Takes rows in memory, returns an array with as many rows, or a tuple of them.
+    X : Dask array or data frame of shape (n, d)
+        One block of rows at a time is computed, and forgotten before the next.
+
+    Returns
+    -------
+    answers : array of shape (n, ...), or tuple of arrays
+        In memory.
+    """
+    parts = [answer(block) for block, _, _ in chunks_of(X, None, None)]
+    if not parts:
+        # No rows at all: the function says what is wrong with that.
+        return answer(_computed((X,))[0])
+    if isinstance(parts[0], tuple):
+        return tuple(namespace(*part).concat(part) for part in zip(*parts, strict=True))
+    return namespace(*parts).concat(parts)
+
+
+def by_blocks(method):
+    """Let a method that answers for rows take those of Dask block by block.
+
+    Parameters
+    ----------
+    method : callable
+        ``method(self, X, *args)`` as in :func:`answer_blocks`.
+
+    Returns
+    -------
+    method : callable
+        The same for rows in memory.
+    """
+
+    @wraps(method)
+    def wrapped(self, X, *args):
+        if not is_dask(X):
+            return method(self, X, *args)
+        return answer_blocks(lambda block: method(self, block, *args), X)
+
+    return wrapped
 
 
 def _joined(parts, name):

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from functools import partial
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -259,9 +260,14 @@ class SparseInverseCovarianceCV(InverseCovarianceModel):
         folds = self._folds(data, groups)
         # A device is shared by threads, and would be opened anew by every process.
         prefer = "processes" if data.target.kind == "numpy" else "threads"
+        # Data inside of the function travel with each task. Those that are arguments
+        # joblib would leave with one worker of a Dask cluster, and lose with it.
+        calls = (
+            partial(_follow_fold, self, formulation, data, alphas, *parts)
+            for parts in folds
+        )
         outcomes = Parallel(n_jobs=self.n_jobs, prefer=prefer)(
-            delayed(_follow_fold)(self, formulation, data, alphas, train, test)
-            for train, test in folds
+            delayed(call)() for call in calls
         )
         scores = np.column_stack([values for values, _ in outcomes])
         return scores, sum(unsolved for _, unsolved in outcomes)

@@ -1,5 +1,7 @@
 """What a fitted Gaussian process answers: moments, draws, and its likelihood."""
 
+from functools import partial
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
@@ -7,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like, move, namespace, to_numpy
+from skopt2._core.chunks import answer_blocks, is_dask
 from skopt2._core.random import seed_sequence
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_predict_input
@@ -98,6 +101,8 @@ class ProcessPrediction:
             raise RuntimeError(
                 "At most one of return_std or return_cov can be requested."
             )
+        if is_dask(X) and not return_cov:
+            return answer_blocks(partial(self.predict, return_std=return_std), X)
         if not hasattr(self, "X_train_"):
             return self._predict_prior(X, return_std, return_cov)
         X, here = self._received(X, "predict")

@@ -1,9 +1,11 @@
 """Gaussian process classification with sparse inverse Cholesky factors."""
 
+from functools import partial
+
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.base import ClassifierMixin, clone
 from sklearn.gaussian_process.kernels import CompoundKernel, ConstantKernel, Matern
+from sklearn.utils.parallel import Parallel, delayed
 
 from skopt2._core.array import to_numpy
 from skopt2._core.estimator import fit_method
@@ -189,10 +191,13 @@ class SparseCholeskyGPClassifier(ClassifierMixin, SparseCholeskyModel):
         kernel = _default() if self.kernel is None else clone(self.kernel)
         streams = spawn(self.random_state, 2 * Y.shape[1])
         link = _LIKELIHOODS[self.likelihood]()
-        fits = Parallel(n_jobs=self.n_jobs)(
-            delayed(fit_latent)(self._search(rng), kernel, rows, y, link)
+        # Data inside of the function travel with each task; those that are arguments
+        # would be lost with the worker of a Dask cluster to which joblib gives them.
+        calls = (
+            partial(fit_latent, self._search(rng), kernel, rows, y, link)
             for y, rng in zip(Y.T, streams, strict=False)
         )
+        fits = Parallel(n_jobs=self.n_jobs)(delayed(call)() for call in calls)
         self.classes_ = data.classes
         with data.target.activate():
             return self._fit_posteriors(data, fits, streams[Y.shape[1] :])

@@ -25,6 +25,7 @@ from skopt2._core.array import (
     sum64,
     to_numpy,
 )
+from skopt2._core.chunks import by_blocks
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.fit_record import FitRecord
 from skopt2._core.transfer import convert
@@ -234,6 +235,7 @@ class KernelModel(CenterModel, IterativeEstimator):
         """Return coefficients (n, c) in the shape of the attribute."""
         return a
 
+    @by_blocks
     def _values(self, X, method):
         """Return the model's values at new points, shape (n, c), where X lives."""
         X = check_predict_input(

@@ -5,6 +5,7 @@ import numpy as np
 # Not used here: loaded so that the first fit does not wait for the default solver.
 import skopt2.solvers.working_set  # noqa: F401
 from skopt2._core.array import is_sparse, namespace, to_numpy
+from skopt2._core.chunks import by_blocks
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.validation import (
     check_fit_input,
@@ -110,6 +111,7 @@ class SparseLinearModel(IterativeEstimator):
     def _unshape(self, coef, intercept):
         return coef, float(intercept)
 
+    @by_blocks
     def _linear(self, X, method):
         """Return X @ coef + intercept, (n,) or (n, K)."""
         X = check_predict_input(self, X, method=method)

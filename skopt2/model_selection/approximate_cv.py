@@ -112,6 +112,7 @@ def approx_cross_validate(
     method="auto",
     n_check=0,
     random_state=None,
+    n_jobs=None,
 ):
     r"""Approximate leave-one-out or k-fold cross-validation from a single fit.
 
@@ -152,6 +153,9 @@ def approx_cross_validate(
         Folds that are refitted to measure the error, half of them drawn at random.
     random_state : int, RandomState instance or None, default=None
         Draws them.
+    n_jobs : int, default=None
+        Folds that are refitted at a time, by joblib: those of ``n_check``, and any
+        that no step reaches.
 
     Returns
     -------
@@ -210,15 +214,15 @@ def approx_cross_validate(
     change, leverages, refitted = _step(method, posed, solution, folds)
     seen = posed.predictor(solution)[folds.rows]
     eta = seen + change.reshape(seen.shape)
-    for f in refitted:
-        eta[folds.pairs(f)] = refit(posed, folds, f)
+    for f, found in zip(refitted, refit(posed, folds, refitted, n_jobs), strict=True):
+        eta[folds.pairs(f)] = found
     scores = scorer.of_folds(folds, eta)
     clock.append(time.perf_counter())
     moved = np.abs(scores - scorer.of_folds(folds, seen)) if n_check else None
     checked = choose_checked(len(folds), n_check, moved, random_state)
     exact = np.empty(n_check)
-    for place, f in enumerate(checked):
-        exact[place] = scorer(folds.rows[folds.pairs(f)], refit(posed, folds, f))
+    for place, found in enumerate(refit(posed, folds, checked, n_jobs)):
+        exact[place] = scorer(folds.rows[folds.pairs(checked[place])], found)
     clock.append(time.perf_counter())
     weights = folds.shares / folds.shares.sum()
     mean, std, largest = measured_errors(scores[checked] - exact, checked, weights)

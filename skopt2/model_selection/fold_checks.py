@@ -1,12 +1,15 @@
 """Folds that are refitted, to measure the error of the others."""
 
+from functools import partial
+
 import numpy as np
+from sklearn.utils.parallel import Parallel, delayed
 
 from skopt2._core.random import spawn
 
 
-def refit(posed, folds, f):
-    """Return the predictors of the rows of a fold from a fit to the rest.
+def refit(posed, folds, numbers, n_jobs):
+    """Return the predictors of the rows of folds, each from a fit to the rest.
 
     Parameters
     ----------
@@ -14,9 +17,22 @@ def refit(posed, folds, f):
         All the data.
     folds : Folds
         What is left out.
-    f : int
+    numbers : ndarray of int of shape (k,)
         Which.
+    n_jobs : int or None
+        Folds at a time.
+
+    Returns
+    -------
+    predictors : list of k arrays
+        In the order of ``numbers``.
     """
+    calls = (partial(_refit_one, posed, folds, int(f)) for f in numbers)
+    return Parallel(n_jobs=n_jobs)(delayed(call)() for call in calls)
+
+
+def _refit_one(posed, folds, f):
+    """Return the predictors of the rows of one fold."""
     rows = folds.rows[folds.pairs(f)]
     rest = posed.s > 0.0
     rest[rows] = False

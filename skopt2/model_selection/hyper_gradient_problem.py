@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
 from skopt2._core.array import is_sparse
@@ -267,7 +268,7 @@ class HyperGradientProblem:
     def run(self, function, items):
         """Apply a function to the splits, so many at a time as the user asks for."""
         n_jobs = self.search.n_jobs
-        if n_jobs in (None, 1):
+        if effective_n_jobs(n_jobs) == 1:
             return map(function, items)
         tasks = (delayed(function)(item) for item in items)
         return Parallel(n_jobs=n_jobs, require="sharedmem")(tasks)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
-from joblib import Parallel, delayed
+from sklearn.utils.parallel import Parallel, delayed
 
 from skopt2.solvers.privacy.audit_bounds import (
     binomial_upper,
@@ -40,8 +40,6 @@ def run_fits(subject, data_sets, seeds, read, n_jobs):
         return read(subject.fit(*data, seed))
 
     jobs = zip(data_sets, seeds, strict=True)
-    if n_jobs is None:
-        return [one(data, seed) for data, seed in jobs]
     return Parallel(n_jobs=n_jobs)(delayed(one)(data, seed) for data, seed in jobs)
 
 

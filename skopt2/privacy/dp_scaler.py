@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 
 from skopt2._core.array import asarray_like
+from skopt2._core.chunks import by_blocks
 from skopt2._core.estimator import fit_method
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_predict_input
@@ -221,6 +222,7 @@ class DPScaler(OneToOneFeatureMixin, TransformerMixin, PrivateModel):
         )
         return self
 
+    @by_blocks
     def transform(self, X):
         """Subtract the centre and divide by the scale.
 
@@ -238,6 +240,7 @@ class DPScaler(OneToOneFeatureMixin, TransformerMixin, PrivateModel):
         with np.errstate(over="ignore", invalid="ignore"):
             return (X - center) / scale
 
+    @by_blocks
     def inverse_transform(self, X):
         """Multiply by the scale and add the centre.
 

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from skopt2._core.array import namespace, to_numpy
+from skopt2._core.chunks import by_blocks
 from skopt2._core.validation import check_predict_input
 from skopt2.privacy.descent_choice import (
     FULL_BATCH_SOLVERS,
@@ -286,6 +287,7 @@ class PrivateLinearModel(PrivateModel):
         coef, intercept = row_map.fold(coef, intercept)
         return self._shape_attributes(coef, intercept, numpy_dtype(dtype))
 
+    @by_blocks
     def _linear(self, X, method):
         """Return the scores of rows, (n,) or (n, K)."""
         X = rows_or_zeros(check_predict_input(self, X, method=method, finite=False))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skopt2._core.array import asarray_like, device_of, is_sparse, namespace, to_numpy
+from skopt2._core.chunks import by_blocks
 from skopt2._core.validation import check_predict_input
 from skopt2.privacy.private_input import rows_or_zeros
 from skopt2.privacy.private_linear_model import PrivateLinearModel, numpy_dtype
@@ -134,6 +135,7 @@ class PrivateNetwork(PrivateLinearModel):
     def _first_coef(self):
         return self.coefs_[0]
 
+    @by_blocks
     def _outputs(self, X, method):
         """Return the outputs of the last layer, (n, K)."""
         X = check_predict_input(

@@ -1,9 +1,5 @@
-"""Gaussian processes fitted to iterators, Dask collections, and on a cluster."""
+"""Gaussian processes fitted to iterators and Dask collections."""
 
-import warnings
-from contextlib import ExitStack
-
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +7,6 @@ import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
-from sklearn.model_selection import GridSearchCV
 
 from skopt2._core.array import namespace
 from skopt2._core.chunks import gathered
@@ -154,42 +149,3 @@ def test_what_is_not_in_chunks_is_passed_on(sample):
         found = gathered(one, y)
         assert found[0] is one
         assert found[1] is y
-
-
-@pytest.fixture
-def cluster():
-    """Return a function that starts a scheduler and workers of its own."""
-    distributed = pytest.importorskip("distributed")
-    with ExitStack() as stack:
-
-        def start(**options):
-            made = distributed.LocalCluster(
-                threads_per_worker=1, dashboard_address=None, **options
-            )
-            stack.enter_context(made)
-            return stack.enter_context(distributed.Client(made))
-
-        yield start
-
-
-def test_blocks_in_other_processes(da, cluster, sample, wanted):
-    X, y = sample
-    client = cluster(n_workers=1, processes=True)
-    A = da.from_array(X, chunks=(40, 2)).persist()
-    assert client.who_has(A)
-    found = clone(MODEL).fit(A, da.from_array(y, chunks=55)).predict(X)
-    assert_array_equal(found, wanted)
-
-
-def test_a_search_on_a_cluster(cluster, sample):
-    X, y = sample
-    search = GridSearchCV(MODEL, {"alpha": [1e-2, 1.0, 1e3]}, cv=3)
-    cluster(n_workers=2, processes=False)
-    with joblib.parallel_config("dask"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        found = clone(search).fit(X, y)
-    here = search.fit(X, y)
-    assert found.best_params_ == here.best_params_
-    np.testing.assert_allclose(
-        found.cv_results_["mean_test_score"], here.cv_results_["mean_test_score"]
-    )

@@ -1,17 +1,14 @@
-"""Fits in chunks: iterators, Dask collections, a Dask cluster."""
+"""Fits in chunks: iterators and Dask collections."""
 
 import io
 import pickle
 import warnings
-from contextlib import ExitStack
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV
 
 import skopt2
 from skopt2._core import cuda
@@ -245,42 +242,6 @@ def test_dask_labels_need_not_be_in_the_first_block(da, sample, labels):
     assert found.classes_.tolist() == ["a", "b"]
     with pytest.raises(ValueError, match="there is only one class"):
         clone(model).fit(A, np.full(300, "a"))
-
-
-@pytest.fixture
-def cluster():
-    """Return a function that starts a scheduler and workers of its own."""
-    distributed = pytest.importorskip("distributed")
-    with ExitStack() as stack:
-
-        def start(**options):
-            made = distributed.LocalCluster(
-                threads_per_worker=1, dashboard_address=None, **options
-            )
-            stack.enter_context(made)
-            return stack.enter_context(distributed.Client(made))
-
-        yield start
-
-
-def test_blocks_in_other_processes(da, cluster, model, sample, wanted):
-    X, y = sample
-    client = cluster(n_workers=1, processes=True)
-    A = da.from_array(X, chunks=(70, 2)).persist()
-    assert client.who_has(A)
-    close(model.fit(A, da.from_array(y, chunks=55)).predict(X), wanted)
-
-
-def test_a_search_on_a_cluster(cluster, model, sample):
-    X, y = sample
-    search = GridSearchCV(model, {"alpha": [1e-2, 1.0, 1e3]}, cv=3)
-    cluster(n_workers=2, processes=False)
-    with joblib.parallel_config("dask"):
-        found = clone(search).fit(X, y)
-    here = search.fit(X, y)
-    assert found.best_params_ == here.best_params_
-    for name in ("mean_test_score", "std_test_score"):
-        close(found.cv_results_[name], here.cv_results_[name])
 
 
 def test_an_iterator_of_labels_begins_with_all_of_them(sample, labels):
