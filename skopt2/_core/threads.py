@@ -7,8 +7,10 @@ of each thread must then stay with one, or the threads would wait for each other
 
 import functools
 import os
+import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 from threadpoolctl import ThreadpoolController
 
@@ -27,9 +29,61 @@ def blas_threads():
     return max(counts, default=1)
 
 
+class _SharedLimit:
+    """The limit of one BLAS thread while anybody needs it.
+
+    The number belongs to the process: of two fits in threads of their own, the one that
+    came second would see, and in the end put back, the limit of the first.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._limit = None
+
+    @contextmanager
+    def __call__(self):
+        with self._lock:
+            if not self._holders:
+                self._limit = _controller().limit(limits=1)
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if not self._holders:
+                    self._limit.restore_original_limits()
+
+
+_shared_limit = _SharedLimit()
+
+
 def one_blas_thread():
     """Return a context in which the BLAS libraries use one thread."""
-    return _controller().limit(limits=1)
+    return _shared_limit()
+
+
+@contextmanager
+def without_warnings(category=Warning, message=""):
+    """Leave out some warnings in the main thread.
+
+    Filters are shared by threads, which must not put back each other's: elsewhere the
+    warnings are shown.
+
+    Parameters
+    ----------
+    category : class, default=Warning
+        Of the warnings.
+    message : str, default=""
+        Regular expression that their texts begin with.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=message, category=category)
+        yield
 
 
 class TaskPool:

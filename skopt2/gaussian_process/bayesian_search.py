@@ -17,6 +17,7 @@ from sklearn.utils import get_tags
 from skopt2._core.estimator import all_or_nothing
 from skopt2._core.random import seed_sequence
 from skopt2._core.sklearn_seam import BaseSearchCV, HasMethods, Interval
+from skopt2._core.threads import without_warnings
 from skopt2.solvers.search.space import SearchSpace
 
 
@@ -213,9 +214,8 @@ class BayesianSearchCV(BaseSearchCV):
     def _format_results(self, candidate_params, n_splits, out, more_results=None):
         # The lists are the record of the search, to which a failed round is added.
         self._record = candidate_params, out, more_results
-        with warnings.catch_warnings():
-            # Not in every round after a failed fit: once, at the end.
-            warnings.filterwarnings("ignore", message="One or more of the")
+        # Not in every round after a failed fit: once, at the end.
+        with without_warnings(message="One or more of the"):
             return super()._format_results(
                 candidate_params, n_splits, out, more_results
             )

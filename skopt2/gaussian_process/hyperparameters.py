@@ -98,7 +98,8 @@ class Search:
             process = fit_pathwise(
                 process, X, Y, noise, rng=rng, time_limit=self.time_limit
             ).solution.process
-        warn_at_bounds(process)
+        if getattr(self.optimizer, "warns_at_bounds", True):
+            warn_at_bounds(process)
         return process
 
 

@@ -20,13 +20,10 @@ three times the regret. All candidates share the folds, so theirs is not the noi
 counts.
 """
 
-import warnings
-
 import numpy as np
 from scipy.linalg import eigh
 from scipy.optimize import minimize
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from skopt2.gaussian_process.gaussian_process_regressor import GaussianProcessRegressor
@@ -84,6 +81,9 @@ class LikelihoodWithPriors:
     restart : bool
         Whether to start from the means, too.
     """
+
+    # The priors say how far a parameter should go: at a bound nothing is to be changed.
+    warns_at_bounds = False
 
     def __init__(self, means, deviations, restart):
         self.means = means
@@ -241,11 +241,8 @@ class Surrogate:
         restart = self._theta is not None and self._n_fits % PERIOD == 0
         optimizer = LikelihoodWithPriors(*priors.T, restart)
         self._n_fits += 1
-        with warnings.catch_warnings():
-            # The priors keep the parameters off the bounds.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            tuned = GaussianProcessRegressor(kernel, optimizer=optimizer)
-            tuned.fit(columns, values)
+        tuned = GaussianProcessRegressor(kernel, optimizer=optimizer)
+        tuned.fit(columns, values)
         self._theta = tuned.kernel_.theta
         # The deviation of the score itself, not of another noisy measurement of it.
         signal, noise = tuned.kernel_.k1, tuned.kernel_.k2.noise_level

@@ -1,15 +1,12 @@
 """Scores of fits under growing privacy budgets, and what they must not spend."""
 
-import threading
-import warnings
-from contextlib import contextmanager, nullcontext
-
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.model_selection import check_cv, cross_val_score
 from sklearn.utils import check_random_state
 
+from skopt2._core.threads import without_warnings
 from skopt2.inspection.fitted import host_array
 
 
@@ -272,21 +269,16 @@ class CurveScores:
 
 def _one_score(estimator, X, y, split, scoring):
     """Fit on one part of a split, score on the other."""
-    # Filters are shared by threads, which must not put back each other's; a process of
-    # its own does not have those of the caller.
-    alone = threading.current_thread() is threading.main_thread()
-    with _quiet() if alone else nullcontext():
+    # A process of its own does not have the filters of the caller.
+    with _quiet():
         (score,) = cross_val_score(
             estimator, X, y, cv=[split], scoring=scoring, error_score="raise"
         )
     return score
 
 
-@contextmanager
 def _quiet():
     """Leave out what each fit warns of: the caller has said it once, for them all."""
     from skopt2.privacy import PrivacyLeakWarning
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PrivacyLeakWarning)
-        yield
+    return without_warnings(PrivacyLeakWarning)

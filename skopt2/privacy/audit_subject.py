@@ -5,11 +5,12 @@ fitted. A function ``fit(X, y, seed)`` returns a vector.
 """
 
 import sys
-import warnings
 
 import numpy as np
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.utils import get_tags
+
+from skopt2._core.threads import without_warnings
 
 # Norm of a canary where the estimator does not say what it clips rows to.
 NORM = 1.0
@@ -201,8 +202,7 @@ class EstimatorSubject:
         if self.seeds:
             value = None if self.fresh else seed
             copy.set_params(**dict.fromkeys(self.seeds, value))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_warnings():
             return copy.fit(X) if self.kind == "transformer" else copy.fit(X, y)
 
     def scores(self, fitted, X):

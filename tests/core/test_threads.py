@@ -3,12 +3,19 @@
 import os
 import pickle
 import threading
+import warnings
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
 
-from skopt2._core.threads import TaskPool, blas_threads, one_blas_thread
+from skopt2._core.threads import (
+    TaskPool,
+    blas_threads,
+    one_blas_thread,
+    without_warnings,
+)
 
 
 def test_every_task_is_done_once():
@@ -59,6 +66,33 @@ def test_tasks_have_one_blas_thread_each():
         with one_blas_thread():
             assert blas_threads() == 1
     assert seen == [1, 1]
+
+
+def test_limits_of_threads_that_overlap_are_put_back():
+    """The second fit must not take the limit of the first for what was granted."""
+    controller = ThreadpoolController().select(user_api="blas")
+    with controller.limit(limits=2):
+        granted = blas_threads()
+        first = ExitStack()
+        first.enter_context(one_blas_thread())
+        with one_blas_thread():
+            first.close()
+            assert blas_threads() == 1
+        assert blas_threads() == granted
+
+
+def test_filters_of_warnings_are_changed_in_the_main_thread_only():
+    def quiet():
+        with without_warnings(UserWarning, "one"):
+            seen.append(list(warnings.filters))
+
+    seen, before = [], list(warnings.filters)
+    quiet()
+    thread = threading.Thread(target=quiet)
+    thread.start()
+    thread.join()
+    assert len(seen[0]) == len(before) + 1
+    assert seen[1] == before == warnings.filters
 
 
 def test_pools_are_pickled_without_their_threads():
