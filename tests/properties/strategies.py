@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 
@@ -83,3 +84,8 @@ def tables(draw, max_rows=24, max_columns=7, min_rows=2, spread=6):
 def permutation(seed, n):
     """Return a permutation of n places."""
     return np.random.default_rng(seed).permutation(n)
+
+
+def share(part):
+    """Return settings for a share of a profile's examples, at least one."""
+    return settings(max_examples=max(1, round(part * settings.default.max_examples)))
