@@ -116,8 +116,6 @@ def fit(X, y, variant, epsilon, seed):
     smoothness = height**2 * loss.lipschitz
     schedule = default_schedule(
         len(y),
-        X.shape[1] + 1,
-        n_classes if several else 1,
         gaussian_mu(epsilon, DELTA),
         largest=largest,
         smoothness=smoothness,

@@ -245,7 +245,7 @@ class TensorFactorization(ComponentModel):
             solver = factor_solver(self, data.X, data.sample_weight, lengths)
 
             def describe(state):
-                fitted = factor_attributes(self, solver, lengths, state)
+                fitted = factor_attributes(solver, lengths, state)
                 return {**fitted, "_flat": flat}
 
             def start():

@@ -86,13 +86,11 @@ def factor_solver(estimator, X, weights, lengths):
     return ProximalDescent(data, terms, float(estimator.prox))
 
 
-def factor_attributes(estimator, solver, lengths, state):
+def factor_attributes(solver, lengths, state):
     """Return the fitted attributes of a state.
 
     Parameters
     ----------
-    estimator : TensorFactorization
-        Its parameters.
     solver : FactorDescent
         Which made the state.
     lengths : tuple of int

@@ -218,8 +218,6 @@ class PrivateLinearModel(PrivateModel):
         rate = self._rate(data)
         return default_schedule(
             n_rows=data.n_rows,
-            n_features=data.n_features + bool(self.fit_intercept),
-            n_outputs=n_outputs or 1,
             mu=mu,
             multiplier=multiplier,
             largest=self._height() * _largest_slope(loss, n_outputs),

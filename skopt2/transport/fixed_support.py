@@ -19,7 +19,7 @@ from skopt2.transport.measures import (
 from skopt2.transport.point_cloud import PointCloud
 
 
-def fixed_kernel(cost, bins, like, source, target):
+def fixed_kernel(cost, bins, like, target):
     """Return the kernel of histograms and the costs of their result.
 
     Parameters
@@ -30,8 +30,8 @@ def fixed_kernel(cost, bins, like, source, target):
         Shape of one histogram.
     like : array
         Of the dtype, on the target.
-    source, target : Target
-        Where the histograms live, and where the solver runs.
+    target : Target
+        Where the solver runs.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def find_fixed(measures, reg, cost, weights, debiased, start, device, options):
     weights = check_weights(weights, n)
     with target.activate():
         B = move(namespace(B).reshape(B, (n, -1)), target)
-        kernel, geometry = fixed_kernel(cost, bins, B, source, target)
+        kernel, geometry = fixed_kernel(cost, bins, B, target)
         if debiased:
             check_symmetric(kernel)
         used = np.flatnonzero(weights)

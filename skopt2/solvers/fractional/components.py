@@ -215,8 +215,7 @@ class ComponentSequence:
         """
         if self._done(state) and not self._last(state):
             state = self._begin(*self._finished(state))
-        state = replace(state, inner=state.solver.step(state.inner))
-        return state
+        return replace(state, inner=state.solver.step(state.inner))
 
     def _done(self, state):
         measure = state.solver.certificate(state.inner)

@@ -63,7 +63,7 @@ class RootQuadratic:
 
     def scale(self, kept, x, t):
         """Return what is kept at t x."""
-        return scaled(self.form, *kept, x, t)
+        return scaled(self.form, kept[1], x, t)
 
     def open(self, kept, x, ids):
         """Return the form on some coordinates."""

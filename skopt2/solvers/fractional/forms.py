@@ -101,7 +101,7 @@ class LocalForm:
         self.gradient += eta * self.H[k]
 
 
-def scaled(form, value, gradient, x, t):
+def scaled(form, gradient, x, t):
     """Return value and gradient at t x from those at x."""
     constant, b = form.origin
     slope, curvature = ray(form, gradient, x)

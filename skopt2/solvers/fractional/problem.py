@@ -140,7 +140,7 @@ class FractionalProblem:
         # Where the scale does not matter, rounding would choose one.
         if not least < state.ratio * (1.0 - 4.0 * EPS):
             return state
-        value, gradient = scaled(self.numerator, state.value, state.gradient, x, t)
+        value, gradient = scaled(self.numerator, state.gradient, x, t)
         kept = self.denominator.scale(state.kept, x, t)
         return replace(
             state,

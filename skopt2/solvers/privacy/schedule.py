@@ -49,8 +49,6 @@ class Schedule:
 
 def default_schedule(
     n_rows,
-    n_features,
-    n_outputs,
     mu,
     *,
     multiplier=None,
@@ -65,8 +63,8 @@ def default_schedule(
 
     Parameters
     ----------
-    n_rows, n_features, n_outputs : int
-        N, d with the intercept, K.
+    n_rows : int
+        N.
     mu : float
         Gaussian privacy parameter; infinite without noise, or where the noise
         multiplier is given.

@@ -93,7 +93,7 @@ def test_momentum_draws_no_more_noise(rng):
     assert draws[0] == draws[1] == [((3,), 0.8)] * 6
 
 
-PUBLIC = {"n_features": 65, "n_outputs": 10, "largest": 2.0, "smoothness": 1.0}
+PUBLIC = {"largest": 2.0, "smoothness": 1.0}
 
 
 def test_the_schedule_follows_rows_and_budget():
