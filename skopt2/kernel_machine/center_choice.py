@@ -7,7 +7,7 @@ import numpy as np
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like
 from skopt2.kernel_machine.sample import rows_of
-from skopt2.kernels.base import check_points
+from skopt2.kernels.points import check_points
 from skopt2.solvers.kernel.kernel_thinning import thin
 from skopt2.solvers.kernel.kmeans_rejection import seed_by_rejection
 from skopt2.solvers.kernel.row_distances import row_distances

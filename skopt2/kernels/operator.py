@@ -12,8 +12,9 @@ import numpy as np
 from skopt2._core import cuda
 from skopt2._core.array import HOST, index_like, namespace
 from skopt2._core.threads import TaskPool
-from skopt2.kernels.base import check_points, index_size
+from skopt2.kernels.base import index_size
 from skopt2.kernels.blocks import Blocks
+from skopt2.kernels.points import check_points
 from skopt2.kernels.symmetric import pays, symmetric_product
 from skopt2.kernels.tiles import Tiles
 

@@ -7,7 +7,8 @@ of a fit are the fitted points themselves, X (n, n).
 import numpy as np
 
 from skopt2._core.array import index_like, namespace, take
-from skopt2.kernels.base import Kernel, Prepared, check_points
+from skopt2.kernels.base import Kernel, Prepared
+from skopt2.kernels.points import check_points
 
 
 class Precomputed(Kernel):

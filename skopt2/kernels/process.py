@@ -13,8 +13,9 @@ import functools
 import numpy as np
 
 from skopt2._core.array import accumulation_dtype, asarray_like, to_numpy
-from skopt2.kernels.base import Kernel, check_points
+from skopt2.kernels.base import Kernel
 from skopt2.kernels.from_pairwise import is_process_kernel
+from skopt2.kernels.points import check_points
 from skopt2.kernels.process_gradient import process_gradient
 from skopt2.kernels.process_noise import has_white, noise_of
 from skopt2.kernels.process_signal import signal_of

@@ -18,10 +18,10 @@ import numpy as np
 from skopt2._core import cuda
 from skopt2._core.array import namespace, to_numpy
 from skopt2._core.threads import TaskPool
-from skopt2.kernels.base import check_points
 from skopt2.kernels.gradient_build import build
 from skopt2.kernels.gradient_tile import ArrayTile, HostTile
 from skopt2.kernels.gradient_weights import DenseWeights, OuterWeights
+from skopt2.kernels.points import check_points
 from skopt2.kernels.process_noise import has_white, noise_of
 from skopt2.kernels.workspace import Workspace
 

@@ -31,8 +31,8 @@ import numpy as np
 from skopt2._core import cuda
 from skopt2._core.array import accumulation_dtype, asarray_like, device_of, namespace
 from skopt2._core.threads import TaskPool
-from skopt2.kernels.base import check_points
 from skopt2.kernels.expansion import expand
+from skopt2.kernels.points import check_points
 from skopt2.kernels.spectral import draw_frequencies
 from skopt2.kernels.workspace import Workspace
 

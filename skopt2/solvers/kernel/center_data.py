@@ -24,7 +24,7 @@ from skopt2._core.array import (
     to_numpy,
 )
 from skopt2.kernels import KernelOperator
-from skopt2.kernels.base import check_points
+from skopt2.kernels.points import check_points
 
 # Entries of a kernel block that is kept between a product and its adjoint.
 ENTRIES = 2**21

@@ -42,7 +42,7 @@ from skopt2._core.array import (
 )
 from skopt2._core.transfer import convert
 from skopt2.kernels import KernelOperator
-from skopt2.kernels.base import check_points
+from skopt2.kernels.points import check_points
 from skopt2.solvers.kernel.center_data import CenterChunk
 from skopt2.solvers.kernel.center_factor import (
     add_to_diagonal,

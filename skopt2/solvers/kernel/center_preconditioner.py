@@ -43,7 +43,7 @@ from skopt2._core.array import (
     to_numpy,
 )
 from skopt2.kernels import KernelOperator
-from skopt2.kernels.base import check_points
+from skopt2.kernels.points import check_points
 from skopt2.solvers.kernel.center_factor import factor_centers
 from skopt2.solvers.kernel.inner_projection import InnerProjection
 from skopt2.solvers.kernel.row_sample import sample_rows

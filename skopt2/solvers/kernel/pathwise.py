@@ -32,7 +32,8 @@ from skopt2._core.array import (
 )
 from skopt2._core.threads import TaskPool
 from skopt2.kernels import KernelOperator
-from skopt2.kernels.base import Kernel, check_points
+from skopt2.kernels.base import Kernel
+from skopt2.kernels.points import check_points
 from skopt2.solvers.kernel.local_variance import (
     LocalData,
     likely_variance,

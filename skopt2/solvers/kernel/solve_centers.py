@@ -18,7 +18,7 @@ import numpy as np
 from skopt2._core.iterate import iterate
 from skopt2._core.result import Certificate, Measure
 from skopt2.kernels import KernelOperator
-from skopt2.kernels.base import check_points
+from skopt2.kernels.points import check_points
 from skopt2.solvers.kernel.center_data import CenterData
 from skopt2.solvers.kernel.center_least_squares import CenterLeastSquares
 from skopt2.solvers.kernel.coefficients import Coefficients
