@@ -1,15 +1,17 @@
 """The curves of cost: slopes, points in processes of their own, pictures."""
 
+import importlib
 import json
+import multiprocessing
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmarks import scaling
+from benchmarks import scaling, scaling_point
 from benchmarks.scaling_cases import CURVES
 from benchmarks.scaling_figure import draw
-from benchmarks.scaling_point import in_fresh_process, key, measure
+from benchmarks.scaling_point import key, measure
 
 
 def named(name):
@@ -61,12 +63,42 @@ def test_points_are_of_fits_that_converge(name, size):
     assert point["megabytes"] >= 0.0
 
 
-def test_processes_are_fresh_and_failures_none():
+class Inline:
+    """The part of a context of processes that is used, in this process."""
+
+    Pipe = staticmethod(multiprocessing.Pipe)
+
+    def __init__(self, method):
+        assert method == "forkserver"
+
+    def set_forkserver_preload(self, names):
+        assert [importlib.import_module(name) for name in names] == [scaling_point]
+
+    def Process(self, target, args):
+        self.target, self.args = target, args
+        return self
+
+    def start(self):
+        try:
+            self.target(*self.args)
+        except ValueError:
+            self.args[-1].close()
+
+    def kill(self):
+        self.target = None
+
+    def join(self):
+        assert self.target is None
+
+
+def test_points_come_from_processes_and_failures_are_none(monkeypatch):
+    # a new process takes seconds to import what is measured
+    monkeypatch.setattr(scaling_point.multiprocessing, "get_context", Inline)
     curve = named("transport/sliced/n = m points")
-    point = in_fresh_process(curve, 5000)
+    point = scaling_point.in_fresh_process(curve, 5000)
     assert point["size"] == 5000
     assert point["seconds"] > 0.0
-    assert in_fresh_process(curve, -1) is None
+    assert scaling_point.in_fresh_process(curve, -1) is None
 
 
 def test_results_are_drawn_and_told(tmp_path, capsys):
