@@ -60,6 +60,7 @@ sphinx_gallery_conf = {
     ],
     "within_subsection_order": "doc.gallery_order.GalleryOrder",
     "doc_module": ("skopt2",),
+    "reset_modules": ("matplotlib", "doc.gallery_order.spawn_processes"),
     "backreferences_dir": "gen_modules/backreferences",
     "reference_url": {"skopt2": None},
     "remove_config_comments": True,

@@ -1,4 +1,6 @@
-"""The order of the examples in the gallery: from the first step to the odd corners."""
+"""How the gallery is made: the order of the examples, and their processes."""
+
+import multiprocessing
 
 ORDER = (
     "plot_first_steps.py",
@@ -74,3 +76,19 @@ class GalleryOrder:
         """Return the place of a file."""
         known = name in ORDER
         return ORDER.index(name) if known else len(ORDER), name
+
+
+def spawn_processes(gallery_conf, script):
+    """Let an example start processes of its own.
+
+    The gallery runs examples in processes of joblib, whose children would look for
+    joblib's way to start processes, and not know it.
+
+    Parameters
+    ----------
+    gallery_conf : dict
+        Configuration of the gallery.
+    script : str
+        The example.
+    """
+    multiprocessing.set_start_method("spawn", force=True)
