@@ -21,7 +21,7 @@ makes such environments. What is not installed has rows that say so. Written are
 import argparse
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmarks.privacy_table import insert
@@ -71,7 +71,7 @@ def _arguments(argv):
         "--table", type=Path, help="write the table and figure of such a file again"
     )
     parser.add_argument(
-        "--into", type=Path, help="page with the marks of the table, to write it into"
+        "--doc", type=Path, help="documentation to write the table and figure into"
     )
     return parser.parse_args(argv)
 
@@ -120,11 +120,24 @@ def _joined(kept, rows):
 
 def _read(path):
     found = json.loads(path.read_text())
-    return [Row(**row) for row in found["rows"]], Header(**found["header"])
+    rows = [_explained(Row(**row)) for row in found["rows"]]
+    return rows, Header(**found["header"])
 
 
-def write(rows, header, folder, into=None):
-    """Write the table, the figure, and all figures in JSON.
+def _explained(row):
+    """The row with what is written of its case now."""
+    if row.verdict != "behind":
+        return row
+    short = f"skopt2 reaches {row.quality:.1e} only. "
+    short = short if row.target and row.quality > row.target else ""
+    for _, contest in contests([row.family], [row.case]):
+        if contest.name == row.case:
+            return replace(row, remark=f"{short}{contest.remark}".strip())
+    return row
+
+
+def write(rows, header, folder, doc=None):
+    """Write the table, the figure, and all numbers in JSON.
 
     Parameters
     ----------
@@ -134,8 +147,9 @@ def write(rows, header, folder, into=None):
         What they were measured on.
     folder : Path
         Where to.
-    into : Path or None
-        Page of the documentation with the marks of the table.
+    doc : Path or None
+        Documentation, whose page ``user_guide/benchmarks.rst`` has marks for the table;
+        figure and numbers go to its ``images``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found = {"header": asdict(header), "rows": [asdict(row) for row in rows]}
@@ -143,15 +157,19 @@ def write(rows, header, folder, into=None):
     lines = page(rows, header)
     (folder / "benchmarks.rst").write_text("\n".join(lines))
     draw(rows, folder / "benchmarks.svg")
-    if into:
-        into.write_text(insert(into.read_text(), {"summary": lines}))
+    if doc:
+        target = doc / "user_guide" / "benchmarks.rst"
+        target.write_text(insert(target.read_text(), {"summary": lines}))
+        for ending in ("json", "svg"):
+            made = (folder / f"benchmarks.{ending}").read_text()
+            (doc / "images" / f"benchmark_summary.{ending}").write_text(made)
 
 
 def main(argv=None):
     """Run the contests, or read an earlier run, and write what they come to."""
     options = _arguments(argv)
     rows, header = _read(options.table) if options.table else _measure(options)
-    write(rows, header, options.output, options.into)
+    write(rows, header, options.output, options.doc)
     print(f"written to {options.output}")
 
 

@@ -180,14 +180,19 @@ def test_command_writes_table_figure_and_json(tmp_path):
     mpl = pytest.importorskip("matplotlib")
     assert mpl
     command.write(fake_rows(), HEADER, tmp_path / "first")
-    target = tmp_path / "page.rst"
+    doc = tmp_path / "doc"
+    target = doc / "user_guide" / "benchmarks.rst"
+    for folder in (target.parent, doc / "images"):
+        folder.mkdir(parents=True)
     target.write_text("Top\n\n.. begin summary\n\nold\n\n.. end summary\n\nRest\n")
     again = tmp_path / "second"
     path = tmp_path / "first" / "benchmarks.json"
-    arguments = ["--table", str(path), "--output", str(again), "--into", str(target)]
+    arguments = ["--table", str(path), "--output", str(again), "--doc", str(doc)]
     command.main(arguments)
     assert (again / "benchmarks.json").read_text() == path.read_text()
     assert (again / "benchmarks.svg").read_text().startswith("<?xml")
+    picture = (doc / "images" / "benchmark_summary.svg").read_text()
+    assert picture == (again / "benchmarks.svg").read_text()
     written = target.read_text()
     assert "old" not in written
     assert "**behind**" in written

@@ -32,9 +32,7 @@ def _factors_skopt2(problem, tol):
     from skopt2.decomposition import MatrixFactorization
 
     X, k = problem
-    model = MatrixFactorization(
-        k, tol=tol, init="nndsvda", random_state=_SEED, fit_intercept=False
-    )
+    model = MatrixFactorization(k, tol=tol, random_state=_SEED)
     W = model.fit_transform(X)
     return W, model.components_
 
@@ -119,7 +117,7 @@ def _dictionary(name, case, remark=""):
             "skopt2": (Entry(_atoms(None), ("lp 3",)),),
             "sklearn": (
                 Entry(_atoms(None), ("FastICA logcosh", "FastICA cube")),
-                *(Entry(_atoms(i), ("MBDL",)) for i in range(3)),
+                Entry(_atoms(1), ("MBDL",)),
             ),
         },
         judge=_far,
@@ -202,13 +200,23 @@ def _angle(problem, model):
 
 
 CONTESTS = (
-    _matrix("planted, 1500 x 500", "planted", 0.020),
-    _matrix("patches of a picture", "patches", 0.004),
-    _matrix("digits, 1500 x 64", "digits", 0.13),
+    _matrix("planted, 1500 x 500", "planted", 0.00177),
+    _matrix("patches of a picture", "patches", 0.0103),
+    _matrix("digits, 1500 x 64", "digits", 0.067),
     _dictionary("25 atoms, 4000 rows", "clean"),
     _dictionary("25 atoms, noise", "noise"),
-    _completion("rank 5 and noise", "rank 5"),
-    _completion("breast cancer", "breast_cancer"),
+    _completion(
+        "rank 5 and noise",
+        "rank 5",
+        "The plain iterations reach the same error sooner: the singular values of a "
+        "table of 300 x 50 cost little.",
+    ),
+    _completion(
+        "breast cancer",
+        "breast_cancer",
+        "Columns are nearly functions of others, which a regression for each uses "
+        "better than a low rank.",
+    ),
     Race(
         family="sparse components",
         name="two planted, 150 x 200",

@@ -25,6 +25,8 @@ def draw(rows, path):
     import matplotlib
 
     matplotlib.use("Agg")
+    # The same rows give the same file.
+    matplotlib.rcParams.update({"svg.hashsalt": "benchmarks", "svg.fonttype": "none"})
     from matplotlib import pyplot as plt
 
     shown = [row for row in rows if math.isfinite(row.ratio)]

@@ -5,11 +5,8 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from benchmarks.short.clock import steady, timed
 from benchmarks.short.contest import Contest, Outcome, choose
-
-# Timings of the setting that counts, seconds of each at least, since clocks of the
-# processor tick in milliseconds, and seconds of all.
-_REPEAT, _BATCH, _SPENT = 3, 0.05, 1.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,8 @@ class Race(Contest):
         found = choose(self, [outcome for _, _, outcome in runs])
         entry, setting, _ = next(one for one in runs if one[2] is found)
         found = replace(found, library=library, first=runs[0][2].first)
-        return _repeated(entry, setting, problem, found)
+        seconds = steady(_quiet(entry, problem, setting), found.seconds)
+        return replace(found, seconds=seconds)
 
     def _tries(self, entry, problem, begin, limit):
         """Runs of one method until the target, or until its settings end."""
@@ -69,11 +67,11 @@ class Race(Contest):
         for setting in entry.settings:
             if runs and time.process_time() - begin > limit:
                 break
-            seconds, answer = _timed(entry, problem, setting)
+            seconds, answer = timed(_quiet(entry, problem, setting))
             first = seconds
             if not runs and (entry.compiles or seconds < 0.5 * limit):
                 # The first call also imports.
-                seconds, answer = _timed(entry, problem, setting)
+                seconds, answer = timed(_quiet(entry, problem, setting))
             label = " ".join(str(part) for part in (entry.name, setting) if part)
             quality = float(self.judge(problem, answer))
             outcome = Outcome("", seconds, quality, first, label)
@@ -83,22 +81,10 @@ class Race(Contest):
         return runs
 
 
-def _timed(entry, problem, setting):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        start = time.process_time()
-        answer = entry.run(problem, setting)
-        return time.process_time() - start, answer
+def _quiet(entry, problem, setting):
+    def call():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return entry.run(problem, setting)
 
-
-def _repeated(entry, setting, problem, outcome):
-    """The outcome with the smallest mean time of some batches of runs."""
-    seconds = outcome.seconds
-    count = max(1, min(1000, round(_BATCH / max(seconds, 1e-5))))
-    if count == 1 and (_REPEAT - 1) * seconds > _SPENT:
-        return outcome
-    means = [] if count > 1 else [seconds]
-    while len(means) < _REPEAT:
-        spent = [_timed(entry, problem, setting)[0] for _ in range(count)]
-        means.append(sum(spent) / count)
-    return replace(outcome, seconds=min(means))
+    return call

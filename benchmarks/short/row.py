@@ -119,7 +119,7 @@ def _row(contest, own, others, common):
     peer = best_peer(contest, others)
     if not reaches(contest, own):
         word = "behind" if peer else "not run"
-        text = f"skopt2 does not get there, it reaches {own.quality:.1e}"
+        text = f"skopt2 reaches {own.quality:.1e} only. {contest.remark}".strip()
         figures |= {"verdict": word, "remark": text}
     if peer is None:
         figures.setdefault("verdict", "alone")

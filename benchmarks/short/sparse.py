@@ -7,7 +7,9 @@ to the smallest that leaves no feature.
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 
+from benchmarks.short.clock import steady
 from benchmarks.short.contest import Contest, Outcome, choose
 from benchmarks.sparse_cases import Case, build
 from benchmarks.sparse_data import REAL_FILES, load_dataset, prepare
@@ -54,7 +56,15 @@ class SparseContest(Contest):
             )
             for run in runs
         ]
-        return replace(choose(self, outcomes), first=first)
+        best = choose(self, outcomes)
+        run = runs[outcomes.index(best)]
+        again = partial(
+            peer.solve,
+            peer.prepare(problem, run["variant"]),
+            run["variant"],
+            run["tol"],
+        )
+        return replace(best, seconds=steady(again, best.seconds), first=first)
 
 
 # The libraries that the long runs found fastest on such problems.

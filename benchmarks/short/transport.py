@@ -1,9 +1,11 @@
 """Short cases of :mod:`benchmarks.transport`, and of Gromov and barycentres."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from benchmarks.short.clock import steady
 from benchmarks.short.contest import Contest, Outcome, choose
 from benchmarks.short.race import Entry, Race
 from benchmarks.transport_cases import build, find, prepare
@@ -35,16 +37,16 @@ class TransportContest(Contest):
         methods = [one for one in peer.variants(problem) if one not in peer.exact]
         if library == "skopt2":
             methods = ["auto"]
-        first = None
+        first, prepared = None, peer.prepare(problem)
         for method in methods:
             share = place.limit / (2.0 * len(methods))
             found = search(peer, problem, method, (self.target,), _REPEAT, share)
             first = found["preparing"] if first is None else first
             best = found["best"][0] or min(found["runs"], key=lambda one: one["error"])
+            asked = method, best["tol"], best["budget"]
+            spent = steady(partial(peer.solve, prepared, *asked), best["cpu"])
             setting = f"{method} tol={best['tol']:.0e}"
-            outcomes.append(
-                Outcome(library, best["cpu"], best["error"], setting=setting)
-            )
+            outcomes.append(Outcome(library, spent, best["error"], setting=setting))
         if not outcomes:
             return Outcome(library, error="does not solve the problem")
         return replace(choose(self, outcomes), first=first)
@@ -90,7 +92,7 @@ def _gromov_error(problem, P):
 
     The fixed points of this map are the stationary plans of the entropic problem, for
     the squared loss, whose gradient is twice the linearised cost of Peyre and others
-    (2016). The scaling runs here until its marginals are exact to 1e-12.
+    (2016). The scaling runs here until its marginals are exact to 1e-10.
     """
     A, B, reg = problem
     n, m = P.shape
@@ -101,10 +103,10 @@ def _gromov_error(problem, P):
     C = 2.0 * (C - C.min())
     K = np.exp(-C / reg)
     u, v = a, b
-    for _ in range(5000):
+    for _ in range(1000):
         u = a / np.maximum(K @ v, 1e-300)
         v = b / np.maximum(K.T @ u, 1e-300)
-        if np.abs(u * (K @ v) - a).sum() < 1e-12:
+        if np.abs(u * (K @ v) - a).sum() < 1e-10:
             break
     return np.abs(u[:, None] * K * v[None] - P).sum()
 
@@ -213,10 +215,10 @@ def _barycenter_error(problem, p):
     p = p / p.sum()
     K = np.exp(-_grid_cost(images.shape[1:]) / reg)
     U = np.ones_like(B)
-    for _ in range(3000):
+    for _ in range(400):
         V = B / np.maximum(K.T @ U, 1e-300)
         old, U = U, p[:, None] / np.maximum(K @ V, 1e-300)
-        if np.abs(np.log(np.maximum(U, 1e-300) / np.maximum(old, 1e-300))).max() < 1e-9:
+        if np.abs(np.log(np.maximum(U, 1e-300) / np.maximum(old, 1e-300))).max() < 1e-7:
             break
     logs = np.log(np.maximum(U, 1e-300))
     q = p * np.exp(-(logs - logs.mean(axis=0)).mean(axis=1))
@@ -258,11 +260,11 @@ def _barycenter(name, k, side):
         family="barycentres",
         name=name,
         measure="fixed-point error",
-        target=1e-4,
+        target=1e-3,
         peers=("pot",),
         make=_histograms(k, side),
         entries={
-            "skopt2": (Entry(_barycenter_skopt2, (1e-5,)),),
+            "skopt2": (Entry(_barycenter_skopt2, (1e-5, 1e-6, 1e-7)),),
             "pot": tuple(entries),
         },
         judge=_barycenter_error,
@@ -281,6 +283,6 @@ CONTESTS = (
     _entropic("digits, 784 pixels", "digits-l2", ("pot", "numpy")),
     _gromov(100),
     _gromov(300),
-    _barycenter("5 histograms of 500", 5, (500,)),
-    _barycenter("4 images of 40 x 40", 4, (40, 40)),
+    _barycenter("5 histograms of 200", 5, (200,)),
+    _barycenter("4 images of 24 x 24", 4, (24, 24)),
 )
