@@ -18,9 +18,7 @@ from skopt2.decomposition.completion_search import (
     starting_model,
 )
 from skopt2.solvers.certificate import GAP
-from skopt2.solvers.low_rank.problem import Factors
-
-STATIONARITY = "relative stationarity"
+from skopt2.solvers.low_rank.problem import STATIONARITY, Factors
 
 
 class MatrixCompleter(CompletedTable, IterativeEstimator):

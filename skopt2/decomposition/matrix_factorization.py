@@ -10,10 +10,8 @@ from skopt2.decomposition.matrix_options import check_matrix_factorization
 from skopt2.decomposition.matrix_start import starting_blocks
 from skopt2.penalties import get_penalty
 from skopt2.solvers.factorization.data import MatrixData
-from skopt2.solvers.factorization.descent import FactorDescent
+from skopt2.solvers.factorization.descent import CERTIFICATE, FactorDescent
 from skopt2.solvers.factorization.proximal import ProximalDescent
-
-CERTIFICATE = "relative fixed-point residual"
 
 
 class MatrixFactorization(ComponentModel):

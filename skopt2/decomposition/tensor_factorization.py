@@ -16,8 +16,8 @@ from skopt2.decomposition.tensor_terms import (
     factor_terms,
 )
 from skopt2.penalties import get_penalty
+from skopt2.solvers.factorization.descent import CERTIFICATE
 
-CERTIFICATE = "relative fixed-point residual"
 # Sweeps between two measures, which cost as much as half a sweep.
 CHECK_EVERY = 5
 

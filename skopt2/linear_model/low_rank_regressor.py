@@ -14,8 +14,9 @@ from skopt2.linear_model.low_rank_options import (
 )
 from skopt2.solvers.certificate import GAP
 from skopt2.solvers.low_rank.balance import balanced
+from skopt2.solvers.low_rank.problem import STATIONARITY
 
-STATIONARITY, PROGRESS = "relative stationarity", "relative progress"
+PROGRESS = "relative progress"
 # Singular values of this share of the largest are rounding, or of no use.
 NEGLIGIBLE = 1e-3
 

@@ -11,6 +11,7 @@ from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.losses import get_loss
 from skopt2.neural_network.network_formulation import NetworkFormulation, with_bias
 from skopt2.neural_network.network_parameters import check_count, check_parameters
+from skopt2.solvers.certificate import GAP
 from skopt2.solvers.convex_relu.cone_projection import gate_violation
 from skopt2.solvers.convex_relu.gates import sample_gates
 from skopt2.solvers.convex_relu.network import network_of
@@ -58,8 +59,7 @@ class ConvexReLUModel(IterativeEstimator):
             if data.classes is not None:
                 # Before the end: callbacks predict with the model of a check.
                 self.classes_ = data.classes
-            name = "relative duality gap"
-            monitor = self._start(data, describe, tol=self.tol, certificate=name)
+            monitor = self._start(data, describe, tol=self.tol, certificate=GAP)
             resume = self._take_resume(data)
             record = FitRecord(monitor, self.random_state, resume)
             solver, start = formulation.solver(
@@ -74,7 +74,7 @@ class ConvexReLUModel(IterativeEstimator):
                 check_every=CHECK_EVERY if formulation.method == "admm" else 1,
                 time_limit=self.time_limit,
                 monitor=record,
-                name=name,
+                name=GAP,
                 resume=resume,
             )
             return self._finish(result, data, describe, monitor)

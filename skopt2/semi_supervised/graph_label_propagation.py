@@ -12,6 +12,7 @@ from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.semi_supervised.affinity import carry_over
 from skopt2.semi_supervised.nodes import Nodes, known_labels
 from skopt2.semi_supervised.propagation_parameters import check_parameters
+from skopt2.solvers.certificate import GAP
 
 
 class GraphLabelPropagation(ClassifierMixin, IterativeEstimator):
@@ -197,7 +198,7 @@ class GraphLabelPropagation(ClassifierMixin, IterativeEstimator):
 
         self.classes_ = nodes.classes
         start = solver.init(nodes.start())
-        return self._run(solver, start, data, describe, "relative duality gap")
+        return self._run(solver, start, data, describe, GAP)
 
     def _describe(self, solution, nodes, data):
         """Return the fitted attributes of the values of the free nodes."""

@@ -5,13 +5,14 @@ import warnings
 from sklearn.exceptions import ConvergenceWarning
 
 from skopt2._core.result import StopReason
+from skopt2.solvers.transport.certificate import MARGINAL_ERROR
 from skopt2.transport.fixed_support import find_fixed
 from skopt2.transport.free_support import find_free
 from skopt2.transport.problem import check_positive
 from skopt2.transport.sinkhorn import check_options
 
 # Name of the certificate, tolerance and number of steps by default.
-FIXED = ("marginal error", 1e-6, 10_000)
+FIXED = (MARGINAL_ERROR, 1e-6, 10_000)
 FREE = ("fixed-point error", 1e-4, 1000)
 
 

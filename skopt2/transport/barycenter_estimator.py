@@ -6,13 +6,14 @@ from skopt2._core.array import asarray_like, max_abs
 from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.histograms import normalise
 from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2.solvers.transport.certificate import MARGINAL_ERROR
 from skopt2.transport.histogram_geometry import (
     MAX_ITER,
     describe_cost,
     distances_of,
 )
 from skopt2.transport.histogram_sample import HistogramSample
-from skopt2.transport.sinkhorn import CERTIFICATE, check_options
+from skopt2.transport.sinkhorn import check_options
 
 
 class WassersteinBarycenter(
@@ -217,14 +218,16 @@ class WassersteinBarycenter(
                     "marginal_error_": max_abs(solution.errors),
                 }
 
-            monitor = self._start(data, describe, tol=self.tol, certificate=CERTIFICATE)
+            monitor = self._start(
+                data, describe, tol=self.tol, certificate=MARGINAL_ERROR
+            )
             result, _, _ = geometry.barycentre(
                 sample.A,
                 sample.w,
                 tol=self.tol,
                 max_iter=MAX_ITER if self.max_iter is None else self.max_iter,
                 time_limit=self.time_limit,
-                name=CERTIFICATE,
+                name=MARGINAL_ERROR,
                 monitor=monitor,
                 resume=self._take_resume(data),
             )

@@ -8,9 +8,8 @@ multiple of sqrt(delta / T) B; a lower bound of the minimum bounds it a posterio
 
 from skopt2._core.array import accumulation_dtype, asarray_like, move, namespace
 from skopt2._core.result import Certificate
+from skopt2.solvers.certificate import GAP
 from skopt2.solvers.transport.rounding import round_to_marginals
-
-CERTIFICATE = "relative duality gap"
 
 
 class CostStream:
@@ -73,7 +72,7 @@ class CostStream:
         objective = self.paid / t
         gap = objective - lower
         scale = independent - lower
-        certificate = Certificate(CERTIFICATE, gap / scale if scale > 0 else gap, tol)
+        certificate = Certificate(GAP, gap / scale if scale > 0 else gap, tol)
         return {
             "plan_": move(self.plan, self.source),
             "average_": move(self.plans / t, self.source),

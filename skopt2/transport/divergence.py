@@ -26,13 +26,13 @@ from dataclasses import dataclass, field
 
 from skopt2._core.array import device_of, dot64, move, namespace, sum64, take
 from skopt2._core.result import Certificate
+from skopt2.solvers.transport.certificate import MARGINAL_ERROR
 from skopt2.solvers.transport.cost import METRICS
 from skopt2.transport.point_cloud import PointCloud
 from skopt2.transport.problem import check_positive, check_problem
 from skopt2.transport.result import TransportResult
 from skopt2.transport.self_term import solve_self_term
 from skopt2.transport.sinkhorn import (
-    CERTIFICATE,
     check_options,
     transport,
     warn_unless_converged,
@@ -306,7 +306,7 @@ def _describe(found, selves, clouds, metric, tol):
         converged=not reasons,
         stop_reason=reasons[0] if reasons else "converged",
         n_iter=sum(counts),
-        certificate=Certificate(CERTIFICATE, max(errors), tol),
+        certificate=Certificate(MARGINAL_ERROR, max(errors), tol),
         transport=found,
         reg=found.reg,
         _clouds=clouds,

@@ -12,6 +12,7 @@ from typing import Any
 
 from skopt2._core.array import namespace
 from skopt2._core.result import Certificate, History, Result, StopReason
+from skopt2.solvers.transport.certificate import MARGINAL_ERROR
 from skopt2.solvers.transport.state import Potentials
 from skopt2.solvers.transport.symmetric import self_transport
 from skopt2.transport.centred_clouds import Clouds
@@ -26,7 +27,6 @@ from skopt2.transport.label_cost import LabelCost
 from skopt2.transport.point_cloud import PointCloud
 from skopt2.transport.problem import check_problem
 from skopt2.transport.sinkhorn import (
-    CERTIFICATE,
     MAX_ITER,
     check_start,
     describe,
@@ -222,7 +222,7 @@ class MapFit:
         error = found.certificate.value
         return replace(
             found,
-            certificate=Certificate(CERTIFICATE, error, tol),
+            certificate=Certificate(MARGINAL_ERROR, error, tol),
             reason=StopReason.CONVERGED if error <= tol else found.reason,
         )
 
@@ -286,7 +286,7 @@ class MapFit:
         return Result(
             found,
             found.objective + self.clouds.offset(*masses),
-            Certificate(CERTIFICATE, error, tol),
+            Certificate(MARGINAL_ERROR, error, tol),
             reason,
             found.n_iter,
             History(found.history),
@@ -308,7 +308,7 @@ class MapFit:
         """
         found = solution
         if isinstance(solution, Potentials):
-            none = Certificate(CERTIFICATE, 0.0, 0.0)
+            none = Certificate(MARGINAL_ERROR, 0.0, 0.0)
             result = Result(solution, 0.0, none, StopReason.CALLBACK, 0, History())
             found = describe(self.problem, self.eps, result, "")
         forward, backward = self._forward(found), self._backward(found)

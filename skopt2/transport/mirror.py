@@ -11,9 +11,10 @@ from skopt2._core import cuda
 from skopt2._core.array import move, namespace
 from skopt2._core.iterate import iterate
 from skopt2._core.result import StopReason
+from skopt2.solvers.certificate import GAP
 from skopt2.solvers.transport.mirror import MirrorDescent
 from skopt2.transport.clouds import check_mass
-from skopt2.transport.cost_stream import CERTIFICATE, CostStream
+from skopt2.transport.cost_stream import CostStream
 from skopt2.transport.dense_input import check_costs
 from skopt2.transport.oracle import Oracle, as_objective
 from skopt2.transport.problem import TOTALS, check_positive
@@ -178,7 +179,7 @@ class MirrorSinkhorn:
                 max_iter=self.max_iter,
                 check_every=solver.interval,
                 time_limit=self.time_limit,
-                name=CERTIFICATE,
+                name=GAP,
             )
             self._store(result, source, target)
         self._warn_unless_converged()

@@ -15,9 +15,9 @@ from skopt2._core.array import asarray_like, move, namespace, take, to_numpy
 from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2.solvers.transport.certificate import MARGINAL_ERROR
 from skopt2.transport.map_fit import MapFit
 from skopt2.transport.map_input import carry, cast_points, check_settings
-from skopt2.transport.sinkhorn import CERTIFICATE
 
 MAPS = ("entropic", "debiased")
 # Figures of the transport of the reference to itself that are of use.
@@ -221,7 +221,9 @@ class ReferenceTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstima
                 kept = {name: found[name] for name in KEPT}
                 return {**points, **kept, "_own": found["_maps"][0]}
 
-            monitor = self._start(data, describe, tol=self.tol, certificate=CERTIFICATE)
+            monitor = self._start(
+                data, describe, tol=self.tol, certificate=MARGINAL_ERROR
+            )
             result = fit.run(None, monitor, self._take_resume(data))
             return self._finish(result, data, describe, monitor)
 

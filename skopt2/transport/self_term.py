@@ -7,10 +7,10 @@ from typing import Any
 from skopt2._core.array import max_abs, move
 from skopt2._core.iterate import iterate
 from skopt2._core.result import Result
-from skopt2.solvers.transport.certificate import bound
+from skopt2.solvers.transport.certificate import MARGINAL_ERROR, bound
 from skopt2.solvers.transport.symmetric import SymmetricScaling
 from skopt2.solvers.transport.unbalanced import UnbalancedScaling
-from skopt2.transport.sinkhorn import CERTIFICATE, MAX_ITER, check_start
+from skopt2.transport.sinkhorn import MAX_ITER, check_start
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ def solve_self_term(problem, reg, rho, start, *, tol, max_iter, time_limit):
             max_iter=MAX_ITER if max_iter is None else max_iter,
             check_every=method.interval,
             time_limit=time_limit,
-            name=CERTIFICATE,
+            name=MARGINAL_ERROR,
         )
     return SelfTerm(problem, reg, rho, result)
 

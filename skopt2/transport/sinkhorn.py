@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skopt2._core.array import asarray_like, move
 from skopt2._core.iterate import iterate
 from skopt2._core.result import Certificate, StopReason
-from skopt2.solvers.transport.certificate import marginal_error
+from skopt2.solvers.transport.certificate import MARGINAL_ERROR, marginal_error
 from skopt2.solvers.transport.choice import balanced_solver
 from skopt2.transport.problem import check_positive, check_problem
 from skopt2.transport.result import TransportResult
@@ -19,7 +19,6 @@ from skopt2.transport.unbalanced import (
     solve_unbalanced,
 )
 
-CERTIFICATE = "marginal error"
 MAX_ITER = 10_000
 SOLVERS = ("auto", "sinkhorn", "newton")
 
@@ -235,7 +234,7 @@ def solve(
         check_every=method.interval,
         time_limit=time_limit,
         monitor=monitor,
-        name=CERTIFICATE,
+        name=MARGINAL_ERROR,
         resume=resume,
     )
     return result, method.name
@@ -309,7 +308,7 @@ def describe(problem, reg, result, name):
         stop_reason=str(result.reason),
         n_iter=result.n_iter,
         history=history,
-        certificate=Certificate(CERTIFICATE, error, result.certificate.tol),
+        certificate=Certificate(MARGINAL_ERROR, error, result.certificate.tol),
         solver=name,
         reg=reg,
         _problem=problem,

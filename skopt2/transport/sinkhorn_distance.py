@@ -19,7 +19,8 @@ from skopt2._core.histograms import (
 )
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_fit_input, check_predict_input
-from skopt2.solvers.transport.batch import CERTIFICATE, BatchProblem, solve_batch
+from skopt2.solvers.transport.batch import BatchProblem, solve_batch
+from skopt2.solvers.transport.certificate import MARGINAL_ERROR
 from skopt2.transport.pairs import Pairs, solve_pairs
 from skopt2.transport.problem import check_positive
 from skopt2.transport.sinkhorn import MAX_ITER, check_options
@@ -215,7 +216,9 @@ class SinkhornDistance(
                     "marginal_error_": float(solution.error.max()),
                 }
 
-            monitor = self._start(data, describe, tol=self.tol, certificate=CERTIFICATE)
+            monitor = self._start(
+                data, describe, tol=self.tol, certificate=MARGINAL_ERROR
+            )
             result = solve_batch(
                 BatchProblem(C, reg * scale, axes),
                 A,

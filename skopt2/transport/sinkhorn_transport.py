@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from skopt2._core.array import asarray_like, namespace, take
 from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.validation import check_fit_input, check_predict_input
+from skopt2.solvers.transport.certificate import MARGINAL_ERROR
 from skopt2.solvers.transport.cost import ground_cost
 from skopt2.transport.label_cost import check_labels
 from skopt2.transport.map_fit import MapFit
@@ -17,7 +18,6 @@ from skopt2.transport.map_input import (
     check_settings,
     check_target,
 )
-from skopt2.transport.sinkhorn import CERTIFICATE
 
 
 class SinkhornTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
@@ -288,7 +288,9 @@ class SinkhornTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstimat
             def describe(solution):
                 return {**points, **fit.describe(solution)}
 
-            monitor = self._start(data, describe, tol=self.tol, certificate=CERTIFICATE)
+            monitor = self._start(
+                data, describe, tol=self.tol, certificate=MARGINAL_ERROR
+            )
             start = self._warm_potentials(fit)
             result = fit.run(start, monitor, self._take_resume(data))
             return self._finish(result, data, describe, monitor)

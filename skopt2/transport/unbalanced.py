@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from skopt2._core.array import move
 from skopt2._core.iterate import iterate
 from skopt2._core.result import Certificate, brief_repr
+from skopt2.solvers.transport.certificate import MARGINAL_ERROR
 from skopt2.solvers.transport.unbalanced import UnbalancedScaling
 from skopt2.transport.result import TransportResult
-
-CERTIFICATE = "marginal error"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -194,7 +193,7 @@ def solve_unbalanced(
         time_limit=time_limit,
         monitor=monitor,
         resume=resume,
-        name=CERTIFICATE,
+        name=MARGINAL_ERROR,
     )
     f, g = result.solution.f, result.solution.g
     potentials = problem.extend(*method.translated(f, g))
@@ -206,7 +205,7 @@ def solve_unbalanced(
         stop_reason=str(result.reason),
         n_iter=result.n_iter,
         history=result.history.as_dict(),
-        certificate=Certificate(CERTIFICATE, result.certificate.value, tol),
+        certificate=Certificate(MARGINAL_ERROR, result.certificate.value, tol),
         solver=method.name,
         reg=reg,
         reg_marginal=prices,

@@ -25,6 +25,7 @@ import numpy as np
 
 from skopt2._core.array import asarray_like, dot64, sum64, to_numpy
 from skopt2._core.result import Measure
+from skopt2.solvers.certificate import GAP
 from skopt2.solvers.convex_relu.loss_prox import (
     excess_prox,
     prox,
@@ -116,7 +117,7 @@ class ReLUADMM:
         To minimise.
     """
 
-    certificate_name = "relative duality gap"
+    certificate_name = GAP
 
     def __init__(self, program):
         self.program = program

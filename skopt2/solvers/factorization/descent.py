@@ -42,6 +42,8 @@ from skopt2.solvers.factorization.block import SWEEPS, residuals, solve_block
 from skopt2.solvers.factorization.data import gram
 from skopt2.solvers.factorization.restart import dead_components, revive
 
+CERTIFICATE = "relative fixed-point residual"
+
 # First extrapolation, growth of it and of its bound after a success, loss on failure.
 BETA, GROWTH, BOUND_GROWTH, DECAY = 0.5, 1.05, 1.01, 1.5
 # Measures without progress beyond rounding after which a fit has stalled.

@@ -40,6 +40,8 @@ from skopt2.solvers.low_rank.reciprocal import reciprocal
 from skopt2.solvers.low_rank.row_solver import spectrum
 from skopt2.solvers.low_rank.top_vectors import largest_value
 
+STATIONARITY = "relative stationarity"
+
 # Steps of reweighting for the intercept of no factors.
 LOCATION_STEPS = 30
 

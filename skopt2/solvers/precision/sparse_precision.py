@@ -20,11 +20,12 @@ from skopt2._core.array import (
     take,
 )
 from skopt2._core.result import Measure
+from skopt2.solvers.certificate import GAP
 from skopt2.solvers.precision.components import find_blocks
 from skopt2.solvers.precision.definite import factorise, inverse
 from skopt2.solvers.precision.stages import PAUSES, StagedBlock
 
-GAP, KKT = "relative duality gap", "KKT violation"
+KKT = "KKT violation"
 # Precision of a node times its variance that is taken for a likelihood without bound.
 UNBOUNDED = 1e6
 

@@ -21,6 +21,7 @@ from skopt2._core.result import Certificate, StopReason
 from skopt2.solvers.transport.batch_kernel import GridKernel, OwnKernels, SharedKernel
 from skopt2.solvers.transport.batch_scaling import BatchScaling, BatchSolution
 from skopt2.solvers.transport.batch_symmetric import SymmetricScaling
+from skopt2.solvers.transport.certificate import MARGINAL_ERROR
 from skopt2.solvers.transport.choice import balanced_solver
 from skopt2.solvers.transport.geometry import DEVICE_BLOCK, HOST_BLOCK, DenseGeometry
 
@@ -28,7 +29,6 @@ from skopt2.solvers.transport.geometry import DEVICE_BLOCK, HOST_BLOCK, DenseGeo
 SWEEPS = 1000
 # Entries of a kernel above which the host gains nothing by a batch of them.
 SMALL = 2**14
-CERTIFICATE = "marginal error"
 
 
 class BatchProblem:
@@ -183,7 +183,7 @@ def _run(solver, start=None, monitor=None, resume=None, *, tol, max_iter):
         max_iter=max_iter,
         check_every=solver.interval,
         monitor=monitor,
-        name=CERTIFICATE,
+        name=MARGINAL_ERROR,
         resume=resume,
     )
 
@@ -198,7 +198,7 @@ def _alone(problem, p, a, b, tol, max_iter):
         tol=tol,
         max_iter=max_iter,
         check_every=solver.interval,
-        name=CERTIFICATE,
+        name=MARGINAL_ERROR,
     )
     f, g = result.solution.f, result.solution.g
     cost = arguments[0].inner(f, g, problem.eps)
@@ -236,7 +236,7 @@ def _conclude(result, solution, tol, cap):
         result,
         solution=solution,
         objective=float(solution.objective.sum()),
-        certificate=Certificate(CERTIFICATE, worst, tol),
+        certificate=Certificate(MARGINAL_ERROR, worst, tol),
         reason=reason,
         n_iter=int(solution.n_iter.max(initial=0)),
     )

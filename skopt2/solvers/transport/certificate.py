@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 from skopt2._core.array import dot64, namespace, sum64
 
+MARGINAL_ERROR = "marginal error"
+
 
 @dataclass(frozen=True)
 class Bound:
