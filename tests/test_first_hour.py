@@ -11,6 +11,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.gaussian_process.kernels import RBF, Matern
 from sklearn.model_selection import GridSearchCV
+from sklearn.preprocessing import LabelEncoder
 
 import skopt2
 from skopt2.covariance import SparseInverseCovariance, inverse_covariance_path
@@ -33,6 +34,7 @@ from skopt2.linear_model import (
     LowRankRegressor,
     MultiTaskRegressor,
     SparseClassifier,
+    SparsemaxClassifier,
     SparseRegressor,
     sparse_path,
 )
@@ -41,6 +43,7 @@ from skopt2.neural_network import ConvexReLURegressor
 from skopt2.penalties import MCP, SCAD, GroupMCP, Lq, RowMCP
 from skopt2.portfolio import RiskParity
 from skopt2.privacy import DPLinearRegressor
+from skopt2.semi_supervised import GraphLabelPropagation
 from skopt2.transport import (
     PointCloud,
     gromov_wasserstein,
@@ -346,3 +349,29 @@ def test_a_path_display_says_what_it_draws():
     path = inverse_covariance_path(np.eye(3), alphas=2)
     with pytest.raises(TypeError, match=r"sparse_path .* got InverseCovariancePath"):
         PathDisplay.from_path(path)
+
+
+def test_several_labels_are_sent_to_who_takes_them(diabetes):
+    X, y = diabetes
+    labels = np.stack([y > 100, y > 150], axis=1)
+    with pytest.raises(ValueError, match=r"SparsemaxClassifier, or .*OutputClassifier"):
+        SparseClassifier().fit(X, labels)
+    assert SparsemaxClassifier().fit(X, labels).predict(X).shape == labels.shape
+
+
+def test_labels_of_several_types_and_the_text_of_no_label(diabetes):
+    X, y = diabetes
+    labels = np.where(y > 150, "high", "low")
+    known = np.arange(y.size) % 9 == 0
+    mixed = np.where(known, labels, None)
+    for estimator in (SparseClassifier(), GraphLabelPropagation()):
+        with pytest.raises(ValueError, match="y holds text and None of type NoneType"):
+            estimator.fit(X, mixed)
+    text = np.where(known, labels, "-1")
+    with pytest.warns(UserWarning, match="'-1', which is taken for a class"):
+        model = GraphLabelPropagation().fit(X, text)
+    assert model.classes_.tolist() == ["-1", "high", "low"]
+    numbered = np.where(known, LabelEncoder().fit_transform(labels), -1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert GraphLabelPropagation().fit(X, numbered).classes_.tolist() == [0, 1]

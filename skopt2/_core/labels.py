@@ -34,9 +34,11 @@ def encode_labels(estimator, y, weight, min_classes=2):
     Raises
     ------
     ValueError
-        If ``y`` is continuous or has too few classes.
+        If ``y`` is continuous, holds labels that cannot be sorted, or has too few
+        classes.
     """
     y = to_numpy(y)
+    _check_one_type(y)
     check_classification_targets(y)
     if weight is None:
         classes, codes = np.unique(y, return_inverse=True)
@@ -53,6 +55,21 @@ def encode_labels(estimator, y, weight, min_classes=2):
             f"{classes.tolist()[0]!r}."
         )
     return classes, codes.astype(np.int64, copy=False)
+
+
+def _check_one_type(y):
+    """Raise ValueError for labels of which some are text and others are not."""
+    if y.dtype.kind != "O":
+        return
+    text = [isinstance(label, str) for label in y]
+    if any(text) and not all(text):
+        other = y[text.index(False)]
+        raise ValueError(
+            f"y holds text and {other!r} of type {type(other).__name__}: labels of "
+            "different types cannot be sorted. Give all of them one type; a sample "
+            "without a label is -1 among labels that are integers, and only for "
+            "estimators of skopt2.semi_supervised."
+        )
 
 
 def known_labels(classes, former=None):

@@ -276,10 +276,10 @@ def _check_with_sklearn(estimator, X, y, source, accept_sparse, y_kind, finite):
         return validate_data(estimator, X, **options), None
     if cuda.provider.owns(y):
         y = to_numpy(y)
+    if y_kind != "multioutput":
+        _check_one_target(estimator, y, y_kind == "regression")
     if y_kind == "classification":
         return validate_data(estimator, X, y, **options)
-    if y_kind == "regression":
-        _check_one_target(estimator, y)
     X, y = validate_data(
         estimator, X, y, multi_output=y_kind == "multioutput", **options
     )
@@ -300,15 +300,17 @@ def _name_text(X, error):
         ) from error
 
 
-def _check_one_target(estimator, y):
+def _check_one_target(estimator, y, numeric):
     """Raise ValueError for several targets, which scikit-learn's lasso takes."""
     shape = tuple(getattr(y, "shape", ()))
     if len(shape) == 2 and shape[1] > 1:
+        kind = "Regressor" if numeric else "Classifier"
+        together = "MultiTaskRegressor" if numeric else "SparsemaxClassifier"
         raise ValueError(
             f"y should be a 1d array, got an array of shape {shape}: "
             f"{type(estimator).__name__} has one target. Fit the targets together with "
-            "skopt2.linear_model.MultiTaskRegressor, or one by one with "
-            "sklearn.multioutput.MultiOutputRegressor."
+            f"skopt2.linear_model.{together}, or one by one with "
+            f"sklearn.multioutput.MultiOutput{kind}."
         )
 
 

@@ -47,6 +47,14 @@ def known_labels(found, numbers):
         If there is no label.
     """
     known = np.ones(found.size, dtype=bool)
+    if "-1" in found.tolist():
+        warnings.warn(
+            "y holds the text '-1', which is taken for a class: NumPy turns -1 into it "
+            "beside labels of text. For samples without a label, number the classes, "
+            "with sklearn.preprocessing.LabelEncoder for example, and then set -1.",
+            UserWarning,
+            stacklevel=level_of_caller(),
+        )
     if found.dtype.kind not in "US" and not _are_signs(found):
         known = np.asarray(found != -1, dtype=bool)
     if not known.any():
