@@ -84,6 +84,8 @@ def run_in_process(script, output):
 
 def run_one(script, output, report):
     """Run one example here; save its figures and the certificates of its fits."""
+    # Not the folder of the families, whose names are those of other packages.
+    sys.path[:] = [path for path in sys.path if Path(path) != ROOT / "examples"]
     sys.path[0] = str(script.parent)
     sys.argv = [str(script)]
     from matplotlib import pyplot as plt

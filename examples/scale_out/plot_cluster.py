@@ -137,7 +137,7 @@ def draw(folds, blocks, clock):
 
 if __name__ == "__main__":
     cluster = LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs="error"
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs="ERROR"
     )
     with cluster, Client(cluster) as client:
         alone, folds, fold_record = cross_validate(client)
