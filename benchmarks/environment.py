@@ -19,8 +19,14 @@ REQUIREMENTS = {
     "regot": ("regot", "scipy"),
     # imports names that scikit-learn 1.8 no longer has
     "diffprivlib": ("diffprivlib", "scikit-learn<1.7"),
-    # a gigabyte, with torch
+    # a gigabyte each, with torch
     "opacus": ("opacus",),
+    "gpytorch": ("gpytorch", "scikit-learn"),
+    "dagma": ("dagma", "array-api-compat", "scikit-learn>=1.9"),
+    "gglasso": ("gglasso", "array-api-compat", "scikit-learn>=1.9"),
+    "riskparity": ("riskparityportfolio", "array-api-compat", "scikit-learn>=1.9"),
+    "optuna": ("optuna", "scikit-learn"),
+    "skopt": ("scikit-optimize", "scikit-learn"),
 }
 
 
