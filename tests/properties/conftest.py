@@ -13,6 +13,6 @@ _COMMON = {
     # Fixtures of arrays do not change between examples.
     "suppress_health_check": list(HealthCheck),
 }
-settings.register_profile("ci", max_examples=4, derandomize=True, **_COMMON)
+settings.register_profile("ci", max_examples=2, derandomize=True, **_COMMON)
 settings.register_profile("thorough", max_examples=150, **_COMMON)
 settings.load_profile("ci")

@@ -121,7 +121,7 @@ def exact_data(case, seed):
 
 
 @every_case
-@share(0.5)
+@share(0.4)
 @given(seed=seeds)
 def test_the_layout_of_arrays(case, seed):
     """Neither the order in memory nor the right to write changes an answer."""
@@ -143,7 +143,7 @@ def test_the_layout_of_arrays(case, seed):
 
 
 @every_case
-@share(0.5)
+@share(0.4)
 @given(seed=seeds)
 def test_a_fit_repeats_and_pickles(case, seed):
     data = case.data(seed)
@@ -154,7 +154,7 @@ def test_a_fit_repeats_and_pickles(case, seed):
 
 
 @every_case
-@share(0.5)
+@share(0.4)
 @given(seed=seeds)
 def test_single_precision(case, seed):
     if has(case, UNSTABLE):
@@ -168,7 +168,7 @@ def test_single_precision(case, seed):
 
 
 @every_case
-@share(0.25)
+@share(0.4)
 @given(seed=seeds)
 def test_another_namespace(case, seed):
     """Arrays of the strict stand-in of the standard give NumPy's answer."""
@@ -185,7 +185,7 @@ def test_another_namespace(case, seed):
 
 
 @every_case
-@share(0.5)
+@share(0.4)
 @given(seed=seeds)
 def test_sparse_input(case, seed):
     tags = getattr(case.estimator, "__sklearn_tags__", None)
@@ -202,7 +202,7 @@ def test_sparse_input(case, seed):
 
 
 @every_case
-@share(0.5)
+@share(0.4)
 @given(seed=seeds)
 def test_the_order_of_rows(case, seed):
     data = case.data(seed)
@@ -215,7 +215,7 @@ def test_the_order_of_rows(case, seed):
 
 
 @every_case
-@share(0.5)
+@share(0.4)
 @given(seed=seeds)
 def test_the_order_of_columns(case, seed):
     data = case.data(seed)
