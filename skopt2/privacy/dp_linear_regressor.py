@@ -12,9 +12,9 @@ from skopt2.privacy.private_input import check_private_input, check_private_stre
 from skopt2.privacy.private_linear_model import PrivateLinearModel
 from skopt2.privacy.private_parameters import check_privacy_parameters
 from skopt2.privacy.private_targets import (
+    BoundedTargets,
     TargetScale,
     check_moment_solver,
-    check_some_finite,
     check_y_bounds,
     scaled_loss,
 )
@@ -35,7 +35,7 @@ from skopt2.solvers.privacy.regression_schedule import regression_schedule
 MANY = 2000
 
 
-class DPLinearRegressor(RegressorMixin, PrivateLinearModel):
+class DPLinearRegressor(BoundedTargets, RegressorMixin, PrivateLinearModel):
     """Differentially private linear regression, for one target or several.
 
     Gaussian noise is added to sums over rows of bounded norm and targets in public
@@ -297,14 +297,6 @@ class DPLinearRegressor(RegressorMixin, PrivateLinearModel):
     def _target_scale(self, n_outputs):
         """Return the map of the targets, a function of parameters."""
         return TargetScale(self.y_bounds, n_outputs, centred=self.fit_intercept)
-
-    def _rows(self, data, encode, row_map):
-        # Called when the budget is spent.
-        if not data.streamed:
-            _, y = next(data.chunks())
-            if y.shape[0] == data.n_rows:
-                check_some_finite(y)
-        return super()._rows(data, encode, row_map)
 
     def _schedule(self, data, loss, n_outputs, budget):
         """Return steps, step size and clipping norm, the user's or the default ones."""

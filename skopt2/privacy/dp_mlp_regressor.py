@@ -5,15 +5,15 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from skopt2._core.estimator import fit_method
 from skopt2.privacy.private_network import PrivateNetwork
 from skopt2.privacy.private_targets import (
+    BoundedTargets,
     TargetScale,
-    check_some_finite,
     check_y_bounds,
     scaled_loss,
 )
 from skopt2.solvers.privacy.network_schedule import REGRESSION
 
 
-class DPMLPRegressor(MultiOutputMixin, RegressorMixin, PrivateNetwork):
+class DPMLPRegressor(BoundedTargets, MultiOutputMixin, RegressorMixin, PrivateNetwork):
     r"""Differentially private regression by a network of one or two hidden layers.
 
     Noisy gradient descent on the mean of the squared loss, or of Huber's, of targets
@@ -269,14 +269,6 @@ class DPMLPRegressor(MultiOutputMixin, RegressorMixin, PrivateNetwork):
         n_outputs = None if self._single else y.shape[1]
         scale = TargetScale(self.y_bounds, n_outputs)
         return scaled_loss(self.loss, scale), n_outputs or 1, scale
-
-    def _rows(self, data, encode, row_map):
-        # Called when the budget is spent.
-        if not data.streamed:
-            _, y = next(data.chunks())
-            if y.shape[0] == data.n_rows:
-                check_some_finite(y)
-        return super()._rows(data, encode, row_map)
 
     def _in_units(self, coef, intercept):
         n_outputs = None if self._single else intercept.shape[0]

@@ -188,3 +188,15 @@ def check_moment_solver(estimator):
             f"solver='adassp' is for loss='squared'; got loss={loss!r}. Use "
             "solver='preconditioned'."
         )
+
+
+class BoundedTargets:
+    """Mixin of the private regressions, whose targets have public bounds."""
+
+    def _rows(self, data, encode, row_map):
+        # Called when the budget is spent.
+        if not data.streamed:
+            _, y = next(data.chunks())
+            if y.shape[0] == data.n_rows:
+                check_some_finite(y)
+        return super()._rows(data, encode, row_map)

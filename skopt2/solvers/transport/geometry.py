@@ -166,7 +166,7 @@ class DenseGeometry:
         xp, parts = self.xp, []
         for rows in self._blocks():
             z, top = self._shifted(g, rows, eps)
-            parts.append(-eps * (_log(xp.sum(z, axis=1)) + top))
+            parts.append(-eps * (silent_log(xp.sum(z, axis=1)) + top))
         return xp.concat(parts)
 
     def col_softmin(self, f, eps):
@@ -180,7 +180,7 @@ class DenseGeometry:
         for rows in self._blocks():
             z = (f[rows, None] - self.C[rows, :] - top[None, :]) * (1.0 / eps)
             total = total + xp.sum(xp.exp(z), axis=0)
-        return -eps * _log(total) - top
+        return -eps * silent_log(total) - top
 
     def sweep(self, f, g, log_a, log_b, eps):
         """Update f from g, then g from the new f, in one pass over the exponentials.
@@ -207,7 +207,7 @@ class DenseGeometry:
             z, top = self._shifted(g, rows, eps)
             total = xp.sum(z, axis=1)
             a = xp.exp(log_a[rows])
-            new = eps * (log_a[rows] - _log(total) - top)
+            new = eps * (log_a[rows] - silent_log(total) - top)
             change = xp.where(a > 0, (f[rows] - new) / eps, xp.zeros_like(a))
             error += sum64(a * xp.abs(_expm1(change)))
             cols = cols + (a / xp.where(total > 0, total, xp.ones_like(total))) @ z
@@ -216,7 +216,7 @@ class DenseGeometry:
         if bool(xp.any((cols <= 0) & (log_b > -math.inf))):
             # A column that no row of the block reached within the range of the floats.
             return f, eps * log_b + self.col_softmin(f, eps), error
-        return f, g + eps * (log_b - _log(cols)), error
+        return f, g + eps * (log_b - silent_log(cols)), error
 
     def marginals(self, f, g, eps):
         """Return the sums of the plan over rows (n,) and columns (m,)."""
@@ -302,7 +302,7 @@ class DenseGeometry:
             log_p = self._exponent(f[rows], g, eps, rows)
             new = rounding.rows(rows, xp.exp(log_p))
             cost += sum64(new * self.C[rows, :])
-            log_new = _log(xp.where(new > 0, new, xp.ones_like(new)))
+            log_new = silent_log(xp.where(new > 0, new, xp.ones_like(new)))
             entropy += sum64(new * log_new) - sum64(new)
             ratio = xp.where(new > 0, log_new - log_p, xp.zeros_like(new))
             # t log t - t + 1 with t = new / p; its first terms cancel near t = 1.
@@ -382,7 +382,7 @@ def stack_rows(pieces):
     return provider.sparse.vstack(pieces, format="csr")
 
 
-def _log(x):
+def silent_log(x):
     """Return log(x) with -inf at 0, silently."""
     with np.errstate(divide="ignore"):
         return namespace(x).log(x)

@@ -34,8 +34,6 @@ algorithm 2 (rounding); M. Jaggi, Revisiting Frank-Wolfe, ICML 2013 (the gap).
 import math
 from dataclasses import replace
 
-import numpy as np
-
 from skopt2._core.array import (
     accumulation_dtype,
     asarray_like,
@@ -44,6 +42,7 @@ from skopt2._core.array import (
     sum64,
 )
 from skopt2._core.result import Measure
+from skopt2.solvers.transport.geometry import silent_log
 from skopt2.solvers.transport.mirror_state import MirrorSolution, MirrorState
 from skopt2.solvers.transport.rounding import round_to_marginals
 
@@ -78,7 +77,7 @@ class MirrorDescent:
         self.step_size, self.horizon = step_size, horizon
         self.xp = namespace(a)
         self.mass = sum64(a)
-        self.log_a, self.log_b = _log(a), _log(b)
+        self.log_a, self.log_b = silent_log(a), silent_log(b)
         self.delta = 2.0 * min(_entropy(a, self.mass), _entropy(b, self.mass))
         self.independent = a[:, None] * b[None, :] / self.mass
         self.unit = float(self.xp.finfo(a.dtype).eps)
@@ -318,12 +317,6 @@ def _inner(A, B):
     """Return <A, B> as an array of shape (), accumulated in the widest float."""
     xp = namespace(A)
     return xp.sum(A * B, dtype=accumulation_dtype(A))
-
-
-def _log(mass):
-    """Return log(mass), -inf at 0, silently."""
-    with np.errstate(divide="ignore"):
-        return namespace(mass).log(mass)
 
 
 def _entropy(mass, total):
