@@ -28,6 +28,7 @@ from skopt2._core.monitor import Monitor
 from skopt2._core.named_objects import NamedObjects
 from skopt2._core.result import StopReason
 from skopt2._core.resume import check_resume, fingerprint
+from skopt2._core.shared_parameters import check_shared
 from skopt2._core.sklearn_seam import CallbackSupportMixin, with_callbacks
 from skopt2._core.transfer import convert
 
@@ -35,8 +36,10 @@ from skopt2._core.transfer import convert
 def fit_method(fit):
     """Decorate ``fit``: run its callbacks, and leave no trace of a fit that failed.
 
-    An error, or a KeyboardInterrupt, in the middle of a fit restores every attribute as
-    it was before the call: a model that was fitted stays usable.
+    Parameters that mean the same in every estimator are checked before anything else,
+    whether this fit needs them or not. An error, or a KeyboardInterrupt, in the middle
+    of a fit restores every attribute as it was before the call: a model that was
+    fitted stays usable.
 
     Parameters
     ----------
@@ -67,6 +70,7 @@ def all_or_nothing(fit):
 
     @functools.wraps(fit)
     def atomic_fit(self, *args, **kwargs):
+        check_shared(self)
         before = dict(vars(self))
         try:
             return fit(self, *args, **kwargs)

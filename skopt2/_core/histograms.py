@@ -15,6 +15,7 @@ from skopt2._core.array import (
     sum64,
 )
 from skopt2._core.checks import check_real
+from skopt2._core.parameters import check_choice
 from skopt2._core.weighted_quantile import weighted_quantile
 
 # Bins above which products with a kernel are faster axis by axis.
@@ -188,10 +189,7 @@ def grid_cost(shape):
 
 def check_normalisation(value):
     """Raise ValueError unless the unit of the regularisation has a known name."""
-    if value not in NORMALISATIONS:
-        raise ValueError(
-            f"normalize_cost must be one of {NORMALISATIONS}; got {value!r}."
-        )
+    check_choice("normalize_cost", value, NORMALISATIONS)
 
 
 def cost_scale(C, normalize_cost):

@@ -21,17 +21,17 @@ def name_hint(parameter, value, known, elsewhere=None):
     Returns
     -------
     hint : str
-        A sentence with a space in front, or nothing.
+        A sentence, or nothing.
 
     Examples
     --------
     >>> from skopt2._core.name_hint import name_hint
     >>> name_hint("penalty", "mpc", {"mcp": "mcp", "l1": "l1", "lasso": "l1"})
-    " Did you mean 'mcp'?"
+    "Did you mean 'mcp'?"
     """
     if isinstance(value, type):
         name = value.__name__
-        return f" {name} is a class: give an object, {parameter}={name}()."
+        return f"{name} is a class: give an object, {parameter}={name}()."
     if not isinstance(value, str):
         return ""
     elsewhere = elsewhere or {}
@@ -41,5 +41,5 @@ def name_hint(parameter, value, known, elsewhere=None):
     if not near:
         return ""
     if near[0] in known:
-        return f" Did you mean {known[near[0]]!r}?"
-    return f" {elsewhere[near[0]]}"
+        return f"Did you mean {known[near[0]]!r}?"
+    return elsewhere[near[0]]

@@ -1,30 +1,23 @@
-"""Checks of constructor parameters: numbers, flags, choices, and what fits share.
+"""Checks of constructor parameters: numbers, flags and choices.
 
 Every check raises :class:`InvalidParameterError` with one form of message: the name,
 what it must be, the value, and where there is more to say, what to do instead::
 
-    solver must be 'hals' or 'bcd-pr'; got solver='hal'. Did you mean 'hals'?
+    solver must be one of 'hals', 'bcd-pr'; got solver='hal'. Did you mean 'hals'?
 
 A number is an int or a float of Python or NumPy, finite and no bool; an array of no
 dimensions is an array. A check costs about a microsecond.
 """
 
-import difflib
-import functools
-import inspect
 import math
 from numbers import Integral, Real
 
 import numpy as np
 
+from skopt2._core.name_hint import name_hint
+
 # No count of iterations, samples or columns is larger than an index can be.
 _LARGEST = 2**63 - 1
-_GENERATORS = (
-    type(None),
-    np.random.RandomState,
-    np.random.Generator,
-    np.random.SeedSequence,
-)
 # Characters of a value that a message shows.
 _WIDTH = 80
 
@@ -98,8 +91,8 @@ def check_number(
                 return float(value)
     what = _noun(value, low, high, closed, integer)
     others = [repr(one) for one in named] + ["None"] * optional
-    hint = hint or _near(value, named) or _remedy(value, integer)
-    raise _error(name, value, _joined([what, *others]), of, hint)
+    hint = hint or _near(name, value, named) or _remedy(value, integer)
+    raise parameter_error(name, value, _joined([what, *others]), of, hint)
 
 
 def check_positive(name, value, **options):
@@ -119,7 +112,7 @@ def check_positive(name, value, **options):
     value : float, str or None
         The value as a type of Python.
     """
-    return check_number(name, value, 0, closed="neither", **options)
+    return check_number(name, value, 0, closed="high", **options)
 
 
 def check_count(name, value, low=1, high=_LARGEST, **options):
@@ -157,7 +150,7 @@ def check_flag(name, value, of="", hint=""):
         See :func:`check_number`.
     """
     if not isinstance(value, (bool, np.bool_)):
-        raise _error(name, value, "True or False", of, hint)
+        raise parameter_error(name, value, "True or False", of, hint)
 
 
 def check_choice(name, value, known, *, optional=False, other="", of="", hint=""):
@@ -189,109 +182,26 @@ def check_choice(name, value, known, *, optional=False, other="", of="", hint=""
         flag = isinstance(value, (bool, np.bool_))
         if any(isinstance(one, bool) is flag and one == value for one in known):
             return
-    words = [repr(one) for one in known] + ["None"] * optional
-    what = _joined([*words, other] if other else words)
-    raise _error(name, value, what, of, hint or _near(value, known))
+    words = ", ".join([repr(one) for one in known] + ["None"] * optional)
+    what = "True or False" if tuple(known) == (True, False) else f"one of {words}"
+    what = f"{what} or {other}" if other else what
+    raise parameter_error(name, value, what, of, hint or _near(name, value, known))
 
 
-def check_random_state(random_state):
-    """Raise unless a random state is one that every estimator takes.
-
-    Parameters
-    ----------
-    random_state : object
-        What the user gave.
-    """
-    if isinstance(random_state, Integral):
-        good = random_state >= 0 and not isinstance(random_state, bool)
-    else:
-        good = isinstance(random_state, _GENERATORS) or random_state is np.random
-    if good:
-        return
-    what = "None, a nonnegative integer, a numpy RandomState or a numpy Generator"
-    raise _error("random_state", random_state, what)
-
-
-def check_n_jobs(n_jobs):
-    """Raise unless a number of jobs is None or an integer other than 0.
+def check_init(init, names, other):
+    """Raise where ``init`` is neither a known name nor something that holds arrays.
 
     Parameters
     ----------
-    n_jobs : object
-        What the user gave.
+    init : object
+        What the user gave. Arrays and lists are left to the caller.
+    names : sequence of str
+        What is allowed.
+    other : str
+        What an array stands for, for the message.
     """
-    if n_jobs is None:
-        return
-    check_number("n_jobs", n_jobs, integer=True, optional=True)
-    if n_jobs == 0:
-        hint = "None and 1 are one process, -1 is one for each processor."
-        raise _error("n_jobs", n_jobs, "an integer other than 0 or None", hint=hint)
-
-
-def check_verbose(verbose):
-    """Raise unless a verbosity is a flag or an integer of at least 0.
-
-    Parameters
-    ----------
-    verbose : object
-        What the user gave.
-    """
-    if not isinstance(verbose, (bool, np.bool_)):
-        check_count("verbose", verbose, 0)
-
-
-def check_time_limit(time_limit):
-    """Raise unless a time limit is None or a positive number of seconds.
-
-    Parameters
-    ----------
-    time_limit : object
-        What the user gave.
-    """
-    check_positive("time_limit", time_limit, optional=True)
-
-
-def _check_max_iter(value, default):
-    """Raise unless it is a count, or the None or the name that is its default."""
-    named = (default,) if isinstance(default, str) else ()
-    check_count("max_iter", value, optional=default is None, named=named)
-
-
-# Parameters that mean the same wherever there are any.
-_SHARED = {
-    "fit_intercept": functools.partial(check_flag, "fit_intercept"),
-    "n_jobs": check_n_jobs,
-    "random_state": check_random_state,
-    "time_limit": check_time_limit,
-    "tol": functools.partial(check_number, "tol", low=0),
-    "verbose": check_verbose,
-    "warm_start": functools.partial(check_flag, "warm_start"),
-}
-
-
-def check_shared(estimator):
-    """Raise for parameters that are wrong in any estimator, used by its fit or not.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Some of ``max_iter``, ``tol``, ``time_limit``, ``warm_start``,
-        ``fit_intercept``, ``random_state``, ``n_jobs`` and ``verbose`` are checked
-        where it has them.
-    """
-    for name, check in _checks_of(type(estimator)):
-        check(getattr(estimator, name))
-
-
-@functools.cache
-def _checks_of(kind):
-    """Return the names of shared parameters of a class, with their checks."""
-    parameters = inspect.signature(kind).parameters
-    found = [(name, check) for name, check in _SHARED.items() if name in parameters]
-    if "max_iter" in parameters:
-        default = parameters["max_iter"].default
-        found.append(("max_iter", functools.partial(_check_max_iter, default=default)))
-    return found
+    if not isinstance(init, (list, tuple)) and not hasattr(init, "shape"):
+        check_choice("init", init, names, other=other)
 
 
 def shown(value):
@@ -343,7 +253,7 @@ def _noun(value, low, high, closed, integer):
     else:
         text = f"{kind} {'larger than' if strict else 'of at least'} {low:g}"
     if isinstance(value, Real) and not integer and not _is_finite(value):
-        text = f"finite {text}"
+        text = f"{text} that is finite"
     return f"{'an' if text[0] == 'i' else 'a'} {text}"
 
 
@@ -356,13 +266,9 @@ def _remedy(value, integer):
     return ""
 
 
-def _near(value, known):
+def _near(name, value, known):
     """Return a guess at the name that was meant, or nothing."""
-    if not isinstance(value, str):
-        return ""
-    names = {one.lower(): one for one in known if isinstance(one, str)}
-    close = difflib.get_close_matches(value.lower(), names, n=1)
-    return f"Did you mean {names[close[0]]!r}?" if close else ""
+    return name_hint(name, value, {one: one for one in known if isinstance(one, str)})
 
 
 def _joined(words):
@@ -371,8 +277,24 @@ def _joined(words):
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _error(name, value, what, of="", hint=""):
-    """Return the error of a parameter."""
+def parameter_error(name, value, what, of="", hint=""):
+    """Return the error of a parameter.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+    value : object
+        What the user gave.
+    what : str
+        What it must be.
+    of, hint : str, default=""
+        See :func:`check_number`.
+
+    Returns
+    -------
+    error : InvalidParameterError
+    """
     owner, hint = f"{name} of {of}" if of else name, f" {hint}" if hint else ""
     return InvalidParameterError(
         f"{owner} must be {what}; got {name}={shown(value)}.{hint}"

@@ -6,7 +6,7 @@ import numbers
 import numpy as np
 
 from skopt2._core.array import HOST, move
-from skopt2._core.parameters import check_random_state
+from skopt2._core.shared_parameters import check_random_state
 
 
 def seed_sequence(random_state):

@@ -5,15 +5,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from skopt2._core.array import all_finite, asarray_like, namespace, sum64
 from skopt2._core.estimator import IterativeEstimator
+from skopt2._core.parameters import check_choice
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2._core.weights import check_weights
 from skopt2.covariance.empirical import from_matrix, from_rows
 from skopt2.covariance.formulation import Formulation, log_likelihood
-from skopt2.covariance.parameters import (
-    check_choice,
-    check_parameters,
-    elementwise_penalty,
-)
+from skopt2.covariance.parameters import check_parameters, elementwise_penalty
 from skopt2.penalties import get_penalty
 
 

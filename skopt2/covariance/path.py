@@ -1,16 +1,17 @@
 """Sparse precision matrices along a grid of levels."""
 
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 
 from skopt2._core.array import to_numpy
+from skopt2._core.array_parameters import check_alphas
 from skopt2._core.cuda import target_of
+from skopt2._core.parameters import check_count, check_positive
 from skopt2._core.result import StopReason, brief_repr
 from skopt2.covariance.empirical import from_matrix
 from skopt2.covariance.formulation import Formulation
-from skopt2.covariance.parameters import check_count, check_real, elementwise_penalty
+from skopt2.covariance.parameters import elementwise_penalty
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,7 @@ def inverse_covariance_path(
     >>> path.n_edges.tolist()
     [0, 1, 2]
     """
-    check_real("tol", tol)
+    check_positive("tol", tol)
     check_count("max_iter", max_iter)
     if target_of(emp_cov).kind == "numpy":
         emp_cov = np.asarray(emp_cov)
@@ -149,24 +150,11 @@ def alpha_grid(formulation, alphas, eps):
     ValueError
         If they are out of range.
     """
-    if isinstance(alphas, Integral) and not isinstance(alphas, bool):
-        check_count("alphas", alphas)
-        check_real("eps", eps)
-        if eps >= 1:
-            raise ValueError(f"eps must be less than 1; got {eps!r}.")
-        top = formulation.alpha_max()
-        return top * np.geomspace(1.0, eps, alphas) if top > 0 else np.zeros(1)
-    try:
-        levels = on_host(alphas)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"alphas must be numbers; got {alphas!r}.") from error
-    if levels.ndim != 1 or not levels.size:
-        raise ValueError(
-            f"alphas must be an integer or a list of levels; got {alphas!r}."
-        )
-    if not (np.isfinite(levels) & (levels >= 0)).all():
-        raise ValueError(f"alphas must be finite and nonnegative; got {alphas!r}.")
-    return np.sort(levels)[::-1]
+    alphas = check_alphas(alphas, eps)
+    if not isinstance(alphas, int):
+        return alphas
+    top = formulation.alpha_max()
+    return top * np.geomspace(1.0, eps, alphas) if top > 0 else np.zeros(1)
 
 
 def follow(formulation, alphas, *, tol, max_iter, time_limit=None):
@@ -220,16 +208,3 @@ def count_unsolved(results):
         Of a path.
     """
     return sum(result.reason != StopReason.CONVERGED for result in results)
-
-
-def on_host(values):
-    """Return numbers of any library, a list or a pandas Series as float64 NumPy.
-
-    Parameters
-    ----------
-    values : array-like
-        What the user gave.
-    """
-    if target_of(values).kind != "numpy":
-        values = to_numpy(values)
-    return np.asarray(values, dtype=np.float64)

@@ -1,8 +1,8 @@
 """Sparse inverse covariance matrix at one level of the penalty."""
 
 from skopt2._core.estimator import fit_method
+from skopt2._core.parameters import check_number
 from skopt2.covariance.model import InverseCovarianceModel
-from skopt2.covariance.parameters import check_real
 
 
 class SparseInverseCovariance(InverseCovarianceModel):
@@ -184,7 +184,7 @@ class SparseInverseCovariance(InverseCovarianceModel):
         ConvergenceWarning
             If the certificate did not reach ``tol``.
         """
-        check_real("alpha", self.alpha, zero=True)
+        check_number("alpha", self.alpha, 0)
         alpha = float(self.alpha)
         data, formulation = self._formulate(X, sample_weight)
         with data.target.activate():

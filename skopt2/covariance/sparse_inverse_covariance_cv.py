@@ -10,18 +10,18 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
 from skopt2._core.array import move, namespace, sum64, take, to_numpy
+from skopt2._core.array_parameters import as_numbers
 from skopt2._core.estimator import fit_method
+from skopt2._core.parameters import check_choice, check_number
 from skopt2._core.transfer import convert
 from skopt2.covariance.empirical import from_rows
 from skopt2.covariance.formulation import Formulation, log_likelihood
 from skopt2.covariance.model import InverseCovarianceModel
-from skopt2.covariance.parameters import check_choice, check_real
 from skopt2.covariance.path import (
     alpha_grid,
     count_edges,
     count_unsolved,
     follow,
-    on_host,
 )
 
 CRITERIA = ("aic", "bic", "ebic")
@@ -205,7 +205,7 @@ class SparseInverseCovarianceCV(InverseCovarianceModel):
         """
         check_choice("criterion", self.criterion, ("cv", *CRITERIA))
         check_choice("selection", self.selection, ("min", "1se"))
-        check_real("ebic_gamma", self.ebic_gamma, zero=True)
+        check_number("ebic_gamma", self.ebic_gamma, 0)
         data, formulation = self._formulate(X, sample_weight)
         with data.target.activate():
             alphas = alpha_grid(formulation, self.alphas, self.eps)
@@ -339,7 +339,7 @@ def _count(sample_weight, n):
     """Return how many observations the rows stand for."""
     if sample_weight is None:
         return float(n)
-    total = np.broadcast_to(on_host(sample_weight), n).sum()
+    total = np.broadcast_to(as_numbers("sample_weight", sample_weight), n).sum()
     if total <= 1.0:
         raise ValueError(
             "An information criterion counts observations, and sample_weight has the "

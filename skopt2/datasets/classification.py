@@ -2,11 +2,10 @@
 
 import numpy as np
 
+from skopt2._core.parameters import check_count, check_positive
 from skopt2.datasets.design import (
     as_generator,
     check_dtype,
-    check_positive,
-    check_size,
     correlated_design,
     group_labels,
     informative_features,
@@ -86,9 +85,9 @@ def make_sparse_classification(
     >>> X.shape, sorted(set(y.tolist())), coef.shape
     ((80, 300), [0, 1, 2], (3, 300))
     """
-    n_samples = check_size("n_samples", n_samples, 1)
-    n_features = check_size("n_features", n_features, 1)
-    n_classes = check_size("n_classes", n_classes, 2)
+    n_samples = check_count("n_samples", n_samples, 1)
+    n_features = check_count("n_features", n_features, 1)
+    n_classes = check_count("n_classes", n_classes, 2)
     snr = check_positive("snr", snr)
     dtype = check_dtype(dtype)
     rng = as_generator(random_state)

@@ -14,32 +14,15 @@ import math
 
 import numpy as np
 
+from skopt2._core.parameters import check_choice, check_count, check_number
+from skopt2._core.shared_parameters import check_random_state
+
 CORRELATIONS = ("ar1", "block")
-
-
-def check_choice(name, value, choices):
-    """Raise a ValueError that lists the choices unless the value is one of them."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}.")
-
-
-def check_size(name, value, low, high=None):
-    """Return a size as an int, or raise a ValueError that names the allowed range."""
-    if int(value) != value or value < low or (high is not None and value > high):
-        allowed = f"at least {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"{name} must be an integer {allowed}, got {value!r}.")
-    return int(value)
-
-
-def check_positive(name, value):
-    """Return a finite float > 0, or raise a ValueError."""
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be finite and greater than 0, got {value!r}.")
-    return float(value)
 
 
 def as_generator(random_state):
     """Return a NumPy generator for a seed, a generator or a legacy RandomState."""
+    check_random_state(random_state)
     if isinstance(random_state, np.random.RandomState):
         # One draw of the legacy stream seeds the new one, so that a shared RandomState
         # gives another data set at every call.
@@ -72,7 +55,7 @@ def group_labels(groups, n_features):
         return np.arange(n_features)
     groups = np.asarray(groups)
     if groups.ndim == 0:
-        return np.arange(n_features) // check_size("groups", groups.item(), 1)
+        return np.arange(n_features) // check_count("groups", groups.item(), 1)
     if groups.shape != (n_features,):
         raise ValueError(
             f"groups must be None, an int or have shape ({n_features},), got shape "
@@ -111,11 +94,8 @@ def correlated_design(n_samples, n_features, *, correlation, rho, blocks, dtype,
     """
     check_choice("correlation", correlation, CORRELATIONS)
     low = -1.0 if correlation == "ar1" else 0.0
-    if not (low < rho < 1.0 or rho == 0.0):
-        interval = "(-1, 1)" if correlation == "ar1" else "[0, 1)"
-        raise ValueError(
-            f"rho must lie in {interval} for correlation={correlation!r}, got {rho!r}."
-        )
+    closed = "neither" if correlation == "ar1" else "low"
+    check_number("rho", rho, low, 1, closed=closed, of=correlation)
     # Features are rows until the return: the recursion then runs over contiguous
     # memory and the transpose is the Fortran order that is promised.
     columns = rng.standard_normal((n_features, n_samples), dtype=dtype)
@@ -137,7 +117,7 @@ def correlated_design(n_samples, n_features, *, correlation, rho, blocks, dtype,
 def informative_features(labels, n_informative, rng):
     """Draw which groups carry signal and return their features in increasing order."""
     n_groups = int(labels.max()) + 1
-    n_informative = check_size("n_informative", n_informative, 0, n_groups)
+    n_informative = check_count("n_informative", n_informative, 0, n_groups)
     chosen = rng.choice(n_groups, n_informative, replace=False)
     return np.flatnonzero(np.isin(labels, chosen))
 

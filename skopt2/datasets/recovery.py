@@ -18,14 +18,8 @@ import math
 
 import numpy as np
 
-from skopt2.datasets.design import (
-    as_generator,
-    check_choice,
-    check_dtype,
-    check_positive,
-    check_size,
-    correlated_design,
-)
+from skopt2._core.parameters import check_choice, check_count, check_positive
+from skopt2.datasets.design import as_generator, check_dtype, correlated_design
 
 # Mean and standard deviation of the normal coefficients, one pair a cluster.
 _CLUSTERS = {
@@ -119,11 +113,11 @@ def make_signal_recovery(
     >>> X.shape, int((coef != 0).sum())
     ((100, 2050), 50)
     """
-    n_samples = check_size("n_samples", n_samples, 2)
+    n_samples = check_count("n_samples", n_samples, 2)
     check_choice("task", task, tuple(_CLUSTERS))
     snr = check_positive("snr", snr)
-    cluster_size = check_size("cluster_size", cluster_size, 1)
-    gap = check_size("gap", gap, 0)
+    cluster_size = check_count("cluster_size", cluster_size, 1)
+    gap = check_count("gap", gap, 0)
     dtype = check_dtype(dtype)
     rng = as_generator(random_state)
     coef = _clustered_coef(task, cluster_size, gap, rng)

@@ -2,12 +2,10 @@
 
 import numpy as np
 
+from skopt2._core.parameters import check_choice, check_count, check_positive
 from skopt2.datasets.design import (
     as_generator,
-    check_choice,
     check_dtype,
-    check_positive,
-    check_size,
     correlated_design,
     group_labels,
     informative_features,
@@ -95,8 +93,8 @@ def make_sparse_regression(
     >>> X.shape, y.shape, int((coef != 0).sum())
     ((50, 300), (50,), 5)
     """
-    n_samples = check_size("n_samples", n_samples, 1)
-    n_features = check_size("n_features", n_features, 1)
+    n_samples = check_count("n_samples", n_samples, 1)
+    n_features = check_count("n_features", n_features, 1)
     check_choice("family", family, REGRESSION_FAMILIES)
     snr = check_positive("snr", snr)
     dtype = check_dtype(dtype)

@@ -21,7 +21,7 @@ import math
 
 import numpy as np
 
-from skopt2.datasets.design import check_choice
+from skopt2._core.parameters import check_choice
 
 ADDITIVE = ("gaussian", "laplace", "heavy_tailed", "contaminated")
 REGRESSION_FAMILIES = (*ADDITIVE, "poisson")

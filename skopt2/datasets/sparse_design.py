@@ -3,14 +3,8 @@
 import numpy as np
 from scipy import sparse
 
-from skopt2.datasets.design import (
-    as_generator,
-    check_choice,
-    check_dtype,
-    check_positive,
-    check_size,
-    signal_values,
-)
+from skopt2._core.parameters import check_choice, check_count, check_positive
+from skopt2.datasets.design import as_generator, check_dtype, signal_values
 from skopt2.datasets.response import REGRESSION_FAMILIES, draw_response
 
 _VALUES = ("normal", "uniform", "ones")
@@ -111,8 +105,8 @@ def make_sparse_design(
     >>> X.format, X.shape, X.nnz
     ('csc', (200, 3000), 6000)
     """
-    n_samples = check_size("n_samples", n_samples, 1)
-    n_features = check_size("n_features", n_features, 1)
+    n_samples = check_count("n_samples", n_samples, 1)
+    n_features = check_count("n_features", n_features, 1)
     if not 0.0 < density <= 1.0:
         raise ValueError(f"density must lie in (0, 1], got {density!r}.")
     check_choice("family", family, (*REGRESSION_FAMILIES, "logistic"))
@@ -135,7 +129,7 @@ def make_sparse_design(
     )
 
     filled = np.flatnonzero(counts)
-    n_informative = check_size("n_informative", n_informative, 0, filled.size)
+    n_informative = check_count("n_informative", n_informative, 0, filled.size)
     coef = np.zeros(n_features)
     chosen = rng.choice(filled, n_informative, replace=False)
     coef[chosen] = signal_values(n_informative, rng)

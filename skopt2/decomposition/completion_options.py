@@ -6,12 +6,16 @@ import numbers
 import numpy as np
 
 from skopt2._core.array import to_numpy
-from skopt2.decomposition.factorization_options import check_choice, check_level
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_number,
+    check_positive,
+)
 from skopt2.solvers.low_rank.entry_loss import EntryLoss
 from skopt2.solvers.low_rank.problem import Completion, absolute_loss
 
 SOLVERS, LOSSES = ("auto", "altmin", "scaledgd"), ("squared", "l1")
-FLAGS = ("fit_intercept", "scale", "keep_observed", "keep_empty_features")
 
 
 def check_completer(estimator):
@@ -22,14 +26,8 @@ def check_completer(estimator):
     estimator : MatrixCompleter
         Not fitted.
     """
-    rank, alpha = estimator.rank, estimator.alpha
-    if not (isinstance(alpha, str) and alpha == "auto"):
-        alpha = check_level("alpha", alpha)
-    named = isinstance(rank, str) and rank == "auto"
-    if not (rank is None or named) and not _is_count(rank):
-        raise ValueError(
-            f"rank must be a positive integer, 'auto' or None; got {rank!r}."
-        )
+    alpha = check_number("alpha", estimator.alpha, 0, named=("auto",))
+    rank = check_count("rank", estimator.rank, optional=True, named=("auto",))
     if rank is None and alpha == 0.0:
         raise ValueError(
             "rank=None needs alpha > 0: without a penalty any values of the missing "
@@ -42,39 +40,12 @@ def check_completer(estimator):
             "solver='scaledgd' is for the squared loss; got "
             f"loss={estimator.loss!r}. Use solver='altmin'."
         )
-    for name in (*FLAGS, "warm_start"):
-        check_choice(name, getattr(estimator, name), (True, False))
-    if not _is_count(estimator.max_iter):
-        raise ValueError(
-            f"max_iter must be a positive integer; got {estimator.max_iter!r}."
-        )
-    limit = estimator.time_limit
-    if limit is not None and not (isinstance(limit, numbers.Real) and limit > 0):
-        raise ValueError(
-            f"time_limit must be a positive number of seconds or None; got {limit!r}."
-        )
-    _check_open("smoothing", estimator.smoothing, math.inf)
-    _check_open("validation_fraction", estimator.validation_fraction, 1.0)
-    tol = estimator.tol
-    if not (isinstance(tol, numbers.Real) and 0 <= tol < 1):
-        raise ValueError(f"tol must be a number in [0, 1); got {tol!r}.")
+    check_positive("smoothing", estimator.smoothing)
+    fraction = estimator.validation_fraction
+    check_number("validation_fraction", fraction, 0, 1, closed="neither")
     missing = estimator.missing_values
-    if not isinstance(missing, numbers.Real) or math.isinf(missing):
-        raise ValueError(
-            f"missing_values must be NaN or a finite number; got {missing!r}."
-        )
-
-
-def _is_count(value):
-    return isinstance(value, numbers.Integral) and value >= 1 and value is not True
-
-
-def _check_open(name, value, top):
-    """Raise ValueError unless a number is positive and below a bound."""
-    inside = isinstance(value, numbers.Real) and 0 < value < top
-    if not inside or isinstance(value, bool):
-        end = "" if math.isinf(top) else f" below {top}"
-        raise ValueError(f"{name} must be a positive number{end}; got {value!r}.")
+    if not (isinstance(missing, numbers.Real) and math.isnan(missing)):
+        check_number("missing_values", missing, hint="NaN is the default.")
 
 
 def completion_problem(estimator, entries, alpha, convex=False):

@@ -1,13 +1,18 @@
 """Parameters of a dictionary, and where its fit starts."""
 
-import math
-import numbers
-
 import numpy as np
 
 from skopt2._core.array import all_finite, asarray_like, index_like, move, namespace
+from skopt2._core.array_parameters import as_numbers
 from skopt2._core.checks import check_real
-from skopt2._core.histograms import normalise
+from skopt2._core.cuda import target_of
+from skopt2._core.histograms import check_normalisation, normalise
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_init,
+    check_positive,
+)
 from skopt2._core.random import spawn
 
 STARTS = ("samples", "random")
@@ -25,28 +30,13 @@ def check_dictionary(estimator):
     estimator : WassersteinDictionary
         Not fitted.
     """
-    for name in ("n_components", "n_init", "max_iter"):
-        value = getattr(estimator, name)
-        if not isinstance(value, numbers.Integral) or value < 1:
-            raise ValueError(f"{name} must be a positive integer; got {value!r}.")
-    for name in ("reg", "prox"):
-        value = getattr(estimator, name)
-        if not (isinstance(value, numbers.Real) and 0 < value < math.inf):
-            raise ValueError(f"{name} must be a positive number; got {value!r}.")
-    tol, limit = estimator.tol, estimator.time_limit
-    if not (isinstance(tol, numbers.Real) and 0 <= tol < 1):
-        raise ValueError(f"tol must be a number in [0, 1); got {tol!r}.")
-    if limit is not None and not (isinstance(limit, numbers.Real) and limit > 0):
-        raise ValueError(
-            f"time_limit must be a positive number of seconds or None; got {limit!r}."
-        )
-    if estimator.codes not in CODES:
-        raise ValueError(f"codes must be one of {CODES}; got {estimator.codes!r}.")
-    if isinstance(estimator.init, str) and estimator.init not in STARTS:
-        raise ValueError(
-            f"init must be one of {STARTS} or an array of atoms; got "
-            f"{estimator.init!r}."
-        )
+    check_count("n_components", estimator.n_components)
+    check_count("n_init", estimator.n_init)
+    check_positive("reg", estimator.reg)
+    check_positive("prox", estimator.prox)
+    check_choice("codes", estimator.codes, CODES)
+    check_normalisation(estimator.normalize_cost)
+    check_init(estimator.init, STARTS, "an array of atoms")
 
 
 def starting_state(estimator, solver, target):
@@ -97,7 +87,7 @@ def starting_state(estimator, solver, target):
 def _given(estimator, X, k, target):
     """Return the atoms that a user passed, each divided by its sum."""
     init = estimator.init
-    D = init if hasattr(init, "dtype") else np.asarray(init)
+    D = as_numbers("init", init) if target_of(init).kind == "numpy" else init
     check_real(D, "init")
     if tuple(D.shape) != (k, X.shape[1]):
         raise ValueError(

@@ -3,7 +3,9 @@
 import numpy as np
 
 from skopt2._core.array import all_finite, asarray_like, is_sparse, move, namespace
+from skopt2._core.array_parameters import as_numbers
 from skopt2._core.checks import check_real
+from skopt2._core.cuda import target_of
 
 
 def check_nonnegative(X, name):
@@ -73,7 +75,8 @@ def given_block(name, values, shape, like, target, term):
     term : Term
         Of the block.
     """
-    block = values if hasattr(values, "dtype") else np.asarray(values)
+    host = target_of(values).kind == "numpy"
+    block = as_numbers(name, values) if host else values
     check_real(block, name)
     if tuple(block.shape) != tuple(shape):
         raise ValueError(

@@ -1,8 +1,11 @@
 """Parameters of factorisations: what they mean and what is refused."""
 
-import math
-import numbers
-
+from skopt2._core.parameters import (
+    check_choice,
+    check_init,
+    check_number,
+    check_positive,
+)
 from skopt2.penalties import Positive, get_penalty
 from skopt2.solvers.factorization.term import Term
 
@@ -12,43 +15,40 @@ PENALTIES = ("l1", "mcp", "scad", "l0", "l_half", "l_two_thirds", "log_sum")
 SIGNS = (True, False, "codes", "components")
 
 
-def check_common(estimator):
-    """Raise ValueError unless the parameters of any factorisation are in range.
+def check_blocks(estimator, starts, other):
+    """Raise ValueError unless the parameters of penalised blocks are in range.
 
     Parameters
     ----------
-    estimator : estimator
-        With ``n_components``, ``max_iter``, ``tol``, ``time_limit``.
+    estimator : MatrixFactorization or TensorFactorization
+        Not fitted.
+    starts : tuple of str
+        Names of starts.
+    other : str
+        What else ``init`` may be.
     """
-    for name in ("n_components", "max_iter"):
-        value = getattr(estimator, name)
-        if name == "n_components" and estimator._may_be_auto and value == "auto":
-            continue
-        if not isinstance(value, numbers.Integral) or value < 1:
-            raise ValueError(f"{name} must be a positive integer; got {value!r}.")
-    tol, limit = estimator.tol, estimator.time_limit
-    if not (isinstance(tol, numbers.Real) and 0 <= tol < 1):
-        raise ValueError(f"tol must be a number in [0, 1); got {tol!r}.")
-    if limit is not None and not (isinstance(limit, numbers.Real) and limit > 0):
-        raise ValueError(
-            f"time_limit must be a positive number of seconds or None; got {limit!r}."
-        )
+    check_choice("nonnegative", estimator.nonnegative, SIGNS)
+    check_choice("solver", estimator.solver, SOLVERS)
+    check_positive("prox", estimator.prox)
+    check_init(estimator.init, starts, other)
 
 
-def check_choice(name, value, options):
-    """Raise ValueError unless a parameter is one of its options."""
-    # 1 == True, but is no flag.
-    if not any(type(value) is type(option) and value == option for option in options):
-        raise ValueError(f"{name} must be one of {options}; got {value!r}.")
+def block_levels(estimator):
+    """Return the levels of codes and components, and the share of the l1 norm.
 
+    Parameters
+    ----------
+    estimator : MatrixFactorization or TensorFactorization
+        With ``alpha_W``, ``alpha_H`` and ``l1_ratio``.
 
-def check_level(name, value, top=math.inf):
-    """Return a nonnegative number, at most ``top``, or raise ValueError."""
-    inside = isinstance(value, numbers.Real) and 0 <= value <= top
-    if not inside or isinstance(value, bool) or math.isinf(value):
-        end = "" if math.isinf(top) else f" of at most {top}"
-        raise ValueError(f"{name} must be a nonnegative number{end}; got {value!r}.")
-    return float(value)
+    Returns
+    -------
+    codes, others, ratio : float
+    """
+    codes = check_number("alpha_W", estimator.alpha_W, 0)
+    others = check_number("alpha_H", estimator.alpha_H, 0, named=("same",))
+    ratio = check_number("l1_ratio", estimator.l1_ratio, 0, 1)
+    return codes, codes if others == "same" else others, ratio
 
 
 def check_scales(estimator, terms):

@@ -1,16 +1,8 @@
 """Parameters of an l_p dictionary, and where its fit starts."""
 
-import math
-import numbers
-from types import SimpleNamespace
-
 from skopt2._core.array import asarray_like, flatnonzero, move, namespace, take
+from skopt2._core.parameters import check_count, check_number
 from skopt2._core.random import Stream
-from skopt2.decomposition.factorization_options import (
-    check_choice,
-    check_common,
-    check_level,
-)
 
 # Steps of every start before the best of them goes on.
 TRIAL = 15
@@ -24,23 +16,11 @@ def check_lp_dictionary(estimator):
     estimator : LpDictionaryLearning
         Not fitted.
     """
-    given = estimator.get_params(deep=False)
-    if given["n_components"] is None:
-        given["n_components"] = 1
-    check_common(SimpleNamespace(**given, _may_be_auto=False))
-    p = estimator.p
-    if not (isinstance(p, numbers.Real) and 2.0 < p < math.inf):
-        raise ValueError(
-            f"p must be a number larger than 2; got {p!r}. At 2 every rotation has the "
-            "same norm; 3 and 4 are common."
-        )
-    check_choice("whiten", estimator.whiten, (True, False))
-    check_choice("assume_centered", estimator.assume_centered, (True, False))
-    check_level("threshold", estimator.threshold)
-    n_init = estimator.n_init
-    whole = isinstance(n_init, numbers.Integral) and not isinstance(n_init, bool)
-    if not whole or n_init < 1:
-        raise ValueError(f"n_init must be a positive integer; got {n_init!r}.")
+    check_count("n_components", estimator.n_components, optional=True)
+    hint = "At 2 every rotation has the same norm; 3 and 4 are common."
+    check_number("p", estimator.p, 2, closed="neither", hint=hint)
+    check_number("threshold", estimator.threshold, 0)
+    check_count("n_init", estimator.n_init)
 
 
 def counted_rows(data):

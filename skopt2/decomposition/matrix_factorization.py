@@ -5,7 +5,7 @@ from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.decomposition.component_model import ComponentModel
 from skopt2.decomposition.factorization_arrays import check_codes, check_nonnegative
 from skopt2.decomposition.factorization_codes import solved_codes
-from skopt2.decomposition.factorization_options import block_term, check_level
+from skopt2.decomposition.factorization_options import block_levels, block_term
 from skopt2.decomposition.matrix_options import check_matrix_factorization
 from skopt2.decomposition.matrix_start import starting_blocks
 from skopt2.penalties import get_penalty
@@ -149,7 +149,7 @@ class MatrixFactorization(ComponentModel):
     """
 
     _remedies = ("try another init or random_state", "bring X to one scale")
-    _may_be_auto = True
+    _not_flags = ("nonnegative",)
     _sparse_input = True
 
     def _makers(self):
@@ -200,12 +200,8 @@ class MatrixFactorization(ComponentModel):
     def _terms(self, n_features):
         """Return the terms of codes and components for so many features."""
         sign = self.nonnegative
-        level = check_level("alpha_W", self.alpha_W)
-        same = isinstance(self.alpha_H, str) and self.alpha_H == "same"
-        other = level if same else check_level("alpha_H", self.alpha_H)
-        ratio = check_level("l1_ratio", self.l1_ratio, 1.0)
-        codes = sign is True or sign == "codes"
-        components = sign is True or sign == "components"
+        level, other, ratio = block_levels(self)
+        codes, components = sign in (True, "codes"), sign in (True, "components")
         level = level * n_features
         return [
             block_term(self.penalty, level, ratio, codes),

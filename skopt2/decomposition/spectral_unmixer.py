@@ -142,7 +142,6 @@ class SpectralUnmixer(ComponentModel):
     """
 
     _remedies = ("try another init", "bring X to one scale")
-    _may_be_auto = False
 
     def __init__(
         self,

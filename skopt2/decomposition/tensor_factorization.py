@@ -158,7 +158,7 @@ class TensorFactorization(ComponentModel):
     """
 
     _remedies = ("try another init or random_state", "bring X to one scale")
-    _may_be_auto = False
+    _not_flags = ("nonnegative",)
 
     def _makers(self):
         return {"penalty": get_penalty}

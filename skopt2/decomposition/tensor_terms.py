@@ -1,12 +1,10 @@
 """What a tensor factorisation is asked for, and what is kept of its fit."""
 
+from skopt2._core.parameters import check_count
 from skopt2.decomposition.factorization_options import (
-    SIGNS,
-    SOLVERS,
+    block_levels,
     block_term,
-    check_choice,
-    check_common,
-    check_level,
+    check_blocks,
     check_scales,
 )
 from skopt2.decomposition.tensor_arrays import STARTS, check_shape, unit_factors
@@ -23,18 +21,9 @@ def check_tensor_factorization(estimator):
     estimator : TensorFactorization
         Not fitted.
     """
-    check_common(estimator)
+    check_count("n_components", estimator.n_components)
     check_shape(estimator.shape)
-    check_choice("nonnegative", estimator.nonnegative, SIGNS)
-    check_choice("solver", estimator.solver, SOLVERS)
-    check_choice("bounded", estimator.bounded, (True, False))
-    if not check_level("prox", estimator.prox) > 0.0:
-        raise ValueError(f"prox must be a positive number; got {estimator.prox!r}.")
-    init = estimator.init
-    if isinstance(init, str) and init not in STARTS:
-        raise ValueError(
-            f"init must be one of {STARTS} or a list of factors; got {init!r}."
-        )
+    check_blocks(estimator, STARTS, "a list of factors")
     check_scales(estimator, factor_terms(estimator, (1,)))
 
 
@@ -51,12 +40,8 @@ def factor_terms(estimator, lengths):
     sign, n_features = estimator.nonnegative, 1
     for d in lengths:
         n_features *= d
-    level = check_level("alpha_W", estimator.alpha_W)
-    same = isinstance(estimator.alpha_H, str) and estimator.alpha_H == "same"
-    other = level if same else check_level("alpha_H", estimator.alpha_H)
-    ratio = check_level("l1_ratio", estimator.l1_ratio, 1.0)
-    codes = sign is True or sign == "codes"
-    factors = sign is True or sign == "components"
+    level, other, ratio = block_levels(estimator)
+    codes, factors = sign in (True, "codes"), sign in (True, "components")
     term = block_term("elasticnet", other, ratio, factors, ball=estimator.bounded)
     first = block_term(estimator.penalty, level * n_features, ratio, codes)
     return [first, *([term] * len(lengths))]

@@ -1,17 +1,16 @@
 """Parameters of spectral unmixing, and where its fit starts."""
 
-import numbers
-
 import numpy as np
 
 from skopt2._core.array import asarray_like, move, namespace, take
+from skopt2._core.parameters import (
+    check_count,
+    check_init,
+    check_number,
+    check_positive,
+)
 from skopt2._core.random import spawn
 from skopt2.decomposition.factorization_arrays import given_block
-from skopt2.decomposition.factorization_options import (
-    check_choice,
-    check_common,
-    check_level,
-)
 from skopt2.solvers.factorization.term import Term
 from skopt2.solvers.factorization.unmixing import channel_precision, purest_pixels
 
@@ -26,21 +25,13 @@ def check_unmixer(estimator):
     estimator : SpectralUnmixer
         Not fitted.
     """
-    check_common(estimator)
-    check_choice("sum_to_one", estimator.sum_to_one, (True, False))
-    for name in ("alpha", "guidance"):
-        check_level(name, getattr(estimator, name))
-    for name in ("p", "smoothing", "offset"):
-        value, top = getattr(estimator, name), 1.0 if name == "p" else None
-        inside = isinstance(value, numbers.Real) and 0 < value < float("inf")
-        if not inside or (top is not None and value > top):
-            what = "a number in (0, 1]" if top else "a positive number"
-            raise ValueError(f"{name} must be {what}; got {value!r}.")
-    init = estimator.init
-    if isinstance(init, str) and init not in STARTS:
-        raise ValueError(
-            f"init must be one of {STARTS} or an array of spectra; got {init!r}."
-        )
+    check_count("n_components", estimator.n_components)
+    check_number("alpha", estimator.alpha, 0)
+    check_number("guidance", estimator.guidance, 0)
+    check_number("p", estimator.p, 0, 1, closed="high")
+    check_positive("smoothing", estimator.smoothing)
+    check_positive("offset", estimator.offset)
+    check_init(estimator.init, STARTS, "an array of spectra")
 
 
 def starting_spectra(estimator, X, target):

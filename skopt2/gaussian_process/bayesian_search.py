@@ -44,6 +44,9 @@ class FixedSplits:
 class BayesianSearchCV(BaseSearchCV):
     """A search that proposes its candidates in rounds."""
 
+    # The name of a metric, or a function.
+    _not_flags = ("refit",)
+
     _parameter_constraints: dict = {
         **BaseSearchCV._parameter_constraints,
         "param_distributions": [dict, list, tuple],

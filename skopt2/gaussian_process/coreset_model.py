@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 from skopt2._core import cuda
@@ -15,6 +14,12 @@ from skopt2._core.array import (
 )
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.iterate import iterate
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_number,
+    check_positive,
+)
 from skopt2._core.random import spawn
 from skopt2._core.transfer import convert
 from skopt2.gaussian_process.coreset_process import default_kernel, expand
@@ -300,29 +305,9 @@ class CoresetModel(IterativeEstimator):
 
     def _check_parameters(self):
         """Raise ValueError for a parameter out of range."""
-        for name in ("n_coreset", "batch_size", "max_iter"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be a positive integer; got {value!r}.")
-        for name in ("learning_rate", "tol"):
-            value = getattr(self, name)
-            if not _number(value) or value <= 0:
-                raise ValueError(f"{name} must be a positive number; got {value!r}.")
-        if not _number(self.alpha) or self.alpha < 0:
-            raise ValueError(f"alpha must be a number >= 0; got {self.alpha!r}.")
-        if self.time_limit is not None and not (
-            _number(self.time_limit) and self.time_limit > 0
-        ):
-            raise ValueError(
-                f"time_limit must be a positive number or None; got "
-                f"{self.time_limit!r}."
-            )
-        if self.init not in STARTS:
-            raise ValueError(f"init must be one of {STARTS}; got {self.init!r}.")
-
-
-def _number(value):
-    """Tell whether a value is a finite number, and no bool."""
-    return (
-        isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    )
+        check_count("n_coreset", self.n_coreset)
+        check_count("batch_size", self.batch_size)
+        check_positive("learning_rate", self.learning_rate)
+        check_positive("tol", self.tol)
+        check_number("alpha", self.alpha, 0)
+        check_choice("init", self.init, STARTS)

@@ -1,15 +1,14 @@
 """Gaussian process regression from ten rows to hundreds of thousands."""
 
 import functools
-from numbers import Integral, Real
 
-import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
 from skopt2._core.array import namespace
 from skopt2._core.chunks import gathered
 from skopt2._core.estimator import IterativeEstimator, fit_method
+from skopt2._core.parameters import check_choice, check_count, check_positive
 from skopt2._core.validation import check_fit_input
 from skopt2.gaussian_process.hyperparameters import Search
 from skopt2.gaussian_process.posterior_plan import (
@@ -359,23 +358,9 @@ class GaussianProcessRegressor(
     def _check_parameters(self):
         """Raise ValueError for a parameter out of range."""
         self._search().check()
-        for name, allowed in (("solver", SOLVERS), ("variance", _VARIANCES)):
-            value = getattr(self, name)
-            if not isinstance(value, str) or value not in allowed:
-                raise ValueError(f"{name} must be one of {allowed}; got {value!r}.")
-        for name in ("max_iter", "n_samples", "n_features"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or value < 1:
-                raise ValueError(f"{name} must be a positive integer; got {value!r}.")
-        for name in ("tol", "time_limit"):
-            value = getattr(self, name)
-            if name == "time_limit" and value is None:
-                continue
-            if not isinstance(value, Real) or not 0 < value < np.inf:
-                raise ValueError(f"{name} must be a positive number; got {value!r}.")
-        if self.n_targets is not None and not (
-            isinstance(self.n_targets, Integral) and self.n_targets > 0
-        ):
-            raise ValueError(
-                f"n_targets must be a positive integer or None; got {self.n_targets!r}."
-            )
+        check_choice("solver", self.solver, SOLVERS)
+        check_choice("variance", self.variance, _VARIANCES)
+        check_count("n_samples", self.n_samples)
+        check_count("n_features", self.n_features)
+        check_positive("tol", self.tol)
+        check_count("n_targets", self.n_targets, optional=True)

@@ -2,12 +2,12 @@
 
 import warnings
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
 from skopt2._core.estimator import level_of_caller
+from skopt2._core.parameters import check_choice, check_count
 from skopt2.solvers.kernel.pathwise_fit import fit_pathwise
 from skopt2.solvers.kernel.subset_fit import bounds_reached, fit_on_subset
 
@@ -40,23 +40,13 @@ class Search:
 
     def check(self):
         """Raise ValueError for a parameter out of range."""
-        if not (
-            self.optimizer is None
-            or callable(self.optimizer)
-            or self.optimizer in OPTIMIZERS
-        ):
-            raise ValueError(
-                f"optimizer must be one of {OPTIMIZERS}, a callable or None; got "
-                f"{self.optimizer!r}."
+        if not callable(self.optimizer):
+            other = "a callable"
+            check_choice(
+                "optimizer", self.optimizer, OPTIMIZERS, optional=True, other=other
             )
-        for name, value, least in (
-            ("optimizer_size", self.size, 1),
-            ("n_restarts_optimizer", self.n_restarts, 0),
-        ):
-            if not isinstance(value, Integral) or value < least:
-                raise ValueError(
-                    f"{name} must be a whole number >= {least}; got {value!r}."
-                )
+        check_count("optimizer_size", self.size)
+        check_count("n_restarts_optimizer", self.n_restarts, 0)
 
     def run(self, process, X, Y, noise, rng):
         """Fit the hyperparameters.

@@ -11,6 +11,7 @@ from skopt2._core.array import to_numpy
 from skopt2._core.estimator import fit_method
 from skopt2._core.iterate import iterate
 from skopt2._core.labels import labels_of, signs
+from skopt2._core.parameters import check_choice
 from skopt2._core.random import spawn
 from skopt2._core.validation import check_fit_input
 from skopt2.gaussian_process.sparse_cholesky_model import (
@@ -316,13 +317,8 @@ class SparseCholeskyGPClassifier(ClassifierMixin, SparseCholeskyModel):
     def _check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range."""
         super()._check_parameters()
-        for name, known in (
-            ("likelihood", tuple(_LIKELIHOODS)),
-            ("solver", ("natural", "adam")),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, str) or value not in known:
-                raise ValueError(f"{name} must be one of {known}; got {value!r}.")
+        check_choice("likelihood", self.likelihood, _LIKELIHOODS)
+        check_choice("solver", self.solver, ("natural", "adam"))
 
 
 def _default():

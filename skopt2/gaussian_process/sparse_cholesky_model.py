@@ -4,13 +4,16 @@ Fits are computed in host memory, whatever the arrays of the user are: the order
 neighbours and the sparse factors have no counterpart on other devices.
 """
 
-import math
-from numbers import Integral, Real
-
 import numpy as np
 
 from skopt2._core.array import asarray_like, to_numpy
 from skopt2._core.estimator import IterativeEstimator
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_number,
+    check_positive,
+)
 from skopt2._core.validation import check_predict_input
 from skopt2.solvers.kernel.inverse_cholesky_fit import ParameterSearch
 
@@ -60,38 +63,16 @@ class SparseCholeskyModel(IterativeEstimator):
     def _check_parameters(self):
         """Raise ValueError or TypeError for a parameter out of range."""
         self._check_kernel()
-        for name in ("n_neighbors", "max_iter", "optimizer_size"):
-            check_count(getattr(self, name), name, 1)
-        check_count(self.n_restarts_optimizer, "n_restarts_optimizer", 0)
-        if not is_number(self.tol) or self.tol <= 0:
-            raise ValueError(f"tol must be a positive number; got tol={self.tol!r}.")
-        if self.rho is not None and not (is_number(self.rho) and self.rho >= 1):
-            raise ValueError(
-                f"rho must be a number of at least 1, or None; got rho={self.rho!r}."
+        check_count("n_neighbors", self.n_neighbors)
+        check_count("optimizer_size", self.optimizer_size)
+        check_count("n_restarts_optimizer", self.n_restarts_optimizer, 0)
+        check_positive("tol", self.tol)
+        check_number("rho", self.rho, 1, optional=True)
+        if not callable(self.optimizer):
+            other = "a callable"
+            check_choice(
+                "optimizer", self.optimizer, (OPTIMIZER,), optional=True, other=other
             )
-        optimizer = self.optimizer
-        if not (optimizer is None or optimizer == OPTIMIZER or callable(optimizer)):
-            raise ValueError(
-                f"optimizer must be {OPTIMIZER!r}, None or a callable; got "
-                f"optimizer={optimizer!r}."
-            )
-
-
-def is_number(value):
-    """Tell whether a value is a finite number, and no bool."""
-    return (
-        isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    )
-
-
-def check_count(value, name, least):
-    """Raise ValueError unless a parameter is an integer of at least some value."""
-    if not (
-        isinstance(value, Integral) and not isinstance(value, bool) and value >= least
-    ):
-        raise ValueError(
-            f"{name} must be an integer of at least {least}; got {name}={value!r}."
-        )
 
 
 def beside(values, X):

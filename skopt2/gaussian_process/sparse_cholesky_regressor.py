@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skopt2._core.array import to_numpy
 from skopt2._core.estimator import fit_method
+from skopt2._core.parameters import check_count
 from skopt2._core.random import spawn
 from skopt2._core.validation import check_fit_input
 from skopt2.gaussian_process.hyperparameters import warn_at_bounds
@@ -14,7 +15,6 @@ from skopt2.gaussian_process.sparse_cholesky_model import (
     OPTIMIZER,
     SparseCholeskyModel,
     beside,
-    check_count,
 )
 from skopt2.gaussian_process.targets import Targets, noise_of_rows
 from skopt2.kernels.point_blocks import PointBlocks
@@ -298,7 +298,7 @@ class SparseCholeskyGPRegressor(MultiOutputMixin, RegressorMixin, SparseCholesky
                 (n_samples_X, n_targets, n_samples)
             In the dtype of ``X``.
         """
-        check_count(n_samples, "n_samples", 1)
+        check_count("n_samples", n_samples)
         X, rows = self._points_of(X, "sample_y")
         rng = spawn(random_state, 1)[0]
         drawn = JointPosterior(self._posterior, rows).sample(n_samples, rng)

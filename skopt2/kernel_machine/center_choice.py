@@ -6,6 +6,7 @@ import numpy as np
 
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like
+from skopt2._core.parameters import check_choice, check_count
 from skopt2.kernel_machine.sample import rows_of
 from skopt2.kernels.points import check_points
 from skopt2.solvers.kernel.kernel_thinning import thin
@@ -97,10 +98,7 @@ def check_centers(centers, selection, pairwise):
     pairwise : bool
         Whether the kernel is precomputed.
     """
-    if selection not in SELECTIONS:
-        raise ValueError(
-            f"center_selection must be one of {SELECTIONS}; got {selection!r}."
-        )
+    check_choice("center_selection", selection, SELECTIONS)
     if centers is None:
         return
     if pairwise:
@@ -111,15 +109,8 @@ def check_centers(centers, selection, pairwise):
             "which keeps all rows, or a function of two sets of rows as kernel, for "
             "which X may hold their numbers."
         )
-    if isinstance(centers, Integral):
-        good = not isinstance(centers, bool) and centers > 0
-    else:
-        good = hasattr(centers, "shape") or isinstance(centers, (list, tuple))
-        good = good and not isinstance(centers, np.generic)
-    if not good:
-        raise ValueError(
-            "centers must be None, a positive integer or an array of shape (n_centers, "
-            f"n_features); got {centers!r}."
-        )
+    if not isinstance(centers, (list, tuple)) and not getattr(centers, "ndim", 0):
+        hint = "Or pass an array of shape (n_centers, n_features)."
+        check_count("centers", centers, optional=True, hint=hint)
     if not isinstance(centers, Integral):
         check_points(centers, "centers")

@@ -9,8 +9,6 @@ The model is f(x) = sum_j a_j k(x, x_j) over the rows x_j of the fit, with
 """
 
 import dataclasses
-import math
-from numbers import Integral, Real
 
 import numpy as np
 
@@ -28,6 +26,12 @@ from skopt2._core.array import (
 from skopt2._core.chunks import by_blocks
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.fit_record import FitRecord
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_number,
+    check_positive,
+)
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_predict_input
 from skopt2._core.weights import raw_weight
@@ -257,36 +261,21 @@ class KernelModel(CenterModel, IterativeEstimator):
         """Raise ValueError for a parameter out of range."""
         check_centers(self.centers, self.center_selection, self._pairwise)
         names = SOLVERS if self.centers is None else ("auto", *CENTER_SOLVERS)
-        if not isinstance(self.solver, str) or self.solver not in names:
-            raise ValueError(f"solver must be one of {names}; got {self.solver!r}.")
+        check_choice("solver", self.solver, names)
         self._check_alpha()
-        if not _number(self.tol) or self.tol <= 0:
-            raise ValueError(f"tol must be a positive number; got {self.tol!r}.")
-        for name in ("max_iter", "n_iter_no_change"):
-            _check_count(getattr(self, name), name)
-        for name in ("batch_size", "n_components"):
-            if getattr(self, name) is not None:
-                _check_count(getattr(self, name), name)
-        if self.time_limit is not None and not (
-            _number(self.time_limit) and self.time_limit > 0
-        ):
-            raise ValueError(
-                f"time_limit must be a positive number or None; got "
-                f"{self.time_limit!r}."
-            )
+        check_positive("tol", self.tol)
+        check_count("n_iter_no_change", self.n_iter_no_change)
+        check_count("batch_size", self.batch_size, optional=True)
+        check_count("n_components", self.n_components, optional=True)
+        fraction = self.validation_fraction
+        check_number("validation_fraction", fraction, 0, 1, closed="neither")
         if self.early_stopping:
             self._check_early_stopping()
 
     def _check_alpha(self):
-        if not _number(self.alpha) or self.alpha < 0:
-            raise ValueError(f"alpha must be a number >= 0; got {self.alpha!r}.")
+        check_number("alpha", self.alpha, 0)
 
     def _check_early_stopping(self):
-        fraction = self.validation_fraction
-        if not (_number(fraction) and 0 < fraction < 1):
-            raise ValueError(
-                f"validation_fraction must be between 0 and 1; got {fraction!r}."
-            )
         if self.solver == "cholesky":
             raise ValueError(
                 "solver='cholesky' has no iterations to stop early: use "
@@ -338,15 +327,3 @@ def _asks_for_median(value):
     if isinstance(value, Kernel):
         return any(_asks_for_median(part) for part in value.get_params(False).values())
     return isinstance(value, str) and value == "median"
-
-
-def _number(value):
-    """Tell whether a value is a finite number, and no bool."""
-    return (
-        isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    )
-
-
-def _check_count(value, name):
-    if not (isinstance(value, Integral) and not isinstance(value, bool) and value > 0):
-        raise ValueError(f"{name} must be a positive integer; got {value!r}.")

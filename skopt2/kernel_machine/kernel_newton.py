@@ -7,7 +7,6 @@ on the device of the fit; the Newton steps that use them are sequential, and sma
 import copy
 import math
 from dataclasses import dataclass
-from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -15,7 +14,9 @@ from sklearn.base import BaseEstimator
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like, index_like, move, namespace, to_numpy
 from skopt2._core.named_objects import NamedObjects
+from skopt2._core.parameters import check_count, check_positive
 from skopt2._core.random import spawn
+from skopt2._core.shared_parameters import check_shared
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_predict_input
 from skopt2.kernels import Kernel, KernelOperator, get_kernel
@@ -230,30 +231,14 @@ class KernelNewton(NamedObjects, BaseEstimator):
 
     def _check_parameters(self):
         """Raise ValueError unless the parameters are in range."""
-        for name, low, optional in (
-            ("alpha", 0.0, False),
-            ("dictionary_alpha", 0.0, True),
-            ("oversampling", 0.0, False),
-            ("clip", 0.0, True),
-        ):
-            value = getattr(self, name)
-            if optional and value is None:
-                continue
-            if not isinstance(value, Real) or not value > low:
-                what = "None or a positive number" if optional else "a positive number"
-                raise ValueError(f"{name} must be {what}; got {name}={value!r}.")
-        if not math.isfinite(self.alpha):
-            raise ValueError(f"alpha must be finite; got alpha={self.alpha!r}.")
-        if self.eta != "auto" and not (isinstance(self.eta, Real) and self.eta > 0):
-            raise ValueError(
-                f"eta must be 'auto' or a positive number; got eta={self.eta!r}."
-            )
-        for name in ("n_passes", "max_dictionary"):
-            value = getattr(self, name)
-            if name == "max_dictionary" and value is None:
-                continue
-            if not isinstance(value, Integral) or value < 1:
-                raise ValueError(f"{name} must be a positive integer; got {value!r}.")
+        check_shared(self)
+        check_positive("alpha", self.alpha)
+        check_positive("dictionary_alpha", self.dictionary_alpha, optional=True)
+        check_positive("oversampling", self.oversampling, infinite=True)
+        check_positive("clip", self.clip, optional=True)
+        check_positive("eta", self.eta, named=("auto",))
+        check_count("n_passes", self.n_passes)
+        check_count("max_dictionary", self.max_dictionary, optional=True)
         loss = get_loss(self.loss)
         if loss.name not in CURVED or loss.name not in self._losses:
             raise ValueError(

@@ -1,7 +1,6 @@
 """Few rows that stand for a sample, by generalised kernel thinning."""
 
 import math
-from numbers import Integral, Real
 
 from sklearn.base import (
     BaseEstimator,
@@ -13,7 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like, index_like, move, take, to_numpy
 from skopt2._core.named_objects import NamedObjects
+from skopt2._core.parameters import check_choice, check_count, check_number
 from skopt2._core.random import spawn
+from skopt2._core.shared_parameters import check_shared
 from skopt2._core.transfer import convert, is_array
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.kernels import KernelOperator, get_kernel
@@ -267,19 +268,10 @@ class KernelThinning(
 
     def _check_parameters(self):
         """Raise ValueError unless the parameters are in range."""
-        if self.variant not in VARIANTS:
-            raise ValueError(
-                "variant must be 'target', 'power' or 'plus'; got "
-                f"variant={self.variant!r}."
-            )
-        if not isinstance(self.delta, Real) or not 0 < self.delta < 1:
-            raise ValueError(
-                f"delta must be a probability in (0, 1); got delta={self.delta!r}."
-            )
-        if not isinstance(self.n_swaps, Integral) or self.n_swaps < 0:
-            raise ValueError(
-                f"n_swaps must be an integer of at least 0; got {self.n_swaps!r}."
-            )
+        check_shared(self)
+        check_choice("variant", self.variant, VARIANTS)
+        check_number("delta", self.delta, 0, 1, closed="neither")
+        check_count("n_swaps", self.n_swaps, 0)
 
     def _check_size(self, n, kernel):
         """Return the number of rows to choose."""
@@ -288,13 +280,9 @@ class KernelThinning(
                 "kernel='precomputed' has no rows to choose: KernelThinning needs the "
                 "sample and a kernel of its rows."
             )
-        size = math.isqrt(n) if self.size is None else self.size
-        if not isinstance(size, Integral) or not 1 <= size <= n:
-            raise ValueError(
-                "size must be None or an integer from 1 to the number of rows of X, "
-                f"n_samples={n}; got size={size!r}."
-            )
-        return int(size)
+        hint = f"There are n_samples={n} rows in X."
+        size = check_count("size", self.size, 1, n, optional=True, hint=hint)
+        return math.isqrt(n) if size is None else size
 
     def _split_kernels(self, kernel, n_features):
         """Return the kernels whose sum drives the halving."""

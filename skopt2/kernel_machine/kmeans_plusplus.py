@@ -1,7 +1,6 @@
 """Seeds of clusters, and centres of kernel models, by rejection sampling."""
 
 import warnings
-from numbers import Integral
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -17,6 +16,7 @@ from skopt2._core.array import (
     to_numpy,
 )
 from skopt2._core.checks import canonical, check_matrix
+from skopt2._core.parameters import check_count
 from skopt2._core.random import spawn
 from skopt2._core.weights import check_weights
 from skopt2.solvers.kernel.kmeans_rejection import seed_by_rejection
@@ -156,17 +156,9 @@ def _check_rows(X):
 
 def _check_counts(n_clusters, max_proposals, n):
     """Raise ValueError unless the numbers of rows and of proposals are in range."""
-    if not isinstance(n_clusters, Integral) or not 1 <= n_clusters <= n:
-        raise ValueError(
-            f"n_clusters must be an integer from 1 to the number of rows of X, n={n}; "
-            f"got {n_clusters!r}."
-        )
-    if max_proposals is None:
-        return
-    if not isinstance(max_proposals, Integral) or max_proposals < 1:
-        raise ValueError(
-            f"max_proposals must be None or a positive integer; got {max_proposals!r}."
-        )
+    hint = f"There are n={n} rows in X."
+    check_count("n_clusters", n_clusters, 1, n, hint=hint)
+    check_count("max_proposals", max_proposals, optional=True)
 
 
 def _check_norms(norms, n):

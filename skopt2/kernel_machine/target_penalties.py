@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from skopt2._core.array import index_like, namespace, put, take
+from skopt2._core.array_parameters import as_numbers
+from skopt2._core.parameters import parameter_error
 from skopt2._core.result import History, StopReason
 
 
@@ -29,13 +31,10 @@ def check_penalties(alpha):
     ValueError
         If they are no vector of finite numbers that are not negative.
     """
-    try:
-        values = np.asarray(alpha, dtype=np.float64)
-    except (TypeError, ValueError):
-        values = np.empty((0, 0))
+    values = as_numbers("alpha", alpha)
     if values.ndim != 1 or not (np.isfinite(values).all() and (values >= 0).all()):
-        raise ValueError(
-            f"alpha must be a number >= 0, or one for each target; got alpha={alpha!r}."
+        raise parameter_error(
+            "alpha", alpha, "a nonnegative number or a vector of one for each target"
         )
     return values
 

@@ -7,6 +7,7 @@ be searched and cloned.
 import inspect
 
 from skopt2._core.name_hint import name_hint
+from skopt2._core.parameters import check_choice
 from skopt2.kernels.base import Kernel
 from skopt2.kernels.cauchy import Cauchy
 from skopt2.kernels.constant import Constant
@@ -130,7 +131,7 @@ def get_kernel(kernel, length_scale="median", **params):
             known = is_process_kernel(kernel)
             kernel = _signal(kernel) if known else FromCallable(kernel)
     if not isinstance(kernel, Kernel):
-        raise ValueError(_unknown(kernel))
+        _check_known(kernel)
     kernel.check_parameters()
     return kernel
 
@@ -139,7 +140,7 @@ def _named(name, length_scale, params):
     """Return the kernel of a name."""
     if name not in _KERNELS:
         if name not in NAMES:
-            raise ValueError(_unknown(name))
+            _check_known(name)
         return FromPairwise(name, params or None)
     known = inspect.signature(_KERNELS[name]).parameters
     unknown = sorted(set(params) - set(known))
@@ -164,13 +165,10 @@ def _signal(kernel):
     return process.signal
 
 
-def _unknown(kernel):
-    """Return the message for what is no kernel."""
-    known = dict.fromkeys((*_KERNELS, *NAMES))
-    names = ", ".join(repr(name) for name in known)
+def _check_known(kernel):
+    """Raise unless a kernel has a known name."""
+    known = tuple(dict.fromkeys((*_KERNELS, *NAMES)))
     synonyms = {"squared_exponential": "gaussian", "ntk": "neural_tangent"}
     hint = name_hint("kernel", kernel, {**synonyms, **{name: name for name in known}})
-    return (
-        f"kernel={kernel!r} is unknown: use one of {names}, a function of two sets of "
-        f"points, or an object such as Matern(nu=2.5).{hint}"
-    )
+    other = "a function of two sets of points or an object such as Matern(nu=2.5)"
+    check_choice("kernel", kernel, known, other=other, hint=hint)

@@ -4,10 +4,8 @@ k(x, y) = c, c >= 0: the process is one random number of variance c for all poin
 term of a sum it is an unknown mean.
 """
 
-import math
-from numbers import Real
-
 from skopt2._core.array import device_of, namespace
+from skopt2._core.parameters import check_number
 from skopt2.kernels.base import Kernel
 
 
@@ -36,11 +34,7 @@ class Constant(Kernel):
 
     def check_parameters(self):
         """Raise ValueError unless the value is finite and at least 0."""
-        if not (isinstance(self.value, Real) and 0 <= self.value < math.inf):
-            raise ValueError(
-                "value of the constant kernel must be a finite number of at least 0, "
-                f"got value={self.value!r}."
-            )
+        check_number("value", self.value, 0, of="the constant kernel")
 
     @property
     def operand(self):

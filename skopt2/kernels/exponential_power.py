@@ -8,11 +8,10 @@ Press 2006, equation 4.18; I. J. Schoenberg, Metric spaces and positive definite
 functions, Transactions of the AMS 44, 1938.
 """
 
-from numbers import Real
-
 import numpy as np
 
 from skopt2._core.array import namespace
+from skopt2._core.parameters import check_number
 from skopt2.kernels.radial import Radial
 
 
@@ -49,11 +48,15 @@ class ExponentialPower(Radial):
 
     def check_parameters(self):
         """Raise ValueError unless power and length scale are in range."""
-        if not (isinstance(self.power, Real) and 0 < self.power <= 2):
-            raise ValueError(
-                "power of the exponential_power kernel must be in (0, 2], got "
-                f"power={self.power!r}; beyond 2 it is not positive definite."
-            )
+        check_number(
+            "power",
+            self.power,
+            0,
+            2,
+            closed="high",
+            of="the exponential_power kernel",
+            hint="Beyond 2 it is not positive definite.",
+        )
         super().check_parameters()
 
     @property

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.metrics.pairwise import pairwise_kernels
 
 from skopt2._core.array import asarray_like, to_numpy
+from skopt2._core.parameters import check_choice
 from skopt2.kernels.base import Kernel
 
 NAMES = (
@@ -77,11 +78,9 @@ class FromPairwise(Kernel):
 
     def check_parameters(self):
         """Raise ValueError unless scikit-learn knows the kernel."""
-        if not callable(self.metric) and self.metric not in NAMES:
-            names = ", ".join(repr(name) for name in NAMES)
-            raise ValueError(
-                f"metric={self.metric!r} is no kernel of scikit-learn: use one of "
-                f"{names}, a kernel object or a callable."
+        if not callable(self.metric):
+            check_choice(
+                "metric", self.metric, NAMES, other="a callable such as a kernel object"
             )
         if self.params is not None and not isinstance(self.params, dict):
             raise ValueError(

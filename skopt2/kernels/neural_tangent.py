@@ -26,11 +26,11 @@ closed form of one layer.
 """
 
 import math
-from numbers import Integral, Real
 
 import numpy as np
 
 from skopt2._core.array import asarray_like, namespace
+from skopt2._core.parameters import check_count, check_number
 from skopt2.kernels.base import Kernel
 from skopt2.kernels.squares import prepare, squares, squares_into
 
@@ -75,16 +75,8 @@ class NeuralTangent(Kernel):
 
     def check_parameters(self):
         """Raise ValueError unless depth and bias are in range."""
-        if not (isinstance(self.depth, Integral) and self.depth >= 1):
-            raise ValueError(
-                "depth of the neural_tangent kernel must be a whole number of at "
-                f"least 1, got depth={self.depth!r}."
-            )
-        if not (isinstance(self.bias, Real) and 0 <= self.bias < math.inf):
-            raise ValueError(
-                "bias of the neural_tangent kernel must be finite and at least 0, got "
-                f"bias={self.bias!r}."
-            )
+        check_count("depth", self.depth, of="the neural_tangent kernel")
+        check_number("bias", self.bias, 0, of="the neural_tangent kernel")
 
     def features(self, X, origin=None, wide=False):
         """Split points in length and direction; see :meth:`Kernel.features`."""

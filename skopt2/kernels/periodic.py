@@ -11,11 +11,11 @@ Press 2006, equation 4.31.
 """
 
 import math
-from numbers import Real
 
 import numpy as np
 
 from skopt2._core.array import accumulation_dtype, namespace
+from skopt2._core.parameters import check_positive
 from skopt2.kernels.radial import Radial
 from skopt2.kernels.squares import prepare, squares, squares_into
 
@@ -65,12 +65,7 @@ class Periodic(Radial):
     def check_parameters(self):
         """Raise ValueError unless the period and the width are positive."""
         for name in ("period", "width"):
-            value = getattr(self, name)
-            if not (isinstance(value, Real) and 0 < value < math.inf):
-                raise ValueError(
-                    f"{name} of the periodic kernel must be a finite positive number, "
-                    f"got {name}={value!r}."
-                )
+            check_positive(name, getattr(self, name), of="the periodic kernel")
 
     def features(self, X, origin=None, wide=False):
         """Wind one feature round a circle; see :meth:`Kernel.features`."""

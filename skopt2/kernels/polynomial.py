@@ -8,11 +8,11 @@ Press 2006, section 4.2.2.
 """
 
 import math
-from numbers import Integral, Real
 
 import numpy as np
 
 from skopt2._core.array import namespace
+from skopt2._core.parameters import check_count, check_number, check_positive
 from skopt2.kernels.base import Kernel, Prepared
 
 
@@ -51,22 +51,12 @@ class Polynomial(Kernel):
 
     def check_parameters(self):
         """Raise ValueError unless the kernel is positive semidefinite."""
-        if not (isinstance(self.degree, Integral) and self.degree >= 1):
-            raise ValueError(
-                "degree of the polynomial kernel must be a whole number of at least "
-                f"1, got degree={self.degree!r}."
-            )
-        gamma = self.gamma
-        if gamma is not None and not (isinstance(gamma, Real) and 0 < gamma < math.inf):
-            raise ValueError(
-                "gamma of the polynomial kernel must be a finite positive number or "
-                f"None for 1 / n_features, got gamma={gamma!r}."
-            )
-        if not (isinstance(self.coef0, Real) and 0 <= self.coef0 < math.inf):
-            raise ValueError(
-                "coef0 of the polynomial kernel must be finite and at least 0, got "
-                f"coef0={self.coef0!r}; below 0 it is not positive semidefinite."
-            )
+        of = "the polynomial kernel"
+        check_count("degree", self.degree, of=of)
+        hint = "None is 1 / n_features."
+        check_positive("gamma", self.gamma, optional=True, of=of, hint=hint)
+        hint = "Below 0 it is not positive semidefinite."
+        check_number("coef0", self.coef0, 0, of=of, hint=hint)
 
     def resolve(self, X, rng=None):
         """Copy of the kernel whose gamma is a number; see :meth:`Kernel.resolve`."""

@@ -4,10 +4,9 @@ k(x, y) = k_1(x, y)^q, q a positive whole number: the product of q equal kernels
 is computed once.
 """
 
-from numbers import Integral
-
 import numpy as np
 
+from skopt2._core.parameters import check_count
 from skopt2.kernels.composite import Wrapped
 
 
@@ -38,12 +37,7 @@ class Power(Wrapped):
     def check_parameters(self):
         """Raise ValueError unless the kernel is one and the exponent whole."""
         super().check_parameters()
-        exponent = self.exponent
-        if not (isinstance(exponent, Integral) and exponent >= 1):
-            raise ValueError(
-                "exponent of the power kernel must be a whole number of at least 1, "
-                f"got exponent={exponent!r}."
-            )
+        check_count("exponent", self.exponent, of="the power kernel")
 
     def resolve(self, X, rng=None):
         """Copy of the kernel with numbers for parameters, in the quickest form.

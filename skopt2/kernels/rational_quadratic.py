@@ -8,12 +8,10 @@ Source: C. E. Rasmussen, C. K. I. Williams, Gaussian Processes for Machine Learn
 Press 2006, equation 4.19.
 """
 
-import math
-from numbers import Real
-
 import numpy as np
 
 from skopt2._core.array import namespace
+from skopt2._core.parameters import check_positive
 from skopt2.kernels.radial import Radial
 
 # Shape up to which log(1 + p), on some machines several times as fast as log1p, is
@@ -54,11 +52,7 @@ class RationalQuadratic(Radial):
 
     def check_parameters(self):
         """Raise ValueError unless the shape and the length scale are in range."""
-        if not (isinstance(self.shape, Real) and 0 < self.shape < math.inf):
-            raise ValueError(
-                "shape of the rational_quadratic kernel must be a finite positive "
-                f"number, got shape={self.shape!r}."
-            )
+        check_positive("shape", self.shape, of="the rational_quadratic kernel")
         super().check_parameters()
 
     @property

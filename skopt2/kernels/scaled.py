@@ -3,9 +3,7 @@
 k(x, y) = v k_1(x, y), v > 0: where k_1(x, x) = 1, v is the variance of the process.
 """
 
-import math
-from numbers import Real
-
+from skopt2._core.parameters import check_positive
 from skopt2.kernels.composite import Wrapped
 
 
@@ -37,12 +35,7 @@ class Scaled(Wrapped):
     def check_parameters(self):
         """Raise ValueError unless the kernel is one and the variance positive."""
         super().check_parameters()
-        variance = self.variance
-        if not (isinstance(variance, Real) and 0 < variance < math.inf):
-            raise ValueError(
-                "variance of the scaled kernel must be a finite positive number, got "
-                f"variance={variance!r}."
-            )
+        check_positive("variance", self.variance, of="the scaled kernel")
 
     def resolve(self, X, rng=None):
         """Copy of the kernel with numbers for parameters, in the quickest form.

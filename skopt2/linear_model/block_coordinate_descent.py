@@ -2,7 +2,7 @@
 
 from sklearn.base import BaseEstimator
 
-from skopt2.linear_model.formulation import check_flag, check_number
+from skopt2._core.parameters import check_count, check_flag
 from skopt2.solvers.block_coordinate_descent.rules import BlockRules
 from skopt2.solvers.choice import check_solver
 
@@ -111,7 +111,7 @@ class BlockCoordinateDescent(BaseEstimator):
         # Imported where it is used: a default fit does not wait for it.
         from skopt2.solvers.block_coordinate_descent.ruled_descent import RuledDescent
 
-        check_number("block_size", self.block_size, 1, integer=True)
+        check_count("block_size", self.block_size)
         for name in ("finish", "extrapolate"):
             check_flag(name, getattr(self, name))
         check_solver("bcd", problem.loss, problem.penalty)

@@ -2,15 +2,8 @@
 
 from sklearn.base import BaseEstimator
 
-from skopt2.linear_model.formulation import check_number
+from skopt2._core.parameters import check_choice, check_count, check_number
 from skopt2.solvers.choice import check_solver, load
-
-
-def check_choice(name, value, known):
-    """Raise ValueError unless a parameter is one of some names."""
-    if value not in known:
-        listed = ", ".join(repr(one) for one in known)
-        raise ValueError(f"{name}={value!r} is not known. Choose from {listed}.")
 
 
 class CurvatureSteps(BaseEstimator):
@@ -138,10 +131,7 @@ class LazyNewton(CurvatureSteps):
         self.refresh = refresh
 
     def _options(self, random_state):
-        if isinstance(self.refresh, str):
-            check_choice("refresh", self.refresh, ("auto",))
-        else:
-            check_number("refresh", self.refresh, 1, integer=True)
+        check_count("refresh", self.refresh, named=("auto",))
         return {"refresh": self.refresh}
 
 
@@ -236,7 +226,7 @@ class PolynomialGradient(CurvatureSteps):
         self.form = form
 
     def _options(self, random_state):
-        check_number("order", self.order, 0, integer=True)
+        check_count("order", self.order, 0)
         check_choice("form", self.form, ("krylov", "symmetric"))
         return {"order": int(self.order), "form": self.form}
 
@@ -285,7 +275,7 @@ class Oasis(CurvatureSteps):
         self.random_state = random_state
 
     def _options(self, random_state):
-        check_number("beta", self.beta, 0.0)
+        check_number("beta", self.beta, 0)
         if self.beta >= 1.0:
             raise ValueError(
                 f"beta must be less than 1, got beta={self.beta!r}: at 1 the diagonal "

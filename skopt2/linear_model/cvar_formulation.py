@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from skopt2._core.array import is_sparse, namespace
-from skopt2.linear_model.formulation import Formulation, check_number
+from skopt2._core.parameters import check_choice, check_number, check_positive
+from skopt2.linear_model.formulation import Formulation
 from skopt2.penalties import ElasticNet, get_penalty
 from skopt2.penalties.l1 import L1
 from skopt2.solvers.cvar.multipliers import TailMultipliers
@@ -29,20 +30,14 @@ class CVaRFormulation(Formulation):
     """
 
     def __init__(self, estimator, data):
-        check_number("beta", estimator.beta, 0.0)
-        check_number("step_size", estimator.step_size, 0.0, closed=False)
-        check_number("alpha", estimator.alpha, 0.0, closed=False)
-        if estimator.beta >= 1.0:
-            raise ValueError(
-                f"beta must be in [0, 1), got beta={estimator.beta!r}: the share of "
-                "the losses below the tail. A beta above 1 - 1 / n_samples stands for "
-                "the largest loss."
-            )
-        if estimator.solver not in SOLVERS:
-            raise ValueError(
-                f"solver={estimator.solver!r} is not known. Choose from 'auto', "
-                "'exact', 'spl+'."
-            )
+        hint = (
+            "It is the share of the losses below the tail: one above 1 - 1 / n_samples "
+            "stands for the largest loss."
+        )
+        check_number("beta", estimator.beta, 0, 1, closed="low", hint=hint)
+        check_positive("step_size", estimator.step_size)
+        check_positive("alpha", estimator.alpha)
+        check_choice("solver", estimator.solver, SOLVERS)
         self._beta, self._step = float(estimator.beta), estimator.step_size
         super().__init__(estimator, doubled(data))
 

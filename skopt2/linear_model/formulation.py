@@ -1,15 +1,13 @@
 """From parameters and data to the problem that a solver minimises."""
 
-import math
 import time
 from dataclasses import replace
-from numbers import Integral, Real
 
 import numpy as np
 
-from skopt2._core.array import to_numpy
-from skopt2._core.cuda import target_of
+from skopt2._core.array_parameters import as_numbers
 from skopt2._core.iterate import iterate
+from skopt2._core.parameters import check_number, check_positive
 from skopt2._core.result import StopReason
 from skopt2.losses import get_loss, names_of_losses
 from skopt2.losses.encoding import encode_target, several_classes
@@ -19,73 +17,6 @@ from skopt2.solvers.certificate import gradient_scale
 from skopt2.solvers.choice import make_solver
 from skopt2.solvers.composite import column_scale
 from skopt2.solvers.problem import LinearProblem
-
-
-def check_number(name, value, low, *, closed=True, integer=False, optional=False):
-    """Raise unless a parameter is a finite number on the right side of a bound.
-
-    Parameters
-    ----------
-    name : str
-        Name of the parameter.
-    value : object
-        What the user gave.
-    low : float
-        Lower bound.
-    closed : bool, default=True
-        Whether the bound itself is allowed.
-    integer : bool, default=False
-        Whether only integers are allowed.
-    optional : bool, default=False
-        Whether None is allowed.
-
-    Raises
-    ------
-    TypeError
-        If it is no number.
-    ValueError
-        If it is out of range.
-    """
-    if optional and value is None:
-        return
-    kind, noun = (Integral, "an integer") if integer else (Real, "a number")
-    if not isinstance(value, kind) or isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be {noun}, got {name}={value!r}.")
-    relation = ">=" if closed else ">"
-    inside = value >= low if closed else value > low
-    if not (inside and math.isfinite(value)):
-        raise ValueError(
-            f"{name} must be finite and {relation} {low}, got {name}={value!r}."
-        )
-
-
-def check_flag(name, value):
-    """Raise TypeError unless a parameter is True or False: "no" would count as True."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {name}={value!r}.")
-
-
-def on_host(name, values):
-    """Return numbers of any library, a list or a pandas Series as float64 NumPy.
-
-    Parameters
-    ----------
-    name : str
-        Name of the parameter.
-    values : array-like
-        What the user gave.
-
-    Raises
-    ------
-    TypeError
-        If there is something else than numbers in it.
-    """
-    if target_of(values).kind != "numpy":
-        values = to_numpy(values)
-    try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be numeric, got {name}={values!r}.") from error
 
 
 def check_factor(penalty_factor, n_features):
@@ -105,7 +36,7 @@ def check_factor(penalty_factor, n_features):
     """
     if penalty_factor is None:
         return np.ones(n_features)
-    factor = on_host("penalty_factor", penalty_factor)
+    factor = as_numbers("penalty_factor", penalty_factor)
     if factor.shape != (n_features,):
         raise ValueError(
             f"penalty_factor has shape {factor.shape}, expected ({n_features},): one "
@@ -139,13 +70,7 @@ class Formulation:
     _problem = LinearProblem
 
     def __init__(self, estimator, data):
-        check_number("tol", estimator.tol, 0.0, closed=False)
-        check_number("max_iter", estimator.max_iter, 1, integer=True)
-        check_number(
-            "time_limit", estimator.time_limit, 0.0, closed=False, optional=True
-        )
-        for name in ("fit_intercept", "positive", "warm_start"):
-            check_flag(name, getattr(estimator, name, False))
+        check_positive("tol", estimator.tol)
         X = data.X
         self.tol, self.max_iter = float(estimator.tol), int(estimator.max_iter)
         self.time_limit = estimator.time_limit
@@ -212,7 +137,7 @@ class Formulation:
         alpha : float
             Level of the penalty.
         """
-        check_number("alpha", alpha, 0.0)
+        check_number("alpha", alpha, 0)
         self.problem.set_level(levels(float(alpha), self.factor))
 
     def alpha_max(self):

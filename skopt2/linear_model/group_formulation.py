@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skopt2.linear_model.formulation import Formulation, check_flag
+from skopt2.linear_model.formulation import Formulation
 from skopt2.linear_model.grouping import check_group_weights, check_groups
 from skopt2.penalties.group_names import get_group_penalty
 from skopt2.solvers.block_coordinate_descent.coordinates import Coordinates
@@ -41,7 +41,6 @@ class GroupFormulation(Formulation):
             )
 
     def _set_penalty(self, estimator, data):
-        check_flag("orthonormalize", estimator.orthonormalize)
         penalty = get_group_penalty(estimator.penalty)
         if estimator.orthonormalize and not penalty.rotatable:
             raise ValueError(

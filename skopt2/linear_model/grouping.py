@@ -6,8 +6,8 @@ from numbers import Integral
 import numpy as np
 
 from skopt2._core.array import to_numpy
+from skopt2._core.array_parameters import as_numbers
 from skopt2.linear_model.column_names import ColumnNames, Match
-from skopt2.linear_model.formulation import on_host
 from skopt2.penalties.partition import Cover, Partition
 
 
@@ -208,7 +208,7 @@ def check_group_weights(weights, partition, roots=True):
     if weights is None:
         sizes = partition.sizes.astype(np.float64)
         return np.sqrt(sizes) if roots else np.ones_like(sizes)
-    values = on_host("group_weights", weights)
+    values = as_numbers("group_weights", weights)
     if values.shape != (partition.n_groups,):
         raise ValueError(
             f"group_weights has shape {values.shape}, expected "

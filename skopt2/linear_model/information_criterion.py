@@ -33,7 +33,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from skopt2._core.array import to_numpy
-from skopt2.linear_model.formulation import on_host
+from skopt2._core.array_parameters import as_numbers
 
 CRITERIA = ("aic", "bic", "ebic")
 _LIKELIHOODS = ("squared", "poisson", "logistic", "multinomial")
@@ -53,7 +53,7 @@ def count_observations(sample_weight, n_samples):
         return float(n_samples)
     if isinstance(sample_weight, Real):
         return float(sample_weight) * n_samples
-    return float(on_host("sample_weight", sample_weight).sum())
+    return float(as_numbers("sample_weight", sample_weight).sum())
 
 
 def free_intercepts(problem):

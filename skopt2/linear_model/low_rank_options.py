@@ -6,8 +6,13 @@ import numbers
 import numpy as np
 
 from skopt2._core.array import asarray_like, max_abs, to_numpy
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_number,
+    check_positive,
+)
 from skopt2._core.random import seed_sequence
-from skopt2.linear_model.formulation import check_flag, check_number
 from skopt2.solvers.low_rank.entry_loss import EntryLoss
 from skopt2.solvers.low_rank.measurements import Measurements
 from skopt2.solvers.low_rank.problem import Completion, Factors, absolute_loss
@@ -28,13 +33,9 @@ def check_low_rank_regressor(estimator):
     estimator : LowRankRegressor
         Not fitted.
     """
-    for name, options in (("loss", LOSSES), ("solver", SOLVERS)):
-        value = getattr(estimator, name)
-        if value not in options:
-            raise ValueError(f"{name} must be one of {options}; got {value!r}.")
-    for name in ("psd", "fit_intercept", "warm_start"):
-        check_flag(name, getattr(estimator, name))
-    rank, shape = estimator.rank, estimator.shape
+    check_choice("loss", estimator.loss, LOSSES)
+    check_choice("solver", estimator.solver, SOLVERS)
+    shape = estimator.shape
     if shape is not None and not (
         isinstance(shape, tuple | list)
         and len(shape) == 2
@@ -43,13 +44,10 @@ def check_low_rank_regressor(estimator):
         raise ValueError(
             f"shape must be a pair of positive integers or None; got {shape!r}."
         )
-    check_number("alpha", estimator.alpha, 0.0)
-    check_number("damping", estimator.damping, 0.0)
-    check_number("delta", estimator.delta, 0.0, closed=False)
-    check_number("tol", estimator.tol, 0.0)
-    check_number("time_limit", estimator.time_limit, 0.0, closed=False, optional=True)
-    check_number("rank", rank, 1, integer=True, optional=True)
-    check_number("max_iter", estimator.max_iter, 1, integer=True)
+    check_number("alpha", estimator.alpha, 0)
+    check_number("damping", estimator.damping, 0)
+    check_positive("delta", estimator.delta)
+    check_count("rank", estimator.rank, optional=True)
 
 
 def _is_count(value):

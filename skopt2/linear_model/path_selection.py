@@ -19,13 +19,13 @@ from sklearn.utils.metadata_routing import (
 
 from skopt2._core.array import is_sparse
 from skopt2._core.estimator import fit_method
+from skopt2._core.parameters import check_choice, check_number
 from skopt2._core.transfer import convert
 from skopt2.linear_model.cross_validation import (
     CrossValidation,
     count_unsolved,
     make_folds,
 )
-from skopt2.linear_model.formulation import check_number
 from skopt2.linear_model.information_criterion import (
     CRITERIA,
     InformationCriterion,
@@ -134,21 +134,14 @@ class PathSelection:
 
     def _check_choices(self):
         """Raise unless the parameters of the choice are valid."""
-        for name, known in (
-            ("criterion", ("cv", *CRITERIA)),
-            ("selection", ("min", "1se")),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, str) or value not in known:
-                raise ValueError(
-                    f"{name} must be one of {list(known)}, got {name}={value!r}."
-                )
+        check_choice("criterion", self.criterion, ("cv", *CRITERIA))
+        check_choice("selection", self.selection, ("min", "1se"))
         if self.criterion != "cv" and self.selection != "min":
             raise ValueError(
                 'selection="1se" needs the folds of criterion="cv", got criterion='
                 f"{self.criterion!r}; a criterion has no standard error."
             )
-        check_number("ebic_gamma", self.ebic_gamma, 0.0)
+        check_number("ebic_gamma", self.ebic_gamma, 0)
 
     def _scorer(self):
         """Return the scikit-learn scorer, None for the default."""

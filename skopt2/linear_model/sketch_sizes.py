@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from skopt2.linear_model.formulation import check_number
+from skopt2._core.parameters import check_count, check_number
 
 # The default sketch sizes are these parts of the features, and of the samples if there
 # are fewer; with few features all of them too.
@@ -37,12 +37,11 @@ def sketch_sizes(sketch_size, n, p):
     sizes = set()
     for size in list(sketch_size) if listed else [sketch_size]:
         whole = isinstance(size, Integral)
-        check_number("sketch_size", size, 1 if whole else 0.0, closed=whole)
-        if size > (p if whole else 1.0):
-            raise ValueError(
-                f"sketch_size={size!r} is more than the features of X, n_features={p}. "
-                "Use a number up to that, or a share up to 1.0."
-            )
+        if whole:
+            hint = "There are no more features in X. A share of them is a float."
+            check_count("sketch_size", size, 1, p, hint=hint)
+        else:
+            check_number("sketch_size", size, 0, 1, closed="high")
         sizes.add(int(size) if whole else max(1, round(float(size) * p)))
     if not sizes:
         raise ValueError("sketch_size must hold at least one size, got none.")

@@ -1,7 +1,6 @@
 """Ridge regression on random projections of the features, tuned without folds."""
 
 import math
-from numbers import Integral, Real
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -9,11 +8,17 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.parallel import Parallel, delayed
 
 from skopt2._core.array import asarray_like, namespace, to_numpy
+from skopt2._core.array_parameters import check_alphas
 from skopt2._core.estimator import IterativeEstimator, fit_method
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_number,
+    check_positive,
+)
 from skopt2._core.random import seed_sequence
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2._core.weighted_quantile import weighted_quantile
-from skopt2.linear_model.formulation import check_flag, check_number, on_host
 from skopt2.linear_model.information_criterion import count_observations
 from skopt2.linear_model.sketch_sizes import sketch_sizes
 from skopt2.solvers.sketching.ridge_ensemble import RidgeEnsemble
@@ -222,14 +227,9 @@ class SketchedRidgeCV(RegressorMixin, IterativeEstimator):
             )
 
     def _check_parameters(self):
-        check_number("n_estimators", self.n_estimators, 1, integer=True)
-        check_number("tol", self.tol, 0.0, closed=False)
-        check_number("time_limit", self.time_limit, 0.0, closed=False, optional=True)
-        check_flag("fit_intercept", self.fit_intercept)
-        if self.sketch not in SKETCHES:
-            raise ValueError(
-                f"sketch must be one of {SKETCHES}, got sketch={self.sketch!r}."
-            )
+        check_count("n_estimators", self.n_estimators)
+        check_positive("tol", self.tol)
+        check_choice("sketch", self.sketch, SKETCHES)
 
     def _solver(self, data, count):
         """Return the ensemble that grows."""
@@ -262,20 +262,12 @@ class SketchedRidgeCV(RegressorMixin, IterativeEstimator):
 
     def _alphas(self, solver):
         """Return the levels, descending."""
-        if not isinstance(self.alphas, Integral) or isinstance(self.alphas, bool):
-            alphas = np.ravel(on_host("alphas", self.alphas))
-            if alphas.size == 0:
-                raise ValueError("alphas must hold at least one level, got none.")
-            for alpha in alphas:
-                check_number("alphas", float(alpha), 0.0, closed=False)
-            return np.sort(alphas)[::-1].copy()
-        check_number("alphas", self.alphas, 1, integer=True)
-        check_number("eps", self.eps, 0.0, closed=False)
-        if self.eps >= 1:
-            raise ValueError(f"eps must be less than 1, got eps={self.eps!r}.")
+        alphas = check_alphas(self.alphas, self.eps, positive=True)
+        if not isinstance(alphas, int):
+            return alphas
         # The sum of all eigenvalues: constant columns leave any level.
         top = solver.energy or 1.0
-        return np.geomspace(top, top * self.eps, int(self.alphas))
+        return np.geomspace(top, top * self.eps, alphas)
 
     def _describe(self, choice, data, solver):
         """Return the fitted attributes of an ensemble."""
@@ -355,10 +347,7 @@ class SketchedRidgeCV(RegressorMixin, IterativeEstimator):
         ValueError
             If the coverage is out of range.
         """
-        if not (isinstance(coverage, Real) and 0.0 < coverage < 1.0):
-            raise ValueError(
-                f"coverage must be a number between 0 and 1, got coverage={coverage!r}."
-            )
+        check_number("coverage", coverage, 0, 1, closed="neither")
         center = self.predict(X)
         residuals = np.asarray(to_numpy(self.corrected_residuals_), dtype=float)
         ends = [

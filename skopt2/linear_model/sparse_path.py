@@ -1,12 +1,12 @@
 """Solutions for a sequence of penalty levels, each started from the one before."""
 
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 
+from skopt2._core.array_parameters import check_alphas
 from skopt2._core.result import brief_repr
-from skopt2.linear_model.formulation import Formulation, check_number, levels, on_host
+from skopt2.linear_model.formulation import Formulation, levels
 from skopt2.solvers.certificate import gradient_scale
 
 
@@ -57,26 +57,12 @@ def alpha_grid(formulation, alphas, eps):
 
     Raises
     ------
-    TypeError
-        If a level is no number.
     ValueError
-        If a level is out of range or the grid cannot be placed.
+        If a level is no number or out of range or the grid cannot be placed.
     """
-    if not isinstance(alphas, Integral):
-        values = on_host("alphas", alphas)
-        if values.ndim != 1 or values.size == 0:
-            got = f"shape {values.shape}" if values.ndim else f"alphas={alphas!r}"
-            raise ValueError(
-                "alphas must be an integer number of levels or a nonempty "
-                f"one-dimensional array, got {got}."
-            )
-        for value in values:
-            check_number("alphas", float(value), 0.0)
-        return np.sort(values)[::-1].copy()
-    check_number("alphas", alphas, 1, integer=True)
-    check_number("eps", eps, 0.0, closed=False)
-    if eps >= 1:
-        raise ValueError(f"eps must be less than 1, got eps={eps!r}.")
+    alphas = check_alphas(alphas, eps)
+    if not isinstance(alphas, int):
+        return alphas
     top = formulation.alpha_max()
     if not np.isfinite(top):
         raise ValueError(
@@ -89,7 +75,7 @@ def alpha_grid(formulation, alphas, eps):
     if formulation.penalty.stationarity == "fixed_point":
         # At the level itself zero ties with a nonzero point of the prox.
         top *= 1.0 + 1e-9
-    return np.geomspace(top, top * eps, int(alphas))
+    return np.geomspace(top, top * eps, alphas)
 
 
 def follow(formulation, alphas, *, on_point=None):

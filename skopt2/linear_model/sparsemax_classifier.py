@@ -1,12 +1,12 @@
 """Classification with probabilities that may be zero, and with several labels."""
 
 from dataclasses import replace
-from numbers import Real
 
 import numpy as np
 
 from skopt2._core.array import asarray_like, is_sparse, namespace, to_numpy
 from skopt2._core.estimator import fit_method
+from skopt2._core.parameters import check_number
 from skopt2._core.validation import check_fit_input
 from skopt2.linear_model.formulation import Formulation
 from skopt2.linear_model.label_sets import (
@@ -286,12 +286,5 @@ def check_threshold(threshold):
     ValueError
         If it is out of range.
     """
-    if isinstance(threshold, str) and threshold == "auto":
-        return
-    known = isinstance(threshold, Real) and not isinstance(threshold, (bool, np.bool_))
-    if not (known and 0.0 <= threshold < 1.0):
-        raise ValueError(
-            "threshold must be 'auto' or a probability in [0, 1), got "
-            f"threshold={threshold!r}; 0.0 predicts the labels of a probability that "
-            "is not zero."
-        )
+    hint = "0.0 predicts the labels of a probability that is not zero."
+    check_number("threshold", threshold, 0, 1, closed="low", named=("auto",), hint=hint)

@@ -5,13 +5,9 @@ from numbers import Real
 import numpy as np
 
 from skopt2._core.array import asarray_like, is_sparse
+from skopt2._core.parameters import check_count, check_number, check_positive
 from skopt2._core.random import seed_sequence
-from skopt2.linear_model.formulation import (
-    Formulation,
-    check_flag,
-    check_number,
-    levels,
-)
+from skopt2.linear_model.formulation import Formulation, levels
 from skopt2.losses.encoding import encode_target
 from skopt2.solvers.problem import LinearProblem
 from skopt2.solvers.streaming.choice import make_rule
@@ -108,19 +104,12 @@ class StreamFormulation(Formulation):
 
 def check_parameters(estimator):
     """Raise unless the parameters are in range."""
-    for name in ("max_iter", "batch_size", "n_iter_no_change"):
-        check_number(name, getattr(estimator, name), 1, integer=True)
-    check_number("alpha", estimator.alpha, 0.0)
-    check_number("tol", estimator.tol, 0.0, closed=False)
-    check_number("time_limit", estimator.time_limit, 0.0, closed=False, optional=True)
-    check_number("momentum", estimator.momentum, 0.0)
-    if not estimator.momentum < 1.0:
-        raise ValueError(
-            f"momentum must be in [0, 1), got momentum={estimator.momentum!r}; 0.9 is "
-            "usual."
-        )
-    for name in ("fit_intercept", "positive", "warm_start", "shuffle", "standardize"):
-        check_flag(name, getattr(estimator, name))
+    check_count("batch_size", estimator.batch_size)
+    check_count("n_iter_no_change", estimator.n_iter_no_change)
+    check_number("alpha", estimator.alpha, 0)
+    check_positive("tol", estimator.tol)
+    hint = "0.9 is usual."
+    check_number("momentum", estimator.momentum, 0, 1, closed="low", hint=hint)
 
 
 def _rows(X, target, weight):

@@ -6,8 +6,8 @@ from sklearn.base import RegressorMixin
 from skopt2._core.array import asarray_like, namespace, to_numpy
 from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.iterate import iterate
+from skopt2._core.parameters import check_choice, check_count, check_positive
 from skopt2._core.validation import check_fit_input, check_predict_input
-from skopt2.linear_model.formulation import check_number
 from skopt2.solvers.trend_filtering import TrendInterior, TrendProblem, interpolate
 
 CRITERIA = ("gcv", "cv")
@@ -200,21 +200,11 @@ class TrendFilter(RegressorMixin, IterativeEstimator):
         return x, target, s
 
     def _check_parameters(self):
-        if isinstance(self.order, bool) or self.order not in (0, 1, 2):
-            raise ValueError(f"order must be 0, 1 or 2, got order={self.order!r}.")
-        if isinstance(self.alpha, str):
-            if self.alpha not in CRITERIA:
-                raise ValueError(
-                    "alpha must be a positive number, 'gcv' or 'cv', got alpha="
-                    f"{self.alpha!r}."
-                )
-        else:
-            check_number("alpha", self.alpha, 0.0, closed=False)
-        check_number("n_alphas", self.n_alphas, 2, integer=True)
-        check_number("cv", self.cv, 2, integer=True)
-        check_number("tol", self.tol, 0.0, closed=False)
-        check_number("max_iter", self.max_iter, 1, integer=True)
-        check_number("time_limit", self.time_limit, 0.0, closed=False, optional=True)
+        check_choice("order", self.order, (0, 1, 2))
+        check_positive("alpha", self.alpha, named=CRITERIA)
+        check_count("n_alphas", self.n_alphas, 2)
+        check_count("cv", self.cv, 2)
+        check_positive("tol", self.tol)
 
     def _scores(self, problem):
         """Return the levels and the criterion of each."""

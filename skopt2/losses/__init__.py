@@ -7,6 +7,7 @@ and cloned.
 from numbers import Real
 
 from skopt2._core.name_hint import name_hint
+from skopt2._core.parameters import check_choice
 from skopt2.losses.base import Loss
 from skopt2.losses.expectile import Expectile
 from skopt2.losses.huber import Huber
@@ -102,16 +103,14 @@ def get_loss(loss):
     if isinstance(loss, str) and loss in _LOSSES:
         return _LOSSES[loss]()
     if not isinstance(loss, Loss):
-        names = ", ".join(repr(name) for name in _LOSSES)
-        known = {**_SYNONYMS, **{name: name for name in _LOSSES}}
-        hint = name_hint("loss", loss, known)
+        hint = name_hint(
+            "loss", loss, {**_SYNONYMS, **{name: name for name in _LOSSES}}
+        )
         if isinstance(loss, Real):
             # Lasso(0.1) of scikit-learn has the level first.
-            hint = f" A level goes by its name, alpha={loss!r}."
-        raise ValueError(
-            f"loss={loss!r} is unknown: use one of {names}, or an object such as "
-            f"Huber(delta=1.0).{hint}"
-        )
+            hint = f"A level goes by its name, alpha={loss!r}."
+        other = "an object such as Huber(delta=1.0)"
+        check_choice("loss", loss, _LOSSES, other=other, hint=hint)
     loss.check_parameters()
     return loss
 

@@ -8,9 +8,8 @@ Source: W. K. Newey and J. L. Powell, Asymmetric least squares estimation and te
 Econometrica 55, 1987, eq. 2.7.
 """
 
-from numbers import Real
-
 from skopt2._core.array import dot64, namespace
+from skopt2._core.parameters import check_number
 from skopt2.losses.base import Loss, constant_minimiser
 
 
@@ -45,11 +44,10 @@ class Expectile(Loss):
 
     def check_parameters(self):
         """Raise ValueError unless 0 < expectile < 1."""
-        if not (isinstance(self.expectile, Real) and 0 < self.expectile < 1):
-            raise ValueError(
-                "expectile of the expectile loss must be a number in (0, 1), got "
-                f"expectile={self.expectile!r}; use 0.5 for the mean."
-            )
+        of, hint = "the expectile loss", "Use 0.5 for the mean."
+        check_number(
+            "expectile", self.expectile, 0, 1, closed="neither", of=of, hint=hint
+        )
 
     def _doubled(self, is_above, dtype):
         """Return 2 c of each sample, given where the target is above eta."""

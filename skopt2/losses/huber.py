@@ -8,10 +8,8 @@ Source: P. J. Huber, Robust estimation of a location parameter, Annals of Mathem
 Statistics 35, 1964.
 """
 
-import math
-from numbers import Real
-
 from skopt2._core.array import dot64, max_abs, namespace
+from skopt2._core.parameters import check_positive
 from skopt2.losses.base import Loss, constant_minimiser
 
 
@@ -42,11 +40,8 @@ class Huber(Loss):
 
     def check_parameters(self):
         """Raise ValueError unless delta is positive and finite."""
-        if not (isinstance(self.delta, Real) and 0 < self.delta < math.inf):
-            raise ValueError(
-                "delta of the huber loss must be a finite positive number, got "
-                f"delta={self.delta!r}; 1.35 times the noise level is usual."
-            )
+        hint = "1.35 times the noise level is usual."
+        check_positive("delta", self.delta, of="the huber loss", hint=hint)
 
     def gradient(self, y, eta):
         """Derivative of each sample: eta - y, clipped to [-delta, delta]."""

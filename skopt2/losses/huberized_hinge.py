@@ -9,9 +9,9 @@ generalizations, Journal of Computational and Graphical Statistics 22, 2013.
 """
 
 import math
-from numbers import Real
 
 from skopt2._core.array import dot64, namespace
+from skopt2._core.parameters import check_positive
 from skopt2.losses.base import Loss, check_signs
 
 
@@ -43,11 +43,8 @@ class HuberizedHinge(Loss):
 
     def check_parameters(self):
         """Raise ValueError unless delta is positive and finite."""
-        if not (isinstance(self.delta, Real) and 0 < self.delta < math.inf):
-            raise ValueError(
-                "delta of the huberized hinge loss must be a finite positive number, "
-                f"got delta={self.delta!r}; 2.0 is usual, near 0 it is the hinge loss."
-            )
+        hint = "2.0 is usual, near 0 it is the hinge loss."
+        check_positive("delta", self.delta, of="the huberized hinge loss", hint=hint)
 
     def check_target(self, y):
         """Raise ValueError unless y is -1 or 1 everywhere."""

@@ -11,12 +11,10 @@ X. Pan, K. M. Tan and W.-X. Zhou, Smoothed quantile regression with large-scale
 inference, Journal of Econometrics 232, 2023 (uniform kernel).
 """
 
-import math
-from numbers import Real
-
 from sklearn.base import clone
 
 from skopt2._core.array import dot64, namespace
+from skopt2._core.parameters import check_number
 from skopt2._core.weighted_quantile import weighted_quantile
 from skopt2.losses.base import Loss, constant_minimiser
 
@@ -53,16 +51,13 @@ class Quantile(Loss):
 
     def check_parameters(self):
         """Raise ValueError unless 0 < quantile < 1 and smoothing >= 0."""
-        if not (isinstance(self.quantile, Real) and 0 < self.quantile < 1):
-            raise ValueError(
-                "quantile of the quantile loss must be a number in (0, 1), got "
-                f"quantile={self.quantile!r}; use 0.5 for the median."
-            )
-        if not (isinstance(self.smoothing, Real) and 0 <= self.smoothing < math.inf):
-            raise ValueError(
-                "smoothing of the quantile loss must be a finite number of at least 0, "
-                f"got smoothing={self.smoothing!r}; use 0.0 for the exact loss."
-            )
+        of = "the quantile loss"
+        hint = "Use 0.5 for the median."
+        check_number(
+            "quantile", self.quantile, 0, 1, closed="neither", of=of, hint=hint
+        )
+        hint = "Use 0.0 for the exact loss."
+        check_number("smoothing", self.smoothing, 0, of=of, hint=hint)
 
     def smoothed(self, smoothing):
         """Return a copy with another smoothing.

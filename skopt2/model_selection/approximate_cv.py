@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from skopt2.linear_model.formulation import check_number
+from skopt2._core.parameters import check_count
 from skopt2.linear_model.group_formulation import GroupFormulation
 from skopt2.model_selection.fitted_point import check_smooth, fitted_point
 from skopt2.model_selection.fold_checks import (
@@ -202,7 +202,7 @@ def approx_cross_validate(
     >>> bool(result.max_error < 0.01 * -result.mean_score)
     True
     """
-    check_number("n_check", n_check, 0, integer=True)
+    check_count("n_check", n_check, 0)
     posed = pose(estimator, X, y, sample_weight)
     check_smooth(posed.formulation)
     method = _choose(method, posed.formulation)

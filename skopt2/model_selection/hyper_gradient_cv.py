@@ -14,8 +14,8 @@ from sklearn.utils.metadata_routing import (
 )
 
 from skopt2._core.estimator import IterativeEstimator, fit_method
+from skopt2._core.parameters import check_number, check_positive
 from skopt2._core.validation import check_fit_input, host_data
-from skopt2.linear_model.formulation import check_flag, check_number
 from skopt2.model_selection.best_estimator import BestEstimator
 from skopt2.model_selection.hyper_gradient_problem import (
     HyperGradientProblem,
@@ -275,12 +275,8 @@ class HyperGradientCV(BestEstimator, IterativeEstimator):
         """Raise unless the parameters of the search are in range."""
         check_estimator(self.estimator)
         for name in ("tol", "accuracy", "step_size"):
-            check_number(name, getattr(self, name), 0.0, closed=False)
-        if self.shrinkage != "auto":
-            check_number("shrinkage", self.shrinkage, 0.0)
-        check_number("max_iter", self.max_iter, 1, integer=True)
-        check_number("time_limit", self.time_limit, 0.0, closed=False, optional=True)
-        check_flag("refit", self.refit)
+            check_positive(name, getattr(self, name))
+        check_number("shrinkage", self.shrinkage, 0, named=("auto",))
 
     def get_metadata_routing(self):
         """Return where metadata given to ``fit`` goes.

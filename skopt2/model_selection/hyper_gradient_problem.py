@@ -7,9 +7,10 @@ from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
 from skopt2._core.array import is_sparse
+from skopt2._core.array_parameters import as_numbers
 from skopt2._core.iterate import iterate
 from skopt2.linear_model.cross_validation import make_folds
-from skopt2.linear_model.formulation import Formulation, on_host
+from skopt2.linear_model.formulation import Formulation
 from skopt2.linear_model.grouping import check_groups
 from skopt2.linear_model.path_selection import PathSelection
 from skopt2.linear_model.sparse_classifier import SparseClassifier
@@ -309,7 +310,7 @@ class HyperGradientProblem:
 
     def _given(self, levels):
         """Return the start of the user."""
-        start = on_host("start", self.search.start)
+        start = as_numbers("start", self.search.start)
         n_levels = levels.n if levels.has_terms else self.n_levels
         if start.shape not in ((), (n_levels,)):
             raise ValueError(

@@ -10,10 +10,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skopt2._core.estimator import level_of_caller
 from skopt2._core.iterate import iterate
+from skopt2._core.parameters import check_choice, check_count, check_positive
 from skopt2._core.random import spawn
 from skopt2._core.result import StopReason
 from skopt2._core.transfer import convert
-from skopt2.linear_model.formulation import check_number
 from skopt2.model_selection.fitted_point import LARGEST
 from skopt2.model_selection.fold_checks import draw_folds
 from skopt2.model_selection.host_problem import pose
@@ -260,14 +260,13 @@ def loo_path(
 
 def _check(method, step_size, batch_size, max_iter, check_every, patience, n_check):
     """Raise unless the parameters are in range."""
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {METHODS}, got method={method!r}.")
-    check_number("step_size", step_size, 0.0, closed=False, optional=True)
-    check_number("batch_size", batch_size, 1, integer=True, optional=True)
-    check_number("max_iter", max_iter, 1, integer=True)
-    check_number("check_every", check_every, 1, integer=True)
-    check_number("patience", patience, 1, integer=True, optional=True)
-    check_number("n_check", n_check, 0, integer=True)
+    check_choice("method", method, METHODS)
+    check_positive("step_size", step_size, optional=True)
+    check_count("batch_size", batch_size, optional=True)
+    check_count("max_iter", max_iter)
+    check_count("check_every", check_every)
+    check_count("patience", patience, optional=True)
+    check_count("n_check", n_check, 0)
 
 
 def _check_path(formulation):

@@ -6,11 +6,12 @@ from skopt2._core.array import namespace, to_numpy
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.fit_record import FitRecord
 from skopt2._core.iterate import iterate
+from skopt2._core.parameters import check_count
 from skopt2._core.random import spawn
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.losses import get_loss
 from skopt2.neural_network.network_formulation import NetworkFormulation, with_bias
-from skopt2.neural_network.network_parameters import check_count, check_parameters
+from skopt2.neural_network.network_parameters import check_parameters
 from skopt2.solvers.certificate import GAP
 from skopt2.solvers.convex_relu.cone_projection import gate_violation
 from skopt2.solvers.convex_relu.gates import sample_gates

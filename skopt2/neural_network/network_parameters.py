@@ -1,8 +1,11 @@
 """Checks of the parameters of convex networks."""
 
-import math
-from numbers import Integral, Real
-
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_number,
+    check_positive,
+)
 from skopt2.losses import get_loss
 from skopt2.losses.encoding import several_classes
 
@@ -20,18 +23,12 @@ def check_parameters(model):
     model : ConvexReLUModel
         With the parameters.
     """
-    check_real("alpha", model.alpha)
-    check_real("tol", model.tol)
-    check_real("robust", model.robust, zero=True)
-    if model.time_limit is not None:
-        check_real("time_limit", model.time_limit)
-    check_count("max_iter", model.max_iter)
-    if model.n_gates != "all":
-        check_count("n_gates", model.n_gates, " or 'all'")
-    for name, known in (("solver", SOLVERS), ("init", STARTS)):
-        value = getattr(model, name)
-        if value not in known:
-            raise ValueError(f"{name} must be one of {known}; got {value!r}.")
+    check_positive("alpha", model.alpha)
+    check_positive("tol", model.tol)
+    check_number("robust", model.robust, 0)
+    check_count("n_gates", model.n_gates, named=("all",))
+    check_choice("solver", model.solver, SOLVERS)
+    check_choice("init", model.init, STARTS)
     if model.solver == "sampled" and model.n_gates == "all":
         raise ValueError(
             "n_gates='all' is for solver='admm': solver='sampled' draws neurons, of "
@@ -40,26 +37,6 @@ def check_parameters(model):
     if model.solver == "sampled" and model.robust > 0:
         raise ValueError(
             f"robust={model.robust!r} needs solver='admm'; got solver='sampled'."
-        )
-    for name in ("fit_intercept", "warm_start"):
-        value = getattr(model, name)
-        if value not in (True, False):
-            raise ValueError(f"{name} must be True or False; got {value!r}.")
-
-
-def check_real(name, value, zero=False):
-    """Raise unless a number is positive, or zero where that is allowed."""
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0 or (value == 0 and not zero):
-        kind = "nonnegative" if zero else "positive"
-        raise ValueError(f"{name} must be a finite {kind} number; got {value!r}.")
-
-
-def check_count(name, value, other=""):
-    """Raise unless a number is an integer of at least 1."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(
-            f"{name} must be an integer of at least 1{other}; got {value!r}."
         )
 
 

@@ -7,6 +7,7 @@ searched and cloned.
 from functools import partial
 
 from skopt2._core.name_hint import name_hint
+from skopt2._core.parameters import check_choice
 from skopt2.penalties.adaptive_l1 import AdaptiveL1
 from skopt2.penalties.base import Penalty
 from skopt2.penalties.box import Box
@@ -149,11 +150,8 @@ def get_penalty(penalty):
     if isinstance(penalty, str) and penalty in _PENALTIES:
         return _PENALTIES[penalty]()
     if not isinstance(penalty, Penalty):
-        names = ", ".join(repr(name) for name in _PENALTIES)
-        raise ValueError(
-            f"penalty={penalty!r} is unknown: use one of {names}, or an object such as "
-            f"MCP(gamma=2.0).{_hint(penalty)}"
-        )
+        other, hint = "an object such as MCP(gamma=2.0)", _hint(penalty)
+        check_choice("penalty", penalty, _PENALTIES, other=other, hint=hint)
     penalty.check_parameters()
     return penalty
 

@@ -9,10 +9,8 @@ minimization, JFAA 14, 2008, section 2.2 (power 1); H. Zou, The adaptive lasso a
 oracle properties, JASA 101, 2006, section 3.1 (other powers).
 """
 
-import math
-from numbers import Integral, Real
-
 from skopt2._core.array import namespace
+from skopt2._core.parameters import check_count, check_positive
 from skopt2.penalties.l1 import L1
 
 
@@ -49,19 +47,11 @@ class AdaptiveL1(L1):
 
     def check_parameters(self, n_features=None):
         """Raise ValueError if a parameter is out of range."""
-        for name in ("power", "epsilon"):
-            value = getattr(self, name)
-            if not (isinstance(value, Real) and 0 < value < math.inf):
-                raise ValueError(
-                    f"{name} of the adaptive l1 penalty must be a finite positive "
-                    f"number, got {name}={value!r}; usual are 1.0 and 0.1."
-                )
-        count = self.n_reweightings
-        if not (isinstance(count, Integral) and count >= 0):
-            raise ValueError(
-                "n_reweightings of the adaptive l1 penalty must be an integer of at "
-                f"least 0, got n_reweightings={count!r}; use 2, or 0 for plain l1."
-            )
+        of = "the adaptive l1 penalty"
+        check_positive("power", self.power, of=of, hint="1.0 is usual.")
+        check_positive("epsilon", self.epsilon, of=of, hint="0.1 is usual.")
+        hint = "Use 2, or 0 for plain l1."
+        check_count("n_reweightings", self.n_reweightings, 0, of=of, hint=hint)
 
     def reweight(self, w):
         """Weight of each feature in the next stage.

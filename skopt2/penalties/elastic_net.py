@@ -8,9 +8,9 @@ max(abs(u) - rho * lam, 0)^2 / (2 * lam * (1 - rho)).
 """
 
 import math
-from numbers import Real
 
 from skopt2._core.array import namespace, sum64
+from skopt2._core.parameters import check_number
 from skopt2.penalties.base import (
     Penalty,
     active_level,
@@ -47,11 +47,8 @@ class ElasticNet(Penalty):
 
     def check_parameters(self, n_features=None):
         """Raise ValueError unless 0 <= l1_ratio <= 1."""
-        if not (isinstance(self.l1_ratio, Real) and 0 <= self.l1_ratio <= 1):
-            raise ValueError(
-                "l1_ratio of the elastic net must be a number in [0, 1], got "
-                f"l1_ratio={self.l1_ratio!r}; use 1 for the lasso, 0 for ridge."
-            )
+        hint = "Use 1 for the lasso, 0 for ridge."
+        check_number("l1_ratio", self.l1_ratio, 0, 1, of="the elastic net", hint=hint)
 
     def slope_at_zero(self, lam):
         """Right derivative at 0: l1_ratio * lam, inf for excluded features."""

@@ -17,10 +17,9 @@ Statistics 1, 2007, proposition 1 (order of the proxes); W. Dinkelbach, On nonli
 fractional programming, Management Science 13, 1967.
 """
 
-from numbers import Real
-
 import numpy as np
 
+from skopt2._core.parameters import check_number
 from skopt2.penalties.base import soft_threshold
 from skopt2.penalties.structured import StructuredPenalty
 from skopt2.penalties.total_variation import shrink_variation
@@ -59,12 +58,15 @@ class FusedLasso(StructuredPenalty):
 
     def check_parameters(self, n_features=None):
         """Raise ValueError unless l1_ratio is in (0, 1]."""
-        if not isinstance(self.l1_ratio, Real) or not 0 < self.l1_ratio <= 1:
-            raise ValueError(
-                "l1_ratio of the fused lasso penalty must be in (0, 1], got l1_ratio="
-                f"{self.l1_ratio!r}; for the total variation alone take a small "
-                "number such as 1e-3."
-            )
+        check_number(
+            "l1_ratio",
+            self.l1_ratio,
+            0,
+            1,
+            closed="high",
+            of="the fused lasso penalty",
+            hint="For the total variation alone take a small number such as 1e-3.",
+        )
 
     def _shares(self):
         """Return the factors of the l1 norm and of the total variation."""

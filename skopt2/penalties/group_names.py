@@ -1,6 +1,7 @@
 """Group penalties by name."""
 
 from skopt2._core.name_hint import name_hint
+from skopt2._core.parameters import check_choice
 from skopt2.penalties.exclusive_lasso import ExclusiveLasso
 from skopt2.penalties.group import GroupLasso, GroupPenalty
 from skopt2.penalties.group_concave import GroupMCP, GroupSCAD
@@ -49,11 +50,9 @@ def get_group_penalty(penalty):
     if isinstance(penalty, str) and penalty in _PENALTIES:
         return _PENALTIES[penalty]()
     if not isinstance(penalty, GroupPenalty):
-        names = ", ".join(repr(name) for name in _PENALTIES)
         known = {**_SYNONYMS, **{name: name for name in _PENALTIES}}
-        raise ValueError(
-            f"penalty={penalty!r} is no group penalty: use one of {names}, or an "
-            f"object such as GroupMCP(gamma=2.0).{name_hint('penalty', penalty, known)}"
-        )
+        hint = name_hint("penalty", penalty, known)
+        other = "an object such as GroupMCP(gamma=2.0)"
+        check_choice("penalty", penalty, _PENALTIES, other=other, hint=hint)
     penalty.check_parameters()
     return penalty

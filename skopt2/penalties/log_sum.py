@@ -10,10 +10,8 @@ is a local minimum and is compared with 0 (P. Gong et al., A general iterative s
 and thresholding algorithm, ICML 2013).
 """
 
-import math
-from numbers import Real
-
 from skopt2._core.array import namespace
+from skopt2._core.parameters import check_positive
 from skopt2.penalties.base import Penalty, active_level, plain
 
 
@@ -45,11 +43,8 @@ class LogSum(Penalty):
 
     def check_parameters(self, n_features=None):
         """Raise ValueError unless epsilon is positive and finite."""
-        if not (isinstance(self.epsilon, Real) and 0 < self.epsilon < math.inf):
-            raise ValueError(
-                "epsilon of the log-sum penalty must be a finite positive number, got "
-                f"epsilon={self.epsilon!r}; try 0.1 for standardised features."
-            )
+        hint = "Try 0.1 for standardised features."
+        check_positive("epsilon", self.epsilon, of="the log-sum penalty", hint=hint)
 
     def terms(self, w, lam):
         """Penalty of each coefficient."""

@@ -10,9 +10,9 @@ two values meet at abs(z) = lam * sqrt(gamma * s).
 """
 
 import math
-from numbers import Real
 
 from skopt2._core.array import namespace
+from skopt2._core.parameters import check_number
 from skopt2.penalties.base import (
     Penalty,
     active_level,
@@ -51,12 +51,14 @@ class MCP(Penalty):
 
     def check_parameters(self, n_features=None):
         """Raise ValueError unless gamma > 1 and finite."""
-        if not (isinstance(self.gamma, Real) and 1 < self.gamma < math.inf):
-            raise ValueError(
-                "gamma of the MCP penalty must be a finite number greater than 1, got "
-                f"gamma={self.gamma!r}; the usual value is 3.0, and the limit of large "
-                "gamma is penalty='l1'."
-            )
+        check_number(
+            "gamma",
+            self.gamma,
+            1,
+            closed="neither",
+            of="the MCP penalty",
+            hint="3.0 is usual, and the limit of large gamma is penalty='l1'.",
+        )
 
     def terms(self, w, lam):
         """Penalty of each coefficient."""

@@ -21,6 +21,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from skopt2._core.name_hint import name_hint
+from skopt2._core.parameters import check_choice
 from skopt2.penalties.l1 import L1
 from skopt2.penalties.mcp import MCP
 from skopt2.penalties.scad import SCAD
@@ -303,12 +304,9 @@ def get_multitask_penalty(penalty):
     if isinstance(penalty, str) and penalty in _PENALTIES:
         return _PENALTIES[penalty]()
     if not isinstance(penalty, MultiTaskPenalty):
-        names = ", ".join(repr(name) for name in _PENALTIES)
         known = {**_SYNONYMS, **{name: name for name in _PENALTIES}}
-        raise ValueError(
-            f"penalty={penalty!r} is no penalty of several tasks: use one of {names}, "
-            "or an object such as RowMCP(gamma=2.0)."
-            f"{name_hint('penalty', penalty, known)}"
-        )
+        hint = name_hint("penalty", penalty, known)
+        other = "an object such as RowMCP(gamma=2.0)"
+        check_choice("penalty", penalty, _PENALTIES, other=other, hint=hint)
     penalty.check_parameters()
     return penalty

@@ -11,9 +11,9 @@ s <= A + 1, and at lam * sqrt((A + 1) * s) otherwise.
 """
 
 import math
-from numbers import Real
 
 from skopt2._core.array import namespace
+from skopt2._core.parameters import check_number
 from skopt2.penalties.base import (
     Penalty,
     active_level,
@@ -51,11 +51,8 @@ class SCAD(Penalty):
 
     def check_parameters(self, n_features=None):
         """Raise ValueError unless gamma > 2 and finite."""
-        if not (isinstance(self.gamma, Real) and 2 < self.gamma < math.inf):
-            raise ValueError(
-                "gamma of the SCAD penalty must be a finite number greater than 2, got "
-                f"gamma={self.gamma!r}; the usual value is 3.7."
-            )
+        of, hint = "the SCAD penalty", "3.7 is usual."
+        check_number("gamma", self.gamma, 2, closed="neither", of=of, hint=hint)
 
     def terms(self, w, lam):
         """Penalty of each coefficient."""

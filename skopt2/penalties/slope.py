@@ -19,13 +19,13 @@ screening rule for SLOPE, NeurIPS 2020, theorem 1 (subdifferential), algorithm 1
 """
 
 import copy
-from numbers import Real
 
 import numpy as np
 from scipy.optimize import isotonic_regression
 from scipy.special import ndtri
 
 from skopt2._core.array import to_numpy
+from skopt2._core.parameters import check_choice, check_number
 from skopt2.penalties.base import on_host
 from skopt2.penalties.structured import StructuredPenalty
 
@@ -100,19 +100,13 @@ class Slope(StructuredPenalty):
             )
 
     def _check_family(self):
-        if self.weights not in FAMILIES:
-            raise ValueError(
-                "weights of the slope penalty must be 'bh', 'oscar' or a vector, got "
-                f"weights={self.weights!r}."
-            )
-        top = 1.0 if self.weights == "bh" else np.inf
-        bottom = self.weights == "bh" and self.q == 0
-        if not isinstance(self.q, Real) or not 0 <= self.q < top or bottom:
-            interval = "in (0, 1)" if self.weights == "bh" else "finite and >= 0"
-            raise ValueError(
-                f"q of the slope penalty must be {interval} with weights="
-                f"{self.weights!r}, got q={self.q!r}; try q=0.1."
-            )
+        of = "the slope penalty"
+        check_choice("weights", self.weights, FAMILIES, other="a vector", of=of)
+        if self.weights == "bh":
+            hint = "Try q=0.1."
+            check_number("q", self.q, 0, 1, closed="neither", of=of, hint=hint)
+        else:
+            check_number("q", self.q, 0, of=of)
 
     def for_features(self, n_features):
         """Return the penalty with one weight for each of so many features.

@@ -12,11 +12,11 @@ threshold and then a group one, after their eq. 9. A group stays at zero while
 
 import copy
 import math
-from numbers import Real
 
 import numpy as np
 
 from skopt2._core.array import sum64
+from skopt2._core.parameters import check_number
 from skopt2.penalties.base import active_level, soft_threshold
 from skopt2.penalties.group import GroupPenalty
 
@@ -55,16 +55,8 @@ class SparseGroupLasso(GroupPenalty):
 
     def check_parameters(self):
         """Raise ValueError unless l1_ratio is in [0, 1]."""
-        ratio = self.l1_ratio
-        if (
-            not isinstance(ratio, Real)
-            or isinstance(ratio, (bool, np.bool_))
-            or not 0.0 <= ratio <= 1.0
-        ):
-            raise ValueError(
-                "l1_ratio of the sparse-group lasso must be a number in [0, 1], got "
-                f"l1_ratio={ratio!r}: 0 is the group lasso, 1 the lasso."
-            )
+        of, hint = "the sparse-group lasso", "0 is the group lasso, 1 the lasso."
+        check_number("l1_ratio", self.l1_ratio, 0, 1, of=of, hint=hint)
 
     def for_outputs(self, n_outputs):
         """Return the penalty for groups of rows: one coefficient per output."""

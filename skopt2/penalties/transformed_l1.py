@@ -13,10 +13,8 @@ v = a - 4/3 m sin(asin(sqrt(q)) / 3)^2 with q = 27 u epsilon^2 / (4 m^3), real f
 q <= 1; it is a local minimum and is compared with 0.
 """
 
-import math
-from numbers import Real
-
 from skopt2._core.array import namespace
+from skopt2._core.parameters import check_positive
 from skopt2.penalties.base import Penalty, active_level, plain
 
 
@@ -49,11 +47,8 @@ class TransformedL1(Penalty):
 
     def check_parameters(self, n_features=None):
         """Raise ValueError unless epsilon is positive and finite."""
-        if not (isinstance(self.epsilon, Real) and 0 < self.epsilon < math.inf):
-            raise ValueError(
-                "epsilon of the transformed l1 penalty must be a finite positive "
-                f"number, got epsilon={self.epsilon!r}; the usual value is 1.0."
-            )
+        of, hint = "the transformed l1 penalty", "1.0 is usual."
+        check_positive("epsilon", self.epsilon, of=of, hint=hint)
 
     def terms(self, w, lam):
         """Penalty of each coefficient."""

@@ -1,13 +1,12 @@
 """What a risk parity portfolio is given: parameters, budget, and covariance matrix."""
 
-from numbers import Integral, Real
-
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
-from skopt2._core import cuda
 from skopt2._core.array import asarray_like, to_numpy
+from skopt2._core.array_parameters import as_numbers
+from skopt2._core.parameters import check_choice
 from skopt2.portfolio.covariance import given_covariance, sample_covariance
 from skopt2.solvers.risk_parity.choice import SOLVERS
 
@@ -22,31 +21,10 @@ NO_RISK = (
 
 def check_parameters(model):
     """Raise ValueError unless the parameters of a RiskParity are in range."""
-    estimates = (*ESTIMATES, "precomputed")
-    if isinstance(model.covariance, str):
-        known = model.covariance in estimates
-    else:
-        known = hasattr(model.covariance, "fit")
-    if not known:
-        raise ValueError(
-            "covariance must be 'ledoit_wolf', 'oas', 'empirical', 'precomputed' or an "
-            f"estimator with covariance_; got {model.covariance!r}."
-        )
-    if model.solver not in SOLVERS:
-        raise ValueError(
-            f"solver must be 'auto', 'ccd' or 'newton'; got {model.solver!r}."
-        )
-    if not isinstance(model.tol, Real) or not model.tol >= 0:
-        raise ValueError(f"tol must be a nonnegative number; got {model.tol!r}.")
-    if not isinstance(model.max_iter, Integral) or model.max_iter < 1:
-        raise ValueError(
-            f"max_iter must be a positive integer; got {model.max_iter!r}."
-        )
-    limit = model.time_limit
-    if limit is not None and (not isinstance(limit, Real) or not limit > 0):
-        raise ValueError(
-            f"time_limit must be None or a positive number of seconds; got {limit!r}."
-        )
+    if not hasattr(model.covariance, "fit"):
+        known, other = (*ESTIMATES, "precomputed"), "an estimator with covariance_"
+        check_choice("covariance", model.covariance, known, other=other)
+    check_choice("solver", model.solver, SOLVERS)
 
 
 def check_budget(budget, n):
@@ -71,10 +49,7 @@ def check_budget(budget, n):
     """
     if budget is None:
         return np.full(n, 1.0 / n)
-    try:
-        b = np.asarray(_on_host(budget), dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"budget must hold numbers: {error}.") from error
+    b = as_numbers("budget", budget)
     if b.shape != (n,):
         raise ValueError(
             f"budget has shape {b.shape}, expected ({n},): a share for each asset."
@@ -128,7 +103,9 @@ def estimate(model, data, sample_weight):
             f"A covariance needs two periods at least; got n_samples={n}. Pass more "
             "rows."
         )
-    given = None if sample_weight is None else np.asarray(_on_host(sample_weight))
+    given = (
+        None if sample_weight is None else as_numbers("sample_weight", sample_weight)
+    )
     if named:
         found = sample_covariance(
             X,
@@ -157,8 +134,3 @@ def estimate(model, data, sample_weight):
     S = asarray_like(fitted.covariance_, X)
     found = given_covariance(S, f"covariance_ of {kind}", names)
     return found, fitted
-
-
-def _on_host(values):
-    """Return what a user gave, from a device to host memory."""
-    return values if cuda.target_of(values).kind == "numpy" else to_numpy(values)

@@ -2,10 +2,16 @@
 
 import math
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_number,
+    check_positive,
+)
 from skopt2._core.random import seed_sequence
 from skopt2.privacy.audit_games import (
     CANARIES,
@@ -241,22 +247,13 @@ def audit(
 
 
 def _check(method, confidence, n_fits, n_canaries, relation, curve, norm):
-    for name, value, allowed in (
-        ("method", method, METHODS),
-        ("relation", relation, RELATIONS),
-        ("curve", curve, ("auto", *CURVES)),
-    ):
-        if value not in allowed:
-            raise ValueError(f"{name} must be one of {allowed}, got {value!r}.")
-    if not isinstance(confidence, Real) or not 0 < confidence < 1:
-        raise ValueError(f"confidence must be in (0, 1), got {confidence!r}.")
-    for name, value, least in (("n_fits", n_fits, 2), ("n_canaries", n_canaries, 8)):
-        if value is not None and (not isinstance(value, Integral) or value < least):
-            raise ValueError(
-                f"{name} must be None or an integer of at least {least}, got {value!r}."
-            )
-    if norm is not None and not (isinstance(norm, Real) and 0 < norm < math.inf):
-        raise ValueError(f"norm must be None or a positive number, got {norm!r}.")
+    check_choice("method", method, METHODS)
+    check_choice("relation", relation, RELATIONS)
+    check_choice("curve", curve, ("auto", *CURVES))
+    check_number("confidence", confidence, 0, 1, closed="neither")
+    check_count("n_fits", n_fits, 2, optional=True)
+    check_count("n_canaries", n_canaries, 8, optional=True)
+    check_positive("norm", norm, optional=True)
 
 
 def _subject(estimator, relation, norm, settings, random_state, n_canaries):

@@ -8,16 +8,12 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from skopt2._core.array import asarray_like
 from skopt2._core.chunks import by_blocks
 from skopt2._core.estimator import fit_method
+from skopt2._core.parameters import check_choice, check_positive
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_predict_input
 from skopt2.privacy.private_input import check_private_input
 from skopt2.privacy.private_model import PrivateModel
-from skopt2.privacy.private_parameters import (
-    check_bounds,
-    check_option,
-    check_privacy_parameters,
-    check_real,
-)
+from skopt2.privacy.private_parameters import check_bounds, check_privacy_parameters
 from skopt2.solvers.privacy.gaussian import gaussian_mu
 from skopt2.solvers.privacy.noise import KINDS
 from skopt2.solvers.privacy.private_center import (
@@ -273,8 +269,8 @@ class DPScaler(OneToOneFeatureMixin, TransformerMixin, PrivateModel):
 
     def _check_parameters(self):
         """Raise ValueError for parameters that no data could make right."""
-        check_real("feature_norm", self.feature_norm, low=0.0, strict=True)
-        check_option("noise", self.noise, KINDS)
+        check_positive("feature_norm", self.feature_norm)
+        check_choice("noise", self.noise, KINDS)
 
     def _row_map(self, n_features):
         """Return the public map of the rows."""

@@ -11,6 +11,12 @@ import numpy as np
 
 from skopt2._core.array import namespace, to_numpy
 from skopt2._core.chunks import by_blocks
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_number,
+    check_positive,
+)
 from skopt2._core.validation import check_predict_input
 from skopt2.privacy.descent_choice import (
     FULL_BATCH_SOLVERS,
@@ -23,13 +29,7 @@ from skopt2.privacy.descent_choice import (
 from skopt2.privacy.private_centering import centering_plan, centred, check_centering
 from skopt2.privacy.private_input import check_private_input, rows_or_zeros
 from skopt2.privacy.private_model import PrivateModel
-from skopt2.privacy.private_parameters import (
-    check_bounds,
-    check_count,
-    check_option,
-    check_privacy_parameters,
-    check_real,
-)
+from skopt2.privacy.private_parameters import check_bounds, check_privacy_parameters
 from skopt2.solvers.privacy.accounting import calibrate_noise
 from skopt2.solvers.privacy.descent import DescentPlan, steps_start
 from skopt2.solvers.privacy.events import descent_events
@@ -155,23 +155,16 @@ class PrivateLinearModel(PrivateModel):
 
     def _check_parameters(self):
         """Raise ValueError for parameters that no data could make right."""
-        check_real("feature_norm", self.feature_norm, low=0.0, strict=True)
-        check_real("alpha", self.alpha, low=0.0)
-        check_real("intercept_scaling", self.intercept_scaling, low=0.0, strict=True)
-        check_option("solver", self.solver, self._solvers)
-        check_option("clipping", self.clipping, CLIPPINGS)
-        check_option("center", self.center, CENTERS)
-        check_option("noise", self.noise, KINDS)
-        for name in ("max_iter", "learning_rate", "max_grad_norm"):
-            value = getattr(self, name)
-            if isinstance(value, str) and value == "auto":
-                continue
-            if name == "max_iter":
-                check_count(name, value)
-            else:
-                check_real(name, value, low=0.0, strict=True)
-        if self.batch_size is not None:
-            check_count("batch_size", self.batch_size)
+        check_positive("feature_norm", self.feature_norm)
+        check_number("alpha", self.alpha, 0)
+        check_positive("intercept_scaling", self.intercept_scaling)
+        check_choice("solver", self.solver, self._solvers)
+        check_choice("clipping", self.clipping, CLIPPINGS)
+        check_choice("center", self.center, CENTERS)
+        check_choice("noise", self.noise, KINDS)
+        for name in ("learning_rate", "max_grad_norm"):
+            check_positive(name, getattr(self, name), named=("auto",))
+        check_count("batch_size", self.batch_size, optional=True)
         check_full_batch_solver(self)
         full = self.batch_size is None
         if self.solver == "sgd" and full:

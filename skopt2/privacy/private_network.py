@@ -6,14 +6,10 @@ import numpy as np
 
 from skopt2._core.array import asarray_like, device_of, is_sparse, namespace, to_numpy
 from skopt2._core.chunks import by_blocks
+from skopt2._core.parameters import check_choice, check_count, check_number
 from skopt2._core.validation import check_predict_input
 from skopt2.privacy.private_input import rows_or_zeros
 from skopt2.privacy.private_linear_model import PrivateLinearModel, numpy_dtype
-from skopt2.privacy.private_parameters import (
-    check_count,
-    check_option,
-    check_real,
-)
 from skopt2.solvers.privacy.network_query import (
     ACTIVATIONS,
     Network,
@@ -77,14 +73,10 @@ class PrivateNetwork(PrivateLinearModel):
         return asarray_like(query.network.decayed(), start)
 
     def _check_parameters(self):
-        check_option("activation", self.activation, ACTIVATIONS)
-        check_option("solver", self.solver, SOLVERS)
-        if self.momentum != "auto":
-            check_real("momentum", self.momentum, low=0.0)
-            if self.momentum >= 1:
-                raise ValueError(
-                    f"momentum must be below 1, or 'auto'; got {self.momentum!r}."
-                )
+        check_choice("activation", self.activation, ACTIVATIONS)
+        check_choice("solver", self.solver, SOLVERS)
+        momentum = self.momentum
+        check_number("momentum", momentum, 0, 1, closed="low", named=("auto",))
         self._hidden()
         super()._check_parameters()
 

@@ -1,10 +1,8 @@
 """Parameters that all private estimators share, checked before any data is touched."""
 
-import math
-from numbers import Integral, Real
-
 import numpy as np
 
+from skopt2._core.parameters import check_choice, check_number, check_positive
 from skopt2.solvers.privacy.query import RELATIONS
 
 # Beyond it a delta is no small probability; for few rows 1 / N^1.1 is.
@@ -37,80 +35,19 @@ def check_privacy_parameters(estimator, n_rows):
     """
     epsilon, multiplier = estimator.epsilon, estimator.noise_multiplier
     if multiplier is not None:
-        check_real("noise_multiplier", multiplier, low=0.0, strict=True)
+        check_positive("noise_multiplier", multiplier)
         epsilon = None
-    elif not _is_real(epsilon) or not epsilon > 0:
-        raise ValueError(
-            f"epsilon must be a positive number, or infinity for no privacy; got "
-            f"epsilon={epsilon!r}. 1.0 is usual, smaller is more private."
-        )
-    delta = estimator.delta
+    else:
+        hint = "1.0 is usual, smaller is more private; infinity is no privacy."
+        check_positive("epsilon", epsilon, infinite=True, hint=hint)
+    hint = "Leave it None for 1 / n_samples^1.1."
+    delta = check_number(
+        "delta", estimator.delta, 0, 1, closed="neither", optional=True, hint=hint
+    )
     if delta is None:
         delta = min(LARGEST_DELTA, max(n_rows, 1) ** -1.1)
-    elif not _is_real(delta) or not 0 < delta < 1:
-        raise ValueError(
-            f"delta must be a number between 0 and 1, exclusive; got delta={delta!r}. "
-            "Leave it None for 1 / n_samples^1.1."
-        )
-    if estimator.relation not in RELATIONS:
-        raise ValueError(
-            f"relation must be one of {RELATIONS}; got relation={estimator.relation!r}."
-        )
+    check_choice("relation", estimator.relation, RELATIONS)
     return epsilon, float(delta), multiplier
-
-
-def check_real(name, value, *, low=-math.inf, strict=False):
-    """Raise ValueError unless a parameter is a finite number above a bound.
-
-    Parameters
-    ----------
-    name : str
-        Of the parameter.
-    value : object
-        As given.
-    low : float, default=-inf
-        Bound.
-    strict : bool, default=False
-        Whether the bound itself is out of range.
-    """
-    good = _is_real(value) and math.isfinite(value)
-    if not good or value < low or (strict and value == low):
-        above = "" if low == -math.inf else f" {'above' if strict else 'from'} {low:g}"
-        raise ValueError(
-            f"{name} must be a finite number{above}; got {name}={value!r}."
-        )
-
-
-def check_count(name, value, low=1):
-    """Raise ValueError unless a parameter is an integer from a bound on.
-
-    Parameters
-    ----------
-    name : str
-        Of the parameter.
-    value : object
-        As given.
-    low : int, default=1
-        Smallest value.
-    """
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
-        raise ValueError(f"{name} must be an integer from {low}; got {name}={value!r}.")
-
-
-def check_option(name, value, options):
-    """Raise ValueError unless a parameter is one of some.
-
-    Parameters
-    ----------
-    name : str
-        Of the parameter.
-    value : object
-        As given.
-    options : tuple
-        What it can be.
-    """
-    if not any(value is option or value == option for option in options):
-        raise ValueError(f"{name} must be one of {options}; got {name}={value!r}.")
 
 
 def check_bounds(name, bounds, n_values):
@@ -150,7 +87,3 @@ def check_bounds(name, bounds, n_values):
             f"{high[place]:g}."
         )
     return low, high
-
-
-def _is_real(value):
-    return isinstance(value, Real) and not isinstance(value, bool)

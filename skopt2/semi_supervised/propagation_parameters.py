@@ -1,8 +1,8 @@
 """Checks of the parameters of label propagation."""
 
-import math
-from numbers import Integral, Real
+from numbers import Real
 
+from skopt2._core.parameters import check_choice, check_count, check_positive
 from skopt2.solvers.graph_blocks.descent import SELECTIONS
 
 KERNELS = ("knn", "rbf", "precomputed")
@@ -17,21 +17,13 @@ def check_parameters(model):
     model : GraphLabelPropagation
         With the parameters.
     """
-    if model.kernel not in KERNELS and not callable(model.kernel):
-        raise ValueError(
-            f"kernel must be one of {KERNELS} or a function of two sets of rows; got "
-            f"{model.kernel!r}."
-        )
-    for name, known in (("solver", SOLVERS), ("selection", SELECTIONS)):
-        value = getattr(model, name)
-        if value not in known:
-            raise ValueError(f"{name} must be one of {known}; got {value!r}.")
-    for name in ("n_neighbors", "max_iter"):
-        value = getattr(model, name)
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} must be an integer of at least 1; got {value!r}.")
-    _check_real("gamma", model.gamma, zero=False)
-    _check_real("tol", model.tol, zero=True)
+    if not callable(model.kernel):
+        other = "a function of two sets of rows"
+        check_choice("kernel", model.kernel, KERNELS, other=other)
+    check_choice("solver", model.solver, SOLVERS)
+    check_choice("selection", model.selection, SELECTIONS)
+    check_count("n_neighbors", model.n_neighbors)
+    check_positive("gamma", model.gamma)
     if model.bounds is not None:
         _check_bounds(model.bounds)
         if model.solver == "conjugate":
@@ -44,14 +36,6 @@ def check_parameters(model):
             "solver='newton' is for bounds, and bounds is None. Use solver='conjugate' "
             "or 'auto'."
         )
-
-
-def _check_real(name, value, zero):
-    """Raise unless a number is positive, or zero where that is allowed."""
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0 or (value == 0 and not zero):
-        kind = "nonnegative" if zero else "positive"
-        raise ValueError(f"{name} must be a finite {kind} number; got {value!r}.")
 
 
 def _check_bounds(bounds):

@@ -2,6 +2,8 @@
 
 import importlib
 
+from skopt2._core.parameters import check_choice
+
 # Name -> module and class. Imported when chosen: a lasso does not pay for splicing.
 SOLVERS = {
     "newton": ("working_set", "WorkingSetNewton"),
@@ -95,18 +97,14 @@ def make_solver(problem, name, tol, random_state=None):
     """
     if hasattr(name, "make_solver"):
         return name.make_solver(problem, tol, random_state)
-    if name == "auto":
+    if isinstance(name, str) and name == "auto":
         name = choose_solver(problem.loss, problem.penalty)
         if name == "splicing" and problem.n_outputs > 1:
             name = "proxgrad"
         if name == "curvature" and not _worth_measuring(problem):
             name = "newton"
     if not isinstance(name, str) or name not in SOLVERS:
-        raise ValueError(
-            f"solver={name!r} is not known. Choose from 'auto', "
-            + ", ".join(repr(key) for key in SOLVERS)
-            + "."
-        )
+        check_choice("solver", name, ("auto", *SOLVERS))
     check_solver(name, problem.loss, problem.penalty)
     loaded = load(name if problem.penalty.separable else "piece")
     if getattr(loaded, "stochastic", False):

@@ -1,11 +1,16 @@
 """The parameters that a linear graph is given."""
 
 import math
-import numbers
 
 import numpy as np
 
 from skopt2._core.array import to_numpy
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_number,
+    check_positive,
+)
 
 NOISES = ("ev", "nv")
 CRITERIA = ("ebic", "bic")
@@ -20,55 +25,13 @@ def check_dag(estimator):
     estimator : LinearDAG
         Not fitted.
     """
-    if estimator.noise not in NOISES:
-        raise ValueError(
-            f"noise must be 'ev' (equal variances) or 'nv' (unequal ones); got "
-            f"{estimator.noise!r}."
-        )
-    alpha = estimator.alpha
-    if isinstance(alpha, str):
-        if alpha not in CRITERIA:
-            raise ValueError(
-                f"alpha must be one of {CRITERIA} or a positive number; got {alpha!r}."
-            )
-    elif not _real(alpha) or not 0.0 < alpha < math.inf:
-        raise ValueError(
-            f"alpha must be one of {CRITERIA} or a positive number; got {alpha!r}."
-        )
-    for name in ("n_init", "max_iter"):
-        value = getattr(estimator, name)
-        if name == "n_init" and value is None:
-            continue
-        if not _whole(value) or value < 1:
-            raise ValueError(f"{name} must be a positive integer; got {value!r}.")
-    most = estimator.max_parents
-    if most is not None and (not _whole(most) or most < 0):
-        raise ValueError(
-            f"max_parents must be a nonnegative integer or None; got {most!r}."
-        )
-    for name in ("assume_centered", "refine"):
-        value = getattr(estimator, name)
-        if not isinstance(value, bool):
-            raise ValueError(f"{name} must be True or False; got {value!r}.")
-    _check_solver(estimator)
-    tol, limit = estimator.tol, estimator.time_limit
-    if not _real(tol) or not 0 <= tol < 1:
-        raise ValueError(f"tol must be a number in [0, 1); got {tol!r}.")
-    if limit is not None and (not _real(limit) or not 0 < limit < math.inf):
-        raise ValueError(
-            f"time_limit must be a positive number of seconds or None; got {limit!r}."
-        )
-
-
-def _check_solver(estimator):
-    solver, threshold = estimator.solver, estimator.threshold
-    if solver not in SOLVERS:
-        raise ValueError(f"solver must be one of {SOLVERS}; got {solver!r}.")
-    if not _real(threshold) or not 0.0 <= threshold < math.inf:
-        raise ValueError(
-            f"threshold must be a nonnegative number; got {threshold!r}. Weights below "
-            "it are cut."
-        )
+    hint = "'ev' is for equal variances of the noise, 'nv' for unequal ones."
+    check_choice("noise", estimator.noise, NOISES, hint=hint)
+    check_positive("alpha", estimator.alpha, named=CRITERIA)
+    check_count("n_init", estimator.n_init, optional=True)
+    check_count("max_parents", estimator.max_parents, 0, optional=True)
+    check_choice("solver", estimator.solver, SOLVERS)
+    check_number("threshold", estimator.threshold, 0, hint="Weights below it are cut.")
 
 
 def edge_price(alpha, n, d):
@@ -124,11 +87,3 @@ def allowed_edges(forbidden, d):
     if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
         raise ValueError("forbidden must hold True and False, or 0 and 1.")
     return ~mask.astype(bool)
-
-
-def _real(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def _whole(value):
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

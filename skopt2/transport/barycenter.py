@@ -4,11 +4,11 @@ import warnings
 
 from sklearn.exceptions import ConvergenceWarning
 
+from skopt2._core.parameters import check_positive
 from skopt2._core.result import StopReason
 from skopt2.solvers.transport.certificate import MARGINAL_ERROR
 from skopt2.transport.fixed_support import find_fixed
 from skopt2.transport.free_support import find_free
-from skopt2.transport.problem import check_positive
 from skopt2.transport.sinkhorn import check_options
 
 # Name of the certificate, tolerance and number of steps by default.
@@ -131,7 +131,7 @@ def wasserstein_barycenter(
     array([[2.],
            [3.]])
     """
-    reg = check_positive(reg, "reg", "It is in the units of the cost.")
+    reg = check_positive("reg", reg, hint="It is in the units of the cost.")
     free = n_support is not None or support is not None
     name, usual_tol, usual_steps = FREE if free else FIXED
     tol = usual_tol if tol is None else tol

@@ -17,10 +17,11 @@ from skopt2._core.array import (
     to_numpy,
 )
 from skopt2._core.checks import check_real
+from skopt2._core.parameters import check_positive
 from skopt2._core.result import brief_repr
 from skopt2.solvers.transport.batch import BatchProblem, solve_batch
 from skopt2.transport.dense_input import check_costs
-from skopt2.transport.problem import TOTALS, check_positive
+from skopt2.transport.problem import TOTALS
 from skopt2.transport.sinkhorn import MAX_ITER, check_options
 
 
@@ -124,7 +125,7 @@ def sinkhorn_batch(a, b, cost, reg, *, tol=1e-6, max_iter=None, device=None):
     >>> sinkhorn_batch(a, b, cost, reg=0.05).cost.round(3)
     array([0.25, 0.4 ])
     """
-    reg = check_positive(reg, "reg", "It is in the units of the cost.")
+    reg = check_positive("reg", reg, hint="It is in the units of the cost.")
     check_options("auto", tol, max_iter, None)
     source, target = cuda.resolve(device, cost)
     C = move(check_costs(cost, stacked=True), target)

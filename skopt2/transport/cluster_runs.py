@@ -1,6 +1,5 @@
 """The runs of k-means of histograms: parameters, starts, iterations."""
 
-import numbers
 from functools import partial
 
 import numpy as np
@@ -10,9 +9,9 @@ from skopt2._core.array import all_finite, asarray_like, move
 from skopt2._core.checks import check_real
 from skopt2._core.histograms import normalise
 from skopt2._core.iterate import iterate
+from skopt2._core.parameters import check_count, check_init, check_number
 from skopt2._core.random import spawn
 from skopt2.solvers.transport.lloyd import Lloyd
-from skopt2.transport.sinkhorn import check_options
 
 CERTIFICATE = "relative decrease of the inertia"
 STARTS = ("k-means++", "random")
@@ -26,19 +25,10 @@ def check_clustering(estimator):
     estimator : estimator
         Not fitted.
     """
-    for name in ("n_clusters", "n_init", "max_iter"):
-        value = getattr(estimator, name)
-        if not isinstance(value, numbers.Integral) or value < 1:
-            raise ValueError(f"{name} must be a positive integer; got {value!r}.")
-    for name in ("tol", "marginal_tol"):
-        value = getattr(estimator, name)
-        if not (isinstance(value, numbers.Real) and 0 <= value < 1):
-            raise ValueError(f"{name} must be a number in [0, 1); got {value!r}.")
-    if isinstance(estimator.init, str) and estimator.init not in STARTS:
-        raise ValueError(
-            f"init must be one of {STARTS} or centres; got {estimator.init!r}."
-        )
-    check_options("auto", estimator.tol, estimator.max_iter, estimator.time_limit)
+    check_count("n_clusters", estimator.n_clusters)
+    check_count("n_init", estimator.n_init)
+    check_number("marginal_tol", estimator.marginal_tol, 0)
+    check_init(estimator.init, STARTS, "an array of centres")
 
 
 def run_clusters(problem, estimator, monitor=None, resume=None):

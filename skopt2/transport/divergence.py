@@ -25,11 +25,12 @@ import time
 from dataclasses import dataclass, field
 
 from skopt2._core.array import device_of, dot64, move, namespace, sum64, take
+from skopt2._core.parameters import check_positive
 from skopt2._core.result import Certificate
 from skopt2.solvers.transport.certificate import MARGINAL_ERROR
 from skopt2.solvers.transport.cost import METRICS
 from skopt2.transport.point_cloud import PointCloud
-from skopt2.transport.problem import check_positive, check_problem
+from skopt2.transport.problem import check_problem
 from skopt2.transport.result import TransportResult
 from skopt2.transport.self_term import solve_self_term
 from skopt2.transport.sinkhorn import (
@@ -254,7 +255,7 @@ def sinkhorn_divergence(
     >>> sinkhorn_divergence(X, X, reg=0.5).value < 1e-9
     True
     """
-    reg = check_positive(reg, "reg", "It is in the units of the cost.")
+    reg = check_positive("reg", reg, hint="It is in the units of the cost.")
     check_options(solver, tol, max_iter, time_limit)
     prices = check_reg_marginal(reg_marginal, solver)
     rho = _one_price(prices)

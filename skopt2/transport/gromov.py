@@ -20,6 +20,7 @@ from skopt2._core.array import (
     to_numpy,
 )
 from skopt2._core.iterate import iterate
+from skopt2._core.parameters import check_number, check_positive
 from skopt2._core.random import spawn
 from skopt2.solvers.transport.cost import METRICS, ground_cost
 from skopt2.solvers.transport.gromov import GromovSinkhorn, random_plan
@@ -27,7 +28,7 @@ from skopt2.solvers.transport.gromov_costs import LOSSES, PointSpaces, StoredSpa
 from skopt2.transport.dense_input import check_costs, check_points
 from skopt2.transport.gromov_result import describe
 from skopt2.transport.measures import check_masses
-from skopt2.transport.problem import TOTALS, check_positive
+from skopt2.transport.problem import TOTALS
 from skopt2.transport.sinkhorn import check_options
 
 CERTIFICATE = "fixed-point error"
@@ -163,7 +164,7 @@ def gromov_wasserstein(
     >>> result.converged
     True
     """
-    reg = check_positive(reg, "reg", "It is in the units of the loss.")
+    reg = check_positive("reg", reg, hint="It is in the units of the loss.")
     check_options("auto", tol, max_iter, time_limit)
     alpha = _check_alpha(alpha, M)
     if isinstance(n_init, bool) or not (
@@ -236,16 +237,13 @@ def _check_alpha(alpha, M):
     """Return the weight of the quadratic term."""
     if alpha is None:
         return 1.0 if M is None else 0.5
-    if isinstance(alpha, bool) or not (
-        isinstance(alpha, numbers.Real) and 0.0 <= alpha <= 1.0
-    ):
-        raise ValueError(f"alpha must be a number from 0 to 1; got {alpha!r}.")
+    alpha = check_number("alpha", alpha, 0, 1)
     if M is None and alpha != 1.0:
         raise ValueError(
             f"alpha={alpha!r} weighs the costs between the spaces. Pass them as M, or "
             "leave alpha out."
         )
-    return float(alpha)
+    return alpha
 
 
 def _check_spaces(Cx, Cy, loss, metric, source):

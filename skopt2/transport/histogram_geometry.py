@@ -32,11 +32,11 @@ from skopt2._core.histograms import (
     ground_cost,
     normalise,
 )
+from skopt2._core.parameters import check_positive
 from skopt2._core.transfer import convert
 from skopt2.solvers.transport.batch import BatchProblem, solve_batch
 from skopt2.solvers.transport.log_kernel import DenseLogKernel, GridLogKernel
 from skopt2.transport.fixed_support import check_symmetric, solve_fixed
-from skopt2.transport.problem import check_positive
 
 # Largest number of iterations of one problem inside another loop.
 MAX_ITER = 10_000
@@ -156,7 +156,7 @@ def describe_cost(estimator, X, target):
     ValueError
         If a parameter is out of range, or the cost does not fit the histograms.
     """
-    reg = check_positive(estimator.reg, "reg", "normalize_cost sets its unit.")
+    reg = check_positive("reg", estimator.reg, hint="normalize_cost sets its unit.")
     check_normalisation(estimator.normalize_cost)
     C = ground_cost(estimator.cost, X, target)
     scale = cost_scale(C, estimator.normalize_cost)

@@ -1,8 +1,5 @@
 """What the estimators of transport maps check, and how they carry points."""
 
-import math
-import numbers
-
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
@@ -10,11 +7,16 @@ from skopt2._core import cuda
 from skopt2._core.array import all_finite, as_float, asarray_like, move, namespace
 from skopt2._core.checks import check_matrix
 from skopt2._core.histograms import check_normalisation
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_number,
+    check_positive,
+)
 from skopt2._core.transfer import convert
 from skopt2._core.weights import check_weights
 from skopt2.solvers.transport.cost import ground_cost
 from skopt2.transport.map_fit import Settings
-from skopt2.transport.problem import check_positive
 from skopt2.transport.sinkhorn import check_options
 from skopt2.transport.unbalanced import check_reg_marginal
 
@@ -45,22 +47,17 @@ def check_settings(estimator, maps=MAPS):
     check_options(options["solver"], given["tol"], *list(options.values())[1:])
     check_normalisation(given["normalize_cost"])
     ground_cost(given["metric"])
-    if given["map"] not in maps:
-        raise ValueError(f"map must be one of {maps}; got {given['map']!r}.")
+    check_choice("map", given["map"], maps)
     if given["map"] == "progressive" and given["metric"] != "sqeuclidean":
         raise ValueError(
             "map='progressive' moves points along straight lines, which is right for "
             f"metric='sqeuclidean' only; got {given['metric']!r}."
         )
     for name in {"n_steps", "n_rounds"} & set(given):
-        value = given[name]
-        if not isinstance(value, numbers.Integral) or value < 1:
-            raise ValueError(f"{name} must be a positive integer; got {value!r}.")
+        check_count(name, given[name])
     for name in {"label_reg", "label_limit"} & set(given):
-        value = given[name]
-        if not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
-            raise ValueError(f"{name} must be a finite number >= 0; got {value!r}.")
-    check_positive(given["reg"], "reg", "normalize_cost sets its unit.")
+        check_number(name, given[name], 0)
+    check_positive("reg", given["reg"], hint="normalize_cost sets its unit.")
     names = {field for field in Settings.__dataclass_fields__ if field in given}
     found = {name: given[name] for name in names}
     if "reg_marginal" in given:

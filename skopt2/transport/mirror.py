@@ -1,8 +1,6 @@
 """Convex objectives over the transport polytope, at once or as a stream of costs."""
 
-import math
 import warnings
-from numbers import Integral, Real
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -10,14 +8,21 @@ from sklearn.exceptions import ConvergenceWarning
 from skopt2._core import cuda
 from skopt2._core.array import move, namespace
 from skopt2._core.iterate import iterate
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_number,
+    check_positive,
+)
 from skopt2._core.result import StopReason
+from skopt2._core.shared_parameters import check_time_limit
 from skopt2.solvers.certificate import GAP
 from skopt2.solvers.transport.mirror import MirrorDescent
 from skopt2.transport.clouds import check_mass
 from skopt2.transport.cost_stream import CostStream
 from skopt2.transport.dense_input import check_costs
 from skopt2.transport.oracle import Oracle, as_objective
-from skopt2.transport.problem import TOTALS, check_positive
+from skopt2.transport.problem import TOTALS
 
 STEPS = ("sqrt", "constant")
 
@@ -314,21 +319,12 @@ class MirrorSinkhorn:
 
     def _check_parameters(self):
         """Raise ValueError for a parameter out of range."""
-        if self.step not in STEPS:
-            raise ValueError(f"step must be one of {STEPS}; got {self.step!r}.")
-        check_positive(self.step_size, "step_size", "1.0 is the step of theory.")
-        if isinstance(self.tol, bool) or not (
-            isinstance(self.tol, Real) and 0 <= self.tol < math.inf
-        ):
-            raise ValueError(
-                f"tol must be a number >= 0; got {self.tol!r}. It bounds the duality "
-                "gap as a share of that of the independent plan: 1e-2 is usual."
-            )
-        if isinstance(self.max_iter, bool) or not (
-            isinstance(self.max_iter, Integral) and self.max_iter >= 1
-        ):
-            raise ValueError(
-                f"max_iter must be a positive integer; got {self.max_iter!r}."
-            )
-        if self.time_limit is not None:
-            check_positive(self.time_limit, "time_limit", "Or None for no limit.")
+        check_choice("step", self.step, STEPS)
+        check_positive("step_size", self.step_size, hint="1.0 is the step of theory.")
+        hint = (
+            "It bounds the duality gap as a share of that of the independent plan: "
+            "1e-2 is usual."
+        )
+        check_number("tol", self.tol, 0, hint=hint)
+        check_count("max_iter", self.max_iter)
+        check_time_limit(self.time_limit)

@@ -17,10 +17,10 @@ import numpy as np
 
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like, index_like, move, namespace, put, sum64
+from skopt2._core.parameters import check_positive
 from skopt2.solvers.transport.cost import METRICS
 from skopt2.transport.clouds import check_clouds, check_mass, with_mass
 from skopt2.transport.entropic_cost import EntropicCost, SelfCost, pair_costs
-from skopt2.transport.problem import check_positive
 from skopt2.transport.sinkhorn import check_options
 
 
@@ -117,7 +117,7 @@ def monge_gap(
     >>> bool(monge_gap(X, X @ [[0, 1], [-1, 0]], reg=0.01).value > 1.0)
     True
     """
-    reg = check_positive(reg, "reg", "It is in the units of the cost.")
+    reg = check_positive("reg", reg, hint="It is in the units of the cost.")
     check_options("auto", tol, max_iter, None)
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {METRICS}; got {metric!r}.")

@@ -1,14 +1,18 @@
 """Maps that are close to optimal transport, by the Monge gap."""
 
-import math
 from dataclasses import replace
-from numbers import Integral, Real
 
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like, move, namespace
 from skopt2._core.estimator import IterativeEstimator, fit_method
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_number,
+    check_positive,
+)
 from skopt2._core.random import spawn
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.solvers.quasi_newton import LimitedBFGS
@@ -18,7 +22,6 @@ from skopt2.transport.cost_scale import check_divisor, check_magnitude
 from skopt2.transport.entropic_cost import EntropicCost, SelfCost, mean_cost
 from skopt2.transport.map_energy import MapEnergy, displacement_between
 from skopt2.transport.map_input import cast_points, check_no_points, check_points
-from skopt2.transport.problem import check_positive
 
 CERTIFICATE = "largest derivative"
 MAPS = ("affine", "random_features")
@@ -347,33 +350,15 @@ class MongeGapMap(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
 
     def _check_parameters(self):
         """Raise ValueError for a parameter out of range."""
-        for name, options in (
-            ("map", MAPS),
-            ("metric", METRICS),
-            ("normalize_cost", ("mean", None)),
-        ):
-            if getattr(self, name) not in options:
-                raise ValueError(
-                    f"{name} must be one of {options}; got {getattr(self, name)!r}."
-                )
-        check_positive(self.reg, "reg", "0.05 is a twentieth of the mean cost.")
-        if self.length_scale is not None:
-            check_positive(self.length_scale, "length_scale", "Or None.")
-        if self.time_limit is not None:
-            check_positive(self.time_limit, "time_limit", "Or None for no limit.")
-        for name in ("gap_strength", "alpha", "tol"):
-            value = getattr(self, name)
-            if not (_is(value, Real) and 0 <= value < math.inf):
-                raise ValueError(f"{name} must be a number >= 0; got {value!r}.")
-        for name in ("n_components", "max_iter"):
-            value = getattr(self, name)
-            if not (_is(value, Integral) and value >= 1):
-                raise ValueError(f"{name} must be a positive integer; got {value!r}.")
-
-
-def _is(value, kind):
-    """Tell whether a value is a number of a kind, and no bool."""
-    return isinstance(value, kind) and not isinstance(value, bool)
+        check_choice("map", self.map, MAPS)
+        check_choice("metric", self.metric, METRICS)
+        check_choice("normalize_cost", self.normalize_cost, ("mean", None))
+        hint = "0.05 is a twentieth of the mean cost."
+        check_positive("reg", self.reg, hint=hint)
+        check_positive("length_scale", self.length_scale, optional=True)
+        check_number("gap_strength", self.gap_strength, 0)
+        check_number("alpha", self.alpha, 0)
+        check_count("n_components", self.n_components)
 
 
 def _name_of(X):

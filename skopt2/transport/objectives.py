@@ -6,8 +6,6 @@ subgradient of the shape of P; see :class:`skopt2.transport.MirrorSinkhorn`.
 """
 
 import copy
-import math
-from numbers import Real
 
 import numpy as np
 
@@ -19,6 +17,7 @@ from skopt2._core.array import (
     namespace,
     to_numpy,
 )
+from skopt2._core.parameters import check_number
 from skopt2.transport.dense_input import check_costs
 
 
@@ -283,13 +282,7 @@ class GroupLassoObjective(LinearObjective):
 
 def check_strength(strength):
     """Return a nonnegative finite number as a float, or raise ValueError."""
-    if isinstance(strength, bool) or not (
-        isinstance(strength, Real) and 0 <= strength < math.inf
-    ):
-        raise ValueError(
-            f"strength must be a finite number of at least 0; got {strength!r}."
-        )
-    return float(strength)
+    return check_number("strength", strength, 0)
 
 
 def _sum(x):

@@ -1,7 +1,6 @@
 """Masses and costs, checked where they live and brought to the form of the solvers."""
 
 import math
-import numbers
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,31 +148,6 @@ def check_problem(a, b, cost, *, device=None, balanced=True):
         source,
         target,
     )
-
-
-def check_positive(value, name, fix):
-    """Return a positive finite number as a float, or raise ValueError.
-
-    Parameters
-    ----------
-    value : object
-        What the user passed.
-    name : str
-        Name of the parameter.
-    fix : str
-        What to pass instead.
-
-    Returns
-    -------
-    value : float
-    """
-    if (
-        isinstance(value, numbers.Real)
-        and not isinstance(value, bool)
-        and 0 < value < math.inf
-    ):
-        return float(value)
-    raise ValueError(f"{name} must be a positive number; got {value!r}. {fix}")
 
 
 def _check_masses(values, n, name, side):

@@ -1,7 +1,6 @@
 """The estimator that carries batches onto the sample of its fit."""
 
 import dataclasses
-import numbers
 import warnings
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.utils import check_random_state
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like, move, namespace, take, to_numpy
 from skopt2._core.estimator import IterativeEstimator, fit_method
+from skopt2._core.parameters import check_choice, check_count
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.solvers.transport.certificate import MARGINAL_ERROR
@@ -283,16 +283,9 @@ class ReferenceTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstima
 
     def _check_sizes(self):
         """Raise ValueError unless the sizes are in range."""
-        for name in ("n_reference", "min_batch_size"):
-            value = getattr(self, name)
-            if name == "n_reference" and value is None:
-                continue
-            if not isinstance(value, numbers.Integral) or value < 1:
-                raise ValueError(f"{name} must be a positive integer; got {value!r}.")
-        if self.reference not in ("kmeans", "random"):
-            raise ValueError(
-                f"reference must be 'kmeans' or 'random'; got {self.reference!r}."
-            )
+        check_count("n_reference", self.n_reference, optional=True)
+        check_count("min_batch_size", self.min_batch_size)
+        check_choice("reference", self.reference, ("kmeans", "random"))
 
     def _choose(self, data):
         """Return the points of the reference, and their masses or None."""

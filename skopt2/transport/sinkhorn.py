@@ -1,17 +1,23 @@
 """Entropic transport between two measures."""
 
 import math
-import numbers
 import warnings
 
 from sklearn.exceptions import ConvergenceWarning
 
 from skopt2._core.array import asarray_like, move
 from skopt2._core.iterate import iterate
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_number,
+    check_positive,
+)
 from skopt2._core.result import Certificate, StopReason
+from skopt2._core.shared_parameters import check_time_limit
 from skopt2.solvers.transport.certificate import MARGINAL_ERROR, marginal_error
 from skopt2.solvers.transport.choice import balanced_solver
-from skopt2.transport.problem import check_positive, check_problem
+from skopt2.transport.problem import check_problem
 from skopt2.transport.result import TransportResult
 from skopt2.transport.unbalanced import (
     check_reg_marginal,
@@ -116,7 +122,7 @@ def sinkhorn(
     array([[1.438, 0.   ],
            [0.   , 2.556]])
     """
-    reg = check_positive(reg, "reg", "It is in the units of the cost.")
+    reg = check_positive("reg", reg, hint="It is in the units of the cost.")
     check_options(solver, tol, max_iter, time_limit)
     prices = check_reg_marginal(reg_marginal, solver)
     problem = check_problem(a, b, cost, device=device, balanced=prices is None)
@@ -167,26 +173,11 @@ def transport(
 
 def check_options(solver, tol, max_iter, time_limit):
     """Raise ValueError unless the options of the loop are in range."""
-    if solver not in SOLVERS:
-        raise ValueError(f"solver must be one of {SOLVERS}; got {solver!r}.")
-    if not (isinstance(tol, numbers.Real) and 0 <= tol < math.inf):
-        raise ValueError(
-            f"tol must be a number >= 0; got {tol!r}. It bounds the marginal error as "
-            "a share of the total mass: 1e-6 is usual."
-        )
-    if max_iter is not None and not (
-        isinstance(max_iter, numbers.Integral) and max_iter >= 1
-    ):
-        raise ValueError(
-            f"max_iter must be a positive integer or None; got {max_iter!r}."
-        )
-    if time_limit is not None and not (
-        isinstance(time_limit, numbers.Real) and time_limit > 0
-    ):
-        raise ValueError(
-            f"time_limit must be a positive number of seconds or None; got "
-            f"{time_limit!r}."
-        )
+    check_choice("solver", solver, SOLVERS)
+    hint = "It bounds the marginal error as a share of the total mass: 1e-6 is usual."
+    check_number("tol", tol, 0, hint=hint)
+    check_count("max_iter", max_iter, optional=True)
+    check_time_limit(time_limit)
 
 
 def solve(

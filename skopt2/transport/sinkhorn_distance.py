@@ -17,12 +17,12 @@ from skopt2._core.histograms import (
     ground_cost,
     normalise,
 )
+from skopt2._core.parameters import check_positive
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.solvers.transport.batch import BatchProblem, solve_batch
 from skopt2.solvers.transport.certificate import MARGINAL_ERROR
 from skopt2.transport.pairs import Pairs, solve_pairs
-from skopt2.transport.problem import check_positive
 from skopt2.transport.sinkhorn import MAX_ITER, check_options
 
 
@@ -193,7 +193,7 @@ class SinkhornDistance(
         UserWarning
             If a histogram is zero: it counts as one with equal masses in all bins.
         """
-        reg = check_positive(self.reg, "reg", "normalize_cost sets its unit.")
+        reg = check_positive("reg", self.reg, hint="normalize_cost sets its unit.")
         check_options("auto", self.tol, self.max_iter, None)
         check_normalisation(self.normalize_cost)
         data = check_fit_input(self, X, None, accept_sparse=False, y_kind="none")

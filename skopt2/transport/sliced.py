@@ -16,7 +16,6 @@ al., ICML 2024.
 
 import math
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from skopt2._core.array import (
     namespace,
     to_numpy,
 )
+from skopt2._core.parameters import check_choice, check_count, check_number
 from skopt2._core.random import spawn
 from skopt2.solvers.transport.control_variates import (
     VALUES_PER_HARMONIC,
@@ -235,22 +235,10 @@ def _choose(control_variate, p, n_projections, dim):
 
 def _check_options(p, n_projections, control_variate, sampling):
     """Raise ValueError for an argument that is no option."""
-    if not (isinstance(p, Real) and 1 <= p < math.inf):
-        raise ValueError(f"p must be a finite number of at least 1, got p={p!r}.")
-    if isinstance(n_projections, bool) or not (
-        isinstance(n_projections, Integral) and n_projections >= 1
-    ):
-        raise ValueError(
-            f"n_projections must be a positive integer, got {n_projections!r}."
-        )
-    if control_variate not in CONTROL_VARIATES:
-        names = ", ".join(repr(name) for name in CONTROL_VARIATES)
-        raise ValueError(
-            f"control_variate must be one of {names}; got {control_variate!r}."
-        )
-    if sampling not in SAMPLINGS:
-        names = ", ".join(repr(name) for name in SAMPLINGS)
-        raise ValueError(f"sampling must be one of {names}; got {sampling!r}.")
+    check_number("p", p, 1)
+    check_count("n_projections", n_projections)
+    check_choice("control_variate", control_variate, CONTROL_VARIATES)
+    check_choice("sampling", sampling, SAMPLINGS)
 
 
 def _standardise(X, Y, a, b):

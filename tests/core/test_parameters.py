@@ -12,13 +12,15 @@ from skopt2._core.parameters import (
     check_choice,
     check_count,
     check_flag,
-    check_n_jobs,
     check_number,
     check_positive,
+    shown,
+)
+from skopt2._core.shared_parameters import (
+    check_n_jobs,
     check_random_state,
     check_shared,
     check_verbose,
-    shown,
 )
 
 HUGE = 10**400
@@ -51,9 +53,9 @@ def test_numbers_come_back_as_types_of_python(value, options, kind):
     [
         (-1, {"low": 0}, "a nonnegative number; got alpha=-1."),
         (0.0, {"low": 0, "closed": "neither"}, "a positive number; got alpha=0.0."),
-        (np.nan, {"low": 0}, "a finite nonnegative number; got alpha=nan."),
-        (np.inf, {}, "a finite number; got alpha=inf."),
-        (HUGE, {}, "a finite number; got alpha=<int of 1329 bits>."),
+        (np.nan, {"low": 0}, "a nonnegative number that is finite; got alpha=nan."),
+        (np.inf, {}, "a number that is finite; got alpha=inf."),
+        (HUGE, {}, "a number that is finite; got alpha=<int of 1329 bits>."),
         (True, {}, "a number; got alpha=True."),
         (np.False_, {}, "a number; got alpha=np.False_."),
         (None, {}, "a number; got alpha=None."),
@@ -132,19 +134,19 @@ def test_choices_that_are_known(value, known):
 @pytest.mark.parametrize(
     ("value", "options", "message"),
     [
-        ("hal", {}, "'hals' or 'bcd-pr'; got solver='hal'. Did you mean 'hals'?"),
+        ("hal", {}, "one of 'hals', 'bcd-pr'; got solver='hal'. Did you mean 'hals'?"),
         ("BCD-PR", {}, "got solver='BCD-PR'. Did you mean 'bcd-pr'?"),
-        ("newton", {}, "'hals' or 'bcd-pr'; got solver='newton'."),
-        (None, {}, "'hals' or 'bcd-pr'; got solver=None."),
+        ("newton", {}, "one of 'hals', 'bcd-pr'; got solver='newton'."),
+        (None, {}, "one of 'hals', 'bcd-pr'; got solver=None."),
         (1, {"known": (True, False)}, "True or False; got solver=1."),
-        (True, {"known": (0, 1, 2)}, "0, 1 or 2; got solver=True."),
+        (True, {"known": (0, 1, 2)}, "one of 0, 1, 2; got solver=True."),
         (
             np.array(["hals", "hals"]),
             {"optional": True, "other": "an object"},
-            "'hals', 'bcd-pr', None or an object; got solver=<ndarray of shape (2,) "
-            "and dtype <U4>.",
+            "one of 'hals', 'bcd-pr', None or an object; got solver=<ndarray of shape "
+            "(2,) and dtype <U4>.",
         ),
-        ("hal", {"hint": "Look."}, "'hals' or 'bcd-pr'; got solver='hal'. Look."),
+        ("hal", {"hint": "Look."}, "one of 'hals', 'bcd-pr'; got solver='hal'. Look."),
     ],
 )
 def test_choices_that_are_not(value, options, message):
@@ -193,13 +195,18 @@ def test_values_are_shown_short(value, text):
 
 
 class Toy:
-    def __init__(self, tol=1e-3, max_iter=None, n_jobs=None):
+    _not_flags = ("signs",)
+
+    def __init__(
+        self, tol=1e-3, max_iter=None, n_jobs=None, warm_start=False, signs=True
+    ):
         self.tol, self.max_iter, self.n_jobs = tol, max_iter, n_jobs
+        self.warm_start, self.signs = warm_start, signs
 
 
 class Named(Toy):
     def __init__(self, max_iter="auto"):
-        self.max_iter = max_iter
+        super().__init__(max_iter=max_iter)
 
 
 @pytest.mark.parametrize(
@@ -208,11 +215,19 @@ class Named(Toy):
         (Toy(tol=-1), "tol must be a nonnegative number; got tol=-1."),
         (Toy(max_iter="auto"), "max_iter must be a positive integer or None; got"),
         (Toy(max_iter=0), "max_iter must be a positive integer or None; got"),
+        (Toy(warm_start=0, signs="all"), "warm_start must be True or False; got"),
         (Toy(n_jobs=0), "n_jobs must be an integer other than 0"),
         (Named(None), "max_iter must be a positive integer or 'auto'; got"),
     ],
 )
 def test_parameters_of_all_estimators(estimator, message):
     check_shared(type(estimator)())
+    check_shared(Toy(tol=0, max_iter=5, signs="all"))
     with pytest.raises(InvalidParameterError, match=message):
         check_shared(estimator)
+
+
+def test_infinity_where_it_means_something():
+    assert check_positive("epsilon", np.inf, infinite=True) == np.inf
+    with pytest.raises(InvalidParameterError, match="finite; got epsilon=inf"):
+        check_positive("epsilon", np.inf)

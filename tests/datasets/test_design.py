@@ -5,7 +5,6 @@ import pytest
 
 from skopt2.datasets.design import (
     as_generator,
-    check_size,
     correlated_design,
     group_labels,
 )
@@ -63,12 +62,12 @@ def test_design_is_fortran_ordered_in_the_dtype_asked_for(dtype):
     ],
 )
 def test_rho_out_of_range_names_the_interval(correlation, rho, interval):
-    with pytest.raises(ValueError, match=f"rho must lie in {interval}"):
+    with pytest.raises(ValueError, match=f"rho of .* must be a number in {interval}"):
         draw(5, 4, correlation, rho, np.zeros(4, dtype=int))
 
 
 def test_unknown_correlation_lists_the_choices():
-    with pytest.raises(ValueError, match=r"correlation must be one of \['ar1', 'blo"):
+    with pytest.raises(ValueError, match=r"correlation must be one of 'ar1', 'blo"):
         draw(5, 4, "toeplitz", 0.5)
 
 
@@ -80,7 +79,7 @@ def test_group_labels():
 
 @pytest.mark.parametrize("groups", [0, -1, 1.5])
 def test_group_size_must_be_a_positive_integer(groups):
-    with pytest.raises(ValueError, match="groups must be an integer at least 1"):
+    with pytest.raises(ValueError, match="groups must be a positive integer"):
         group_labels(groups, 4)
 
 
@@ -97,11 +96,3 @@ def test_random_state_of_every_kind():
     assert len(drawn) == 3
     generator = np.random.default_rng(3)
     assert as_generator(generator) is generator
-
-
-def test_sizes_reject_fractions_and_name_the_range():
-    assert check_size("n", 3.0, 1) == 3
-    with pytest.raises(ValueError, match="n must be an integer from 1 to 5, got 6"):
-        check_size("n", 6, 1, 5)
-    with pytest.raises(ValueError, match="n must be an integer at least 1, got 2.5"):
-        check_size("n", 2.5, 1)

@@ -58,9 +58,9 @@ def test_dtype_of_design_and_truth(generator, dtype):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"n_samples": 0}, "n_samples must be an integer at least"),
-        ({"snr": 0.0}, "snr must be finite and greater than 0, got 0.0"),
-        ({"snr": np.inf}, "snr must be finite and greater than 0"),
+        ({"n_samples": 0}, "n_samples must be an? .*integer"),
+        ({"snr": 0.0}, "snr must be a positive number; got snr=0.0"),
+        ({"snr": np.inf}, "snr must be a positive number"),
         ({"dtype": np.int32}, "dtype must be float64 or float32, got int32"),
     ],
 )
@@ -153,7 +153,7 @@ def test_more_signals_than_features_names_the_range():
 
 
 def test_unknown_family_lists_the_choices():
-    with pytest.raises(ValueError, match=r"family must be one of \['gaussian'"):
+    with pytest.raises(ValueError, match=r"family must be one of 'gaussian'"):
         make_sparse_regression(family="cauchy")
 
 
@@ -229,8 +229,8 @@ def test_sparse_families(family):
     ("parameters", "message"),
     [
         ({"density": 0.0}, r"density must lie in \(0, 1\], got 0.0"),
-        ({"format": "coo"}, r"format must be one of \['csc', 'csr'\]"),
-        ({"values": "binary"}, r"values must be one of \['normal', 'uniform', 'ones'"),
+        ({"format": "coo"}, r"format must be one of 'csc', 'csr'"),
+        ({"values": "binary"}, r"values must be one of 'normal', 'uniform', 'ones'"),
         ({"family": "multinomial"}, "family must be one of"),
     ],
 )

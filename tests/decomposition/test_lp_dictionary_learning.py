@@ -261,16 +261,14 @@ def test_stops_pickles_and_clones(X):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"p": 2}, "p must be a number larger than 2; got 2"),
+        ({"p": 2}, "p must be a number larger than 2"),
         ({"p": "3"}, "p must be a number larger than 2"),
         ({"n_components": 0}, "n_components must be a positive integer"),
         ({"n_components": 9}, "n_components=9 is more than n_features=8"),
         ({"n_init": 0}, "n_init must be a positive integer"),
-        ({"max_iter": 0}, "max_iter must be a positive integer"),
-        ({"tol": 1.0}, "tol must be a number"),
         ({"threshold": -1.0}, "threshold must be a nonnegative number"),
-        ({"whiten": "unit-variance"}, "whiten must be one of"),
-        ({"assume_centered": 1}, "assume_centered must be one of"),
+        ({"whiten": "unit-variance"}, "whiten must be True or False"),
+        ({"assume_centered": 1}, "assume_centered must be True or False"),
     ],
 )
 def test_bad_parameters_are_named(X, options, words):

@@ -262,7 +262,7 @@ def test_degenerate_data():
         ({"guidance": -1.0}, "guidance must be a nonnegative number"),
         ({"smoothing": 0.0}, "smoothing must be a positive number"),
         ({"offset": 0.0}, "offset must be a positive number"),
-        ({"sum_to_one": "yes"}, "sum_to_one must be one of"),
+        ({"sum_to_one": "yes"}, "sum_to_one must be True or False"),
         ({"init": "vca"}, "init must be one of"),
         ({"init": np.ones((2, 50))}, r"expected \(3, 50\)"),
         ({"init": -np.ones((3, 50))}, "negative"),

@@ -211,12 +211,12 @@ def test_fit_on_a_device_equals_that_on_the_host(data, cuda_stand_in):
 @pytest.mark.parametrize(
     ("parameters", "match"),
     [
-        ({"n_coreset": 0}, "n_coreset must be a positive integer; got 0"),
+        ({"n_coreset": 0}, "n_coreset must be a positive integer; got n_co"),
         ({"batch_size": 1.5}, "batch_size must be a positive integer"),
         ({"max_iter": True}, "max_iter must be a positive integer"),
         ({"learning_rate": -1.0}, "learning_rate must be a positive number"),
-        ({"tol": np.inf}, "tol must be a positive number"),
-        ({"alpha": -1e-3}, "alpha must be a number >= 0"),
+        ({"tol": np.inf}, "tol must be a nonnegative number that is finit"),
+        ({"alpha": -1e-3}, "alpha must be a nonnegative number"),
         ({"time_limit": 0}, "time_limit must be a positive number or None"),
         ({"init": "kmeans"}, "init must be one of"),
         ({"kernel": DotProduct()}, "ConstantKernel, WhiteKernel, RBF, and Matern"),

@@ -206,8 +206,8 @@ def test_float32_and_other_namespaces(backend):
     [
         ({"likelihood": "poisson"}, "likelihood must be one of"),
         ({"solver": "cg"}, "solver must be one of"),
-        ({"n_neighbors": 2.5}, "n_neighbors must be an integer"),
-        ({"max_iter": 0}, "max_iter must be an integer"),
+        ({"n_neighbors": 2.5}, "n_neighbors must be a positive integer"),
+        ({"max_iter": 0}, "max_iter must be a positive integer"),
     ],
 )
 def test_bad_parameters_are_named(options, message):

@@ -244,7 +244,7 @@ def test_float32_and_other_namespaces(backend):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_neighbors": 0}, "n_neighbors must be an integer"),
+        ({"n_neighbors": 0}, "n_neighbors must be a positive integer"),
         ({"rho": 0.5}, "rho must be a number of at least 1"),
         ({"alpha": -1.0}, "alpha, the variance of the noise"),
         ({"alpha": [1.0, 2.0]}, "same number of entries"),

@@ -267,7 +267,7 @@ def test_a_short_fit_warns(sample):
         ({"tol": 0.0}, "tol must be"),
         ({"max_iter": 0}, "max_iter must be"),
         ({"solver": "lbfgs"}, "solver must be one of"),
-        ({"kernel": "gausian"}, "is unknown"),
+        ({"kernel": "gausian"}, "kernel must be one of"),
         ({"length_scale": -2.0}, "length_scale"),
         ({"batch_size": 2.5}, "batch_size must be"),
         ({"early_stopping": True, "validation_fraction": 1.5}, "validation_fraction"),

@@ -104,9 +104,9 @@ def test_all_rows_are_a_permutation():
     ("options", "message"),
     [
         ({"n_clusters": 0}, "n_clusters must be an integer from 1"),
-        ({"n_clusters": 9}, "n=8; got 9"),
-        ({"n_clusters": 2.0}, "got 2.0"),
-        ({"max_proposals": 0}, "max_proposals must be None or a positive integer"),
+        ({"n_clusters": 9}, "got n_clusters=9. There are n=8"),
+        ({"n_clusters": 2.0}, "got n_clusters=2.0"),
+        ({"max_proposals": 0}, "max_proposals must be a positive integer or No"),
         ({"sample_weight": -np.ones(8)}, "sample_weight must be nonnegative"),
         ({"sample_weight": np.zeros(8)}, "must not be zero for every sample"),
         ({"x_squared_norms": np.ones(7)}, "x_squared_norms must hold 8"),

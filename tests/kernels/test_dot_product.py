@@ -32,7 +32,7 @@ def test_gamma_is_resolved(rng):
     ("params", "message"),
     [
         ({"degree": 0}, "degree of the polynomial kernel.*got degree=0"),
-        ({"degree": 2.5}, "whole number"),
+        ({"degree": 2.5}, "positive integer"),
         ({"gamma": 0.0}, "gamma of the polynomial kernel.*got gamma=0.0"),
         ({"gamma": "scale"}, "got gamma='scale'"),
         ({"coef0": -1.0}, "not positive semidefinite"),

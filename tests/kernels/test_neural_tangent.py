@@ -86,7 +86,7 @@ def test_without_bias_it_is_homogeneous(rng, unit):
     ("params", "message"),
     [
         ({"depth": 0}, "depth of the neural_tangent kernel.*got depth=0"),
-        ({"depth": 1.5}, "whole number"),
+        ({"depth": 1.5}, "positive integer"),
         ({"bias": -0.1}, "bias of the neural_tangent kernel.*got bias=-0.1"),
     ],
 )

@@ -180,8 +180,11 @@ def test_median_of_points_that_are_mostly_equal():
         (Gaussian(length_scale=[[1.0]]), "one for each feature"),
         (Matern(nu=1.0), "nu of the matern kernel must be 0.5, 1.5, 2.5 or inf"),
         (Matern(nu="1.5"), "got nu='1.5'"),
-        (ExponentialPower(power=0.0), r"power .* must be in \(0, 2\]"),
-        (ExponentialPower(power=2.1), "beyond 2 it is not positive definite"),
+        (
+            ExponentialPower(power=0.0),
+            "power of the exponential_power kernel must",
+        ),
+        (ExponentialPower(power=2.1), "Beyond 2 it is not positive definite"),
     ],
 )
 def test_parameters_out_of_range_are_named(rng, kernel, message):

@@ -352,7 +352,7 @@ def test_groups_as_the_user_writes_them():
         ({"groups": np.full(30, np.nan)}, "NaN"),
         ({"group_weights": [1.0, 2.0]}, "group_weights has shape"),
         ({"group_weights": -np.ones(30)}, "nonnegative"),
-        ({"penalty": "l1"}, "no group penalty"),
+        ({"penalty": "l1"}, "one of 'group_lasso'"),
         ({"penalty": GroupMCP(0.5)}, "gamma"),
         ({"penalty": "sparse_group_lasso", "orthonormalize": True}, "orthonormalize"),
         ({"orthonormalize": "yes"}, "True or False"),

@@ -243,17 +243,17 @@ def test_degenerate_data(rng):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"rank": 0}, "rank must be finite and >= 1"),
-        ({"alpha": -1.0}, "alpha must be finite and >= 0"),
+        ({"rank": 0}, "rank must be a positive integer or None"),
+        ({"alpha": -1.0}, "alpha must be a nonnegative number"),
         ({"loss": "quantile"}, "loss must be one of"),
         ({"solver": "adam"}, "solver must be one of"),
-        ({"delta": 0.0}, "delta must be finite and > 0"),
-        ({"damping": -1.0}, "damping must be finite and >= 0"),
+        ({"delta": 0.0}, "delta must be a positive number"),
+        ({"damping": -1.0}, "damping must be a nonnegative number"),
         ({"shape": (10, 7)}, "has 70 elements, but X has 80 features"),
         ({"shape": 14}, "shape must be a pair of positive integers"),
         ({"psd": True}, "psd=True needs square matrices"),
-        ({"max_iter": 0}, "max_iter must be finite and >= 1"),
-        ({"time_limit": 0.0}, "time_limit must be finite and > 0"),
+        ({"max_iter": 0}, "max_iter must be a positive integer"),
+        ({"time_limit": 0.0}, "time_limit must be a positive number or None"),
     ],
 )
 def test_bad_parameters_are_named(data, options, words):

@@ -182,7 +182,7 @@ def test_y_of_one_dimension_and_other_bad_input(data):
     broken[3, 2] = np.nan
     with pytest.raises(ValueError, match="y contains NaN"):
         MultiTaskRegressor().fit(X, broken)
-    with pytest.raises(ValueError, match="no penalty of several tasks"):
+    with pytest.raises(ValueError, match="one of 'row_lasso'"):
         MultiTaskRegressor("l1").fit(X, Y)
     with pytest.raises(ValueError, match="gamma of the MCP"):
         MultiTaskRegressor(RowMCP(0.5)).fit(X, Y)

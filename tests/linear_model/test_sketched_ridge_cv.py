@@ -313,7 +313,7 @@ def test_constant_target_and_columns(rng):
         ({"sketch_size": 0}, "sketch_size"),
         ({"sketch_size": []}, "at least one size"),
         ({"alphas": [0.0, 1.0]}, "alphas"),
-        ({"alphas": []}, "at least one level"),
+        ({"alphas": []}, "a nonempty list"),
         ({"alphas": 0}, "alphas"),
         ({"eps": 1.0}, "eps"),
         ({"tol": 0.0}, "tol"),

@@ -249,7 +249,7 @@ def test_formats_of_several_labels_are_those_of_scikit_learn(check):
 @pytest.mark.parametrize("threshold", [-0.1, 1.0, "best", None, True, np.nan])
 def test_bad_thresholds(rng, threshold):
     X, Y = label_sets(rng)
-    with pytest.raises(ValueError, match=r"threshold must be 'auto' or .* got thresh"):
+    with pytest.raises(ValueError, match=r"threshold must be a number in \[0, 1\) or"):
         SparsemaxClassifier(threshold=threshold).fit(X, Y)
 
 

@@ -134,8 +134,8 @@ def test_device(rng, backend, dispatch):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"order": 3}, "order must be 0, 1 or 2"),
-        ({"alpha": 0.0}, "alpha must be finite and > 0"),
+        ({"order": 3}, "order must be one of 0, 1, 2"),
+        ({"alpha": 0.0}, "alpha must be a positive number, 'gcv' or 'cv'"),
         ({"alpha": "aic"}, "'gcv' or 'cv'"),
         ({"n_alphas": 1}, "n_alphas"),
         ({"cv": 1}, "cv must"),

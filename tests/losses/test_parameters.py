@@ -55,23 +55,26 @@ def test_parameters_are_searchable():
 
 @pytest.mark.parametrize("unknown", ["mse", None, 1.0, Huber])
 def test_unknown_loss_lists_the_names(unknown):
-    with pytest.raises(ValueError, match=r"loss=.* is unknown: use one of 'squared'"):
+    with pytest.raises(ValueError, match=r"loss must be one of 'squared'.* got loss="):
         get_loss(unknown)
 
 
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
-        (Huber(0.0), r"delta of the huber loss .* positive .* got delta=0.0; 1.35"),
+        (Huber(0.0), r"delta of the huber loss .* positive .* got delta=0.0. 1.35"),
         (Huber(-1.0), r"delta of the huber loss .* got delta=-1.0"),
-        (Huber(np.inf), r"delta of the huber loss .* finite .* got delta=inf"),
-        (Quantile(0.0), r"quantile .* \(0, 1\), got quantile=0.0; use 0.5"),
+        (Huber(np.inf), r"delta of the huber loss .* finite; got delta=inf"),
+        (Quantile(0.0), r"quantile .* \(0, 1\); got quantile=0.0. Use 0.5"),
         (Quantile(1.0), r"quantile .* got quantile=1.0"),
-        (Expectile(1.0), r"expectile .* \(0, 1\), got expectile=1.0; use 0.5"),
+        (Expectile(1.0), r"expectile .* \(0, 1\); got expectile=1.0. Use 0.5"),
         (Expectile(None), r"expectile .* got expectile=None"),
         (Quantile("half"), r"quantile .* got quantile='half'"),
-        (Quantile(0.5, -1.0), r"smoothing .* at least 0, got smoothing=-1.0; use 0.0"),
-        (HuberizedHinge(-2), r"delta of the huberized hinge .* got delta=-2; 2.0"),
+        (
+            Quantile(0.5, -1.0),
+            r"smoothing .* nonnegative .* got smoothing=-1.0. Use",
+        ),
+        (HuberizedHinge(-2), r"delta of the huberized hinge .* got delta=-2. 2.0"),
         (HuberizedHinge(None), r"delta of the huberized hinge .* got delta=None"),
     ],
 )

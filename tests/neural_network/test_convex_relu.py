@@ -337,20 +337,16 @@ def test_large_data_are_left_to_sampling(monkeypatch, limit):
 
 
 BAD = [
-    ({"alpha": 0.0}, "alpha must be a finite positive"),
+    ({"alpha": 0.0}, "alpha must be a positive number"),
     ({"alpha": np.nan}, "alpha must be"),
-    ({"n_gates": 0}, "n_gates must be an integer of at least 1 or 'all'"),
+    ({"n_gates": 0}, "n_gates must be a positive integer or 'all'"),
     ({"n_gates": "every"}, "n_gates must be"),
     ({"solver": "sgd"}, "solver must be one of"),
     ({"init": "random"}, "init must be one of"),
-    ({"robust": -0.1}, "robust must be a finite nonnegative"),
+    ({"robust": -0.1}, "robust must be a nonnegative number"),
     ({"robust": 0.1, "solver": "sampled"}, "needs solver='admm'"),
     ({"solver": "sampled", "n_gates": "all"}, "draws neurons"),
     ({"loss": "poisson"}, "loss='poisson' is not available"),
-    ({"tol": 0.0}, "tol must be"),
-    ({"max_iter": 1.5}, "max_iter must be an integer"),
-    ({"time_limit": -1.0}, "time_limit must be"),
-    ({"fit_intercept": "no"}, "fit_intercept must be True or False"),
 ]
 
 
@@ -385,5 +381,5 @@ def test_bad_combinations_are_named():
     model = ConvexReLURegressor(n_gates=5).fit(X[:20], X[:20, 0])
     with pytest.raises(ValueError, match="X has 30 rows"):
         model.gate_violation(X[:30])
-    with pytest.raises(ValueError, match="n_gates must be an integer"):
+    with pytest.raises(ValueError, match="n_gates must be a positive integer"):
         model.gate_violation(X[:20], n_gates=0)

@@ -171,7 +171,7 @@ def test_norms_neither_underflow_nor_overflow():
 @pytest.mark.parametrize(
     ("penalty", "words"),
     [
-        ("mcp", "no group penalty"),
+        ("mcp", "one of 'group_lasso'"),
         (GroupMCP(1.0), "gamma"),
         (GroupSCAD(2.0), "gamma"),
         (SparseGroupLasso(1.5), "l1_ratio"),

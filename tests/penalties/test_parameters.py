@@ -65,7 +65,7 @@ def test_only_the_convex_have_a_conjugate(name):
 
 @pytest.mark.parametrize("unknown", ["lasso", None, 3, MCP])
 def test_unknown_penalty_lists_the_names(unknown):
-    with pytest.raises(ValueError, match=r"penalty=.* is unknown: use one of 'l1'"):
+    with pytest.raises(ValueError, match=r"penalty must be one of 'l1'.* got penalty="):
         get_penalty(unknown)
 
 
@@ -81,19 +81,22 @@ def test_weighted_l1_by_name_says_how_to_give_weights():
 @pytest.mark.parametrize(
     ("penalty", "message"),
     [
-        (MCP(1.0), r"gamma of the MCP .* greater than 1, got gamma=1.0; .* 3.0"),
+        (MCP(1.0), r"gamma of the MCP .* larger than 1; got gamma=1.0. 3.0 is usual"),
         (MCP(np.inf), r"gamma of the MCP .* got gamma=inf"),
         (MCP("3"), r"gamma of the MCP .* got gamma='3'"),
-        (SCAD(2.0), r"gamma of the SCAD .* greater than 2, got gamma=2.0; .* 3.7"),
-        (ElasticNet(1.5), r"l1_ratio .* \[0, 1\], got l1_ratio=1.5; use 1"),
+        (SCAD(2.0), r"gamma of the SCAD .* larger than 2; got gamma=2.0. 3.7"),
+        (ElasticNet(1.5), r"l1_ratio .* \[0, 1\]; got l1_ratio=1.5. Use 1"),
         (ElasticNet(np.nan), r"l1_ratio .* got l1_ratio=nan"),
         (Lq(0.4), r"q of the l_q .* 1/2 or 2/3, .* got q=0.4; use Lq"),
         (Lq(None), r"q of the l_q .* got q=None"),
-        (LogSum(0.0), r"epsilon of the log-sum .* positive .* got epsilon=0.0; try"),
-        (TransformedL1(0), r"epsilon of the transformed l1 .* got epsilon=0; the"),
-        (AdaptiveL1(power=-1), r"power of the adaptive .* got power=-1; usual"),
-        (AdaptiveL1(epsilon=0), r"epsilon of the adaptive .* got epsilon=0; usual"),
-        (AdaptiveL1(n_reweightings=1.5), r"n_reweightings .* integer .* use 2"),
+        (LogSum(0.0), r"epsilon of the log-sum .* positive .* got epsilon=0.0. Try"),
+        (TransformedL1(0), r"epsilon of the transformed l1 .* got epsilon=0. 1.0"),
+        (AdaptiveL1(power=-1), r"power of the adaptive .* got power=-1. 1.0 is usual"),
+        (
+            AdaptiveL1(epsilon=0),
+            r"epsilon of the adaptive .* got epsilon=0. 0.1",
+        ),
+        (AdaptiveL1(n_reweightings=1.5), r"n_reweightings .* integer; .* Use 2"),
         (WeightedL1([1.0, -2.0]), r"weights .* nonnegative, got values from -2.0 to 1"),
         (WeightedL1([1.0, np.inf]), r"weights .* finite .* use penalty_factor=inf"),
         (WeightedL1(1.0), r"weights .* one number per feature, got weights=1.0"),

@@ -164,7 +164,7 @@ def test_unequal_steps_are_refused():
     [
         (Slope("fdr"), "'bh', 'oscar' or a vector"),
         (Slope(q=1.0), r"in \(0, 1\)"),
-        (Slope("oscar", q=-1.0), ">= 0"),
+        (Slope("oscar", q=-1.0), "nonnegative"),
         (Slope([1.0, 2.0]), "sort them"),
         (Slope([0.0, 0.0]), "first positive"),
         (Slope([[1.0]]), "vector with one number"),

@@ -195,15 +195,12 @@ def test_frames_have_names(X):
     ("change", "message"),
     [
         ({"covariance": "shrunk"}, "covariance must be .*'shrunk'"),
-        ({"covariance": 3}, "estimator with covariance_; got 3"),
+        ({"covariance": 3}, "estimator with covariance_; got cov"),
         ({"solver": "slsqp"}, "solver must be"),
-        ({"tol": -1}, "tol must be"),
-        ({"max_iter": 0}, "max_iter must be"),
-        ({"time_limit": 0}, "time_limit must be"),
         ({"budget": [1, 2]}, r"budget has shape \(2,\), expected \(6,\)"),
         ({"budget": [1, 1, 1, 0, 1, 1]}, "asset 3 is 0.0"),
         ({"budget": [1, np.nan, 1, 1, 1, 1]}, "asset 1 is nan"),
-        ({"budget": list("abcdef")}, "budget must hold numbers"),
+        ({"budget": list("abcdef")}, "budget must be numbers"),
     ],
 )
 def test_bad_parameters(X, change, message):

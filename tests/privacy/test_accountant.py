@@ -129,8 +129,8 @@ def test_remaining_is_what_further_fits_can_ask_for(rate, count):
     [
         ({"epsilon": 0.0}, "epsilon must be above 0, got 0.0"),
         ({"epsilon": math.nan}, "epsilon must be above 0"),
-        ({"delta": 0.0}, "delta must be in"),
-        ({"delta": 1.0}, "delta must be in"),
+        ({"delta": 0.0}, r"delta must be a number in \(0, 1\)"),
+        ({"delta": 1.0}, r"delta must be a number in \(0, 1\)"),
         ({"ledger": "/nowhere/at/all/ledger.json"}, "ledger=.*no folder"),
     ],
 )

@@ -271,9 +271,9 @@ def test_only_released_numbers_are_kept(rows):
     [
         ({"epsilon": 0.0}, "epsilon must be a positive number"),
         ({"epsilon": "1"}, "epsilon must be a positive number"),
-        ({"delta": 1.0}, "delta must be a number between 0 and 1"),
-        ({"noise_multiplier": -1.0}, "noise_multiplier must be a finite number"),
-        ({"feature_norm": 0.0}, "feature_norm must be a finite number above 0"),
+        ({"delta": 1.0}, r"delta must be a number in \(0, 1\) or None"),
+        ({"noise_multiplier": -1.0}, "noise_multiplier must be a positive number"),
+        ({"feature_norm": 0.0}, "feature_norm must be a positive number"),
         ({"bounds": (1, 0)}, "bounds must have low below high"),
         ({"relation": "add"}, "relation must be one of"),
         ({"noise": "laplace"}, "noise must be one of"),

@@ -156,7 +156,7 @@ def test_the_share_of_a_sample_has_three_cases():
 def test_pieces_by_name_and_by_object():
     assert get_pieces(Huber(2.0), REGRESSION).loss.delta == 2
     assert get_pieces(Quantile(0.2), REGRESSION).below == 0.2
-    with pytest.raises(ValueError, match=r"loss='hinge' is unknown: use one of 'sq"):
+    with pytest.raises(ValueError, match=r"loss must be one of 'sq"):
         get_pieces("hinge", REGRESSION)
     with pytest.raises(ValueError, match=r"smoothing .* got smoothing=0.1"):
         get_pieces(Quantile(0.2, smoothing=0.1), REGRESSION)

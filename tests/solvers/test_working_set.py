@@ -85,7 +85,7 @@ def test_choice_of_solver(loss, penalty, expected):
 @pytest.mark.parametrize(
     ("name", "loss", "penalty", "match"),
     [
-        ("cd", "squared", "l1", "solver='cd' is not known. Choose from 'auto', 'newt"),
+        ("cd", "squared", "l1", "solver must be one of 'auto', 'newt"),
         ("newton", "quantile", "l1", "loss with a curvature"),
         ("newton", "squared", "l_half", "which coefficients of penalty='l_half'"),
         ("newton", "squared", "box", "which coefficients of penalty='box'"),

@@ -227,7 +227,7 @@ def test_starts_warm_and_says_how_to_go_on(rng):
         ({"threshold": -0.1}, "threshold must be a nonnegative number"),
         ({"threshold": math.nan}, "threshold must be a nonnegative number"),
         ({"refine": 1}, "refine must be True or False"),
-        ({"alpha": 0.0}, "alpha must be one of"),
+        ({"alpha": 0.0}, "alpha must be a positive number, 'ebic' or 'bic'"),
     ],
 )
 def test_bad_parameters_are_named(options, words):

@@ -342,7 +342,7 @@ def test_function_warns(rng):
         ({"cost": [1.0, 2.0]}, "cost must have the shape"),
         ({"cost": [[1.0, np.inf]] * 2}, "cost must be finite"),
         ({"reg": 0.0}, "reg must be a positive number"),
-        ({"tol": -1}, "tol must be a number >= 0"),
+        ({"tol": -1}, "tol must be a nonnegative number"),
     ],
 )
 def test_function_refuses(change, message):

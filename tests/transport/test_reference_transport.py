@@ -334,7 +334,7 @@ def test_too_few_iterations_are_reported(sample):
         ({"n_reference": 0}, "n_reference must be a positive integer"),
         ({"n_reference": 2.5}, "n_reference must be a positive integer"),
         ({"min_batch_size": 0}, "min_batch_size must be a positive integer"),
-        ({"reference": "medoids"}, "reference must be 'kmeans' or 'random'"),
+        ({"reference": "medoids"}, "reference must be one of 'kmeans', 'random'"),
         ({"solver": "lbfgs"}, "solver must be one of"),
     ],
 )

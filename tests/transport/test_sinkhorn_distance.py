@@ -306,7 +306,7 @@ def test_rows_of_zeros_count_as_flat(X):
     ("options", "message"),
     [
         ({"reg": 0.0}, "reg must be a positive number"),
-        ({"tol": -1.0}, "tol must be a number >= 0"),
+        ({"tol": -1.0}, "tol must be a nonnegative number"),
         ({"max_iter": 0}, "max_iter must be a positive integer"),
         ({"normalize_cost": "std"}, "normalize_cost must be one of"),
         ({"cost": "grid"}, "needs square images, but X has 12 features"),

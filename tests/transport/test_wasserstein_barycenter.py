@@ -316,7 +316,7 @@ def test_too_few_iterations_are_reported(X):
     ("options", "message"),
     [
         ({"reg": 0.0}, "reg must be a positive number"),
-        ({"tol": -1.0}, "tol must be a number >= 0"),
+        ({"tol": -1.0}, "tol must be a nonnegative number"),
         ({"max_iter": 0}, "max_iter must be a positive integer"),
         ({"time_limit": 0}, "time_limit must be a positive number"),
         ({"normalize_cost": "std"}, "normalize_cost must be one of"),

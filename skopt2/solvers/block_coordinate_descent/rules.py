@@ -7,6 +7,8 @@ converge faster, JMLR 23:131, 2022, sections 2 to 5.
 from dataclasses import dataclass
 from typing import Any
 
+from skopt2._core.parameters import check_choice
+
 PARTITIONS = ("variable", "order", "lipschitz", "forest", "variable forest")
 SELECTIONS = ("cyclic", "random", "gs", "gsl", "gsd", "gsq")
 UPDATES = ("gradient", "diagonal", "matrix", "newton")
@@ -56,10 +58,7 @@ class BlockRules:
             ("selection", SELECTIONS),
             ("update", UPDATES),
         ):
-            value = getattr(self, name)
-            if value not in known:
-                choices = ", ".join(repr(key) for key in known)
-                raise ValueError(f"{name}={value!r} is not known. Choose {choices}.")
+            check_choice(name, getattr(self, name), known)
         if self.variable and self.selection == "cyclic":
             raise ValueError(
                 "selection='cyclic' visits blocks in turn, and partition="

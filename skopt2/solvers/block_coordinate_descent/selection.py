@@ -9,6 +9,7 @@ converge faster, JMLR 23:131, 2022, section 2.
 
 import numpy as np
 
+from skopt2._core.parameters import check_choice
 from skopt2._core.random import seed_sequence
 
 
@@ -52,8 +53,5 @@ def make_selection(name, random_state):
     ValueError
         If there is no such rule.
     """
-    if name == "cyclic":
-        return Cyclic()
-    if name == "random":
-        return Shuffled(random_state)
-    raise ValueError(f"selection={name!r} is not known. Choose 'cyclic' or 'random'.")
+    check_choice("selection", name, ("cyclic", "random"))
+    return Cyclic() if name == "cyclic" else Shuffled(random_state)

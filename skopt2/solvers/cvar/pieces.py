@@ -13,7 +13,7 @@ hinge           1 - y eta
 """
 
 from skopt2._core.array import namespace
-from skopt2._core.name_hint import name_hint
+from skopt2._core.parameters import check_choice
 from skopt2.losses import Huber, Logistic, Quantile, Squared, SquaredHinge
 
 
@@ -174,12 +174,7 @@ def get_pieces(loss, names):
     """
     name = loss if isinstance(loss, str) else getattr(loss, "name", None)
     if name not in names:
-        known = ", ".join(repr(one) for one in names)
-        hint = name_hint("loss", loss, {one: one for one in names})
-        raise ValueError(
-            f"loss={loss!r} is unknown: use one of {known}, or an object such as "
-            f"Huber(delta=1.0).{hint}"
-        )
+        check_choice("loss", loss, names, other="an object such as Huber(delta=1.0)")
     if name == "hinge":
         return Hinge()
     if name == "absolute":

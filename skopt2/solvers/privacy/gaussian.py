@@ -29,6 +29,8 @@ import math
 import numpy as np
 from scipy.special import erfcx, ndtr
 
+from skopt2._core.parameters import check_number
+
 # Relative error of the formulas, with a wide margin; tests hold them to it.
 SAFE = 1e-10
 # mu below which Mills' ratios are too near each other to be subtracted.
@@ -51,9 +53,7 @@ def check_delta(delta):
     delta : float
         The same.
     """
-    if not 0 < delta < 1:
-        raise ValueError(f"delta must be in (0, 1), got {delta!r}.")
-    return float(delta)
+    return check_number("delta", delta, 0, 1, closed="neither")
 
 
 def check_epsilon(epsilon):
@@ -69,9 +69,7 @@ def check_epsilon(epsilon):
     epsilon : float
         The same.
     """
-    if not epsilon >= 0:
-        raise ValueError(f"epsilon must be at least 0, got {epsilon!r}.")
-    return float(epsilon)
+    return check_number("epsilon", epsilon, 0, infinite=True)
 
 
 def _mills(x):

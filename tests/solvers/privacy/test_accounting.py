@@ -264,12 +264,18 @@ def test_calibration_far_from_the_usual(epsilon, method):
     [
         (lambda: calibrate_noise(0.0, DELTA), "epsilon must be above 0, got 0.0"),
         (lambda: calibrate_noise(math.nan, DELTA), "epsilon must be above 0"),
-        (lambda: calibrate_noise(1.0, 0.0), "delta must be in"),
+        (lambda: calibrate_noise(1.0, 0.0), "delta must be a number in"),
         (lambda: calibrate_noise(1.0, DELTA, sampling_rate=0.0), "sampling_rate"),
         (lambda: calibrate_noise(1.0, DELTA, count=0), "count"),
         (lambda: calibrate_noise(1.0, DELTA, method="prv"), "method must be one of"),
-        (lambda: epsilon_of(GaussianEvent(1.0), 2.0), "delta must be in"),
-        (lambda: delta_of(GaussianEvent(1.0), -1.0), "epsilon must be at least 0"),
+        (
+            lambda: epsilon_of(GaussianEvent(1.0), 2.0),
+            "delta must be a number in",
+        ),
+        (
+            lambda: delta_of(GaussianEvent(1.0), -1.0),
+            "epsilon must be a nonneg",
+        ),
         (
             lambda: epsilon_of(SampledGaussianEvent(1.0, 0.1), DELTA, "exact"),
             "use method='pld'",
