@@ -105,3 +105,21 @@ def test_pages_of_variants_say_when_and_whose(page):
     found = titles(page)
     for part in (WHEN, PAPERS):
         assert any(title.startswith(part) for title in found), (page, part, found)
+
+
+@pytest.mark.parametrize(
+    "page", sorted(GUIDE.glob("*.rst")), ids=lambda page: page.stem
+)
+def test_no_label_of_a_table_goes_on_in_the_next_line(page):
+    # A line with text in the first column of a simple table is a row of its own.
+    lines = page.read_text(encoding="utf-8").splitlines()
+    labels, width = [], 0
+    for line in lines:
+        border = re.match(r"=+(?= +=)", line.strip())
+        if border:
+            width, labels = len(border.group()), []
+        elif not line.strip():
+            width = 0
+        elif width:
+            labels.append(line[: width + 1].strip())
+            assert not (labels[1:] and labels[-1] and labels[-2].endswith(",")), line
