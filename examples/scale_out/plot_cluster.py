@@ -95,7 +95,7 @@ def bars(records, name):
     ]
 
 
-def draw_lanes(ax, tasks, start, palette):
+def draw_lanes(ax, tasks, start, span, palette):
     """Draw the tasks of each worker, numbered in the order of their starts."""
     workers = sorted({worker for worker, _, _ in tasks})
     ordered = sorted(tasks, key=lambda task: task[1])
@@ -103,7 +103,9 @@ def draw_lanes(ax, tasks, start, palette):
         lane = 2 - workers.index(worker)
         colour = palette(0.4 + 0.5 * number / len(ordered))
         ax.barh(lane, length, 0.7, begin - start, color=colour, edgecolor="white")
-        ax.text(begin - start + length / 2, lane, number + 1, ha="center", va="center")
+        if length > 0.02 * span:
+            middle = begin - start + length / 2
+            ax.text(middle, lane, number + 1, ha="center", va="center")
 
 
 def draw(folds, blocks, clock):
@@ -116,11 +118,12 @@ def draw(folds, blocks, clock):
     top, bottom = axes
     tasks = bars(folds, "batch_of")
     first = min(begin for _, begin, _ in tasks)
-    draw_lanes(top, tasks, first, plt.get_cmap("viridis"))
+    last = max(begin + length for _, begin, length in tasks)
+    draw_lanes(top, tasks, first, last - first, plt.get_cmap("viridis"))
     top.set_title("Eight folds of a path")
     top.set_yticks([1, 2], ["worker 2", "worker 1"])
-    draw_lanes(bottom, bars(blocks, "make_block"), clock[0], plt.get_cmap("plasma"))
-    length = clock[1] - clock[0]
+    length, palette = clock[1] - clock[0], plt.get_cmap("plasma")
+    draw_lanes(bottom, bars(blocks, "make_block"), clock[0], length, palette)
     bottom.barh(0, length, 0.7, color="0.75")
     bottom.text(length / 2, 0, "learns from 160,000 rows", ha="center", va="center")
     bottom.set_title("Sixteen blocks of rows, and the fit that takes them")
