@@ -20,6 +20,7 @@ makes such environments. What is not installed has rows that say so. Written are
 
 import argparse
 import json
+import math
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -136,6 +137,15 @@ def _explained(row):
     return row
 
 
+def _finite(row):
+    """Fields of a row without numbers that it does not have."""
+    return {
+        name: value
+        for name, value in asdict(row).items()
+        if value is not None and (isinstance(value, str) or math.isfinite(value))
+    }
+
+
 def write(rows, header, folder, doc=None):
     """Write the table, the figure, and all numbers in JSON.
 
@@ -152,8 +162,9 @@ def write(rows, header, folder, doc=None):
         figure and numbers go to its ``images``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    found = {"header": asdict(header), "rows": [asdict(row) for row in rows]}
-    (folder / "benchmarks.json").write_text(json.dumps(found, indent=1) + "\n")
+    found = {"header": asdict(header), "rows": [_finite(row) for row in rows]}
+    text = json.dumps(found, indent=1, allow_nan=False)
+    (folder / "benchmarks.json").write_text(text + "\n")
     lines = page(rows, header)
     (folder / "benchmarks.rst").write_text("\n".join(lines))
     draw(rows, folder / "benchmarks.svg")
