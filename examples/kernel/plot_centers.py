@@ -52,7 +52,7 @@ def fitted(selection, size, seed=0):
 
 choices = {
     "random": ("at random", "#7A828C"),
-    "kmeans++": ("k-means++", "#C8553D"),
+    "k-means++": ("k-means++", "#C8553D"),
     "thinning": ("kernel thinning", "#0B5FA5"),
 }
 plt.rcParams.update(

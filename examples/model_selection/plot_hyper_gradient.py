@@ -36,7 +36,7 @@ new_X, new_y = draw(5000, 2)
 folds = KFold(5, shuffle=True, random_state=0)
 ridge = SparseRegressor(penalty=ElasticNet(0.0))
 
-one = HyperGradientCV(ridge, cv=folds, start=3.0, tol=1e-5).fit(X, y)
+one = HyperGradientCV(ridge, cv=folds, init=3.0, tol=1e-5).fit(X, y)
 print(f"{one.n_iter_} steps, {one.history_['fits'][-1]} fits: {one.certificate_}")
 
 # %%

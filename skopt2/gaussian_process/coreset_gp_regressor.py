@@ -39,7 +39,7 @@ class CoresetGPRegressor(MultiOutputMixin, RegressorMixin, CoresetModel):
     alpha : float, default=1e-10
         Variance of the noise, in the units of the targets that are fitted, beside the
         white part of the kernel. It is not learnt.
-    init : {"kmeans++", "random"}, default="kmeans++"
+    init : {"k-means++", "random"}, default="k-means++"
         Rows at which the coreset starts: far from each other, or any.
     batch_size : int, default=512
         Rows of a step.
@@ -150,7 +150,7 @@ class CoresetGPRegressor(MultiOutputMixin, RegressorMixin, CoresetModel):
         *,
         n_coreset=100,
         alpha=1e-10,
-        init="kmeans++",
+        init="k-means++",
         batch_size=512,
         learning_rate=0.03,
         max_iter=2000,

@@ -17,7 +17,7 @@ from skopt2.solvers.kernel.coreset_bound import Coreset
 from skopt2.solvers.kernel.kmeans_rejection import seed_by_rejection
 from skopt2.solvers.kernel.row_distances import row_distances
 
-STARTS = ("kmeans++", "random")
+STARTS = ("k-means++", "random")
 # Rows that the default kernel is taken from.
 _SAMPLE = 10000
 
@@ -57,7 +57,7 @@ def start_rows(X, size, how, rng):
         Rows.
     size : int
         How many to choose, at most all.
-    how : {"kmeans++", "random"}
+    how : {"k-means++", "random"}
         Far from each other in units of their spread, or any.
     rng : numpy.random.Generator
         Draws.

@@ -13,7 +13,7 @@ from skopt2.solvers.kernel.kernel_thinning import thin
 from skopt2.solvers.kernel.kmeans_rejection import seed_by_rejection
 from skopt2.solvers.kernel.row_distances import row_distances
 
-SELECTIONS = ("random", "kmeans++", "thinning")
+SELECTIONS = ("random", "k-means++", "thinning")
 # As KernelThinning has them by default.
 _DELTA, _SWAPS = 0.5, 1
 
@@ -27,7 +27,7 @@ def choose_centers(sample, centers, selection, kernel, rng):
         Rows of positive weight.
     centers : int or array of shape (p, d)
         How many rows to choose, at most all of them; or the centres.
-    selection : {"random", "kmeans++", "thinning"}
+    selection : {"random", "k-means++", "thinning"}
         How rows are chosen.
     kernel : Kernel
         Resolved; for thinning.
@@ -68,7 +68,7 @@ def _chosen(sample, p, selection, kernel, rng):
     if selection == "random":
         return rng.choice(n, p, replace=False)
     budget = cuda.memory_budget(cuda.target_of(X))
-    if selection == "kmeans++":
+    if selection == "k-means++":
         weight = np.full(n, 1.0 / n) if share is None else share
         seeding = seed_by_rejection(row_distances(X, None, budget), p, weight, rng)
         # Where fewer rows differ, some of them were chosen twice.

@@ -42,7 +42,7 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
         Points of the model: all rows of the fit, this many of them, or these. With
         centres the size of the model is free of that of the data, and ``fit`` takes
         data in chunks too.
-    center_selection : {"random", "kmeans++", "thinning"}, default="random"
+    center_selection : {"random", "k-means++", "thinning"}, default="random"
         How rows become centres: at random; far from each other, see
         :func:`rejection_kmeans_plusplus`; or like the whole sample, see
         :class:`KernelThinning`.

@@ -35,8 +35,7 @@ class GroupClassifierCV(PathSelection, GroupClassifier):
         data.
     selection : {"min", "1se"}, default="min"
         The best level, or the largest one whose mean score is within one standard
-        error of the best. What :class:`GroupClassifier` calls by this name is
-        ``sweep``.
+        error of the best.
     ebic_gamma : float, default=0.5
         Weight of the size of the model space in ``"ebic"``; 0 makes it ``"bic"``.
     n_jobs : int, default=None
@@ -191,7 +190,3 @@ class GroupClassifierCV(PathSelection, GroupClassifier):
         self.time_limit = time_limit
         self.random_state = random_state
         self.device = device
-
-    @property
-    def _sweep(self):
-        return self.sweep

@@ -34,7 +34,7 @@ class DeviceGroupFormulation(GroupFormulation):
     Parameters
     ----------
     estimator : GroupLinearModel
-        Its parameters, of which ``selection`` has no meaning here.
+        Its parameters, of which ``sweep`` has no meaning here.
     data : FitInput
         Checked data on a device.
     """

@@ -49,7 +49,7 @@ class GroupFormulation(Formulation):
             )
         self.group_penalty = penalty
         self._n_reweightings, self._reweight = 0, None
-        self.selection = make_selection(estimator._sweep, estimator.random_state)
+        self.selection = make_selection(estimator.sweep, estimator.random_state)
         self.groups, self.group_labels = check_groups(
             estimator.groups,
             data.X.shape[1],

@@ -20,11 +20,6 @@ class GroupLinearModel(SparseLinearModel):
     # Whether problems on a device may be solved there.
     _moves_at_once = True
 
-    @property
-    def _sweep(self):
-        """In which order a sweep visits the groups."""
-        return self.selection
-
     def _check_input(self, X, y, sample_weight):
         data = super()._check_input(X, y, sample_weight)
         if data.target.kind != "numpy" and move_at_once(self, data):

@@ -60,7 +60,7 @@ class GroupRegressor(LossRegression, GroupLinearModel):
         rank-deficient.
     fit_intercept : bool, default=True
         Whether to fit an unpenalised intercept.
-    selection : {"cyclic", "random"}, default="cyclic"
+    sweep : {"cyclic", "random"}, default="cyclic"
         In which order a sweep visits the groups.
     tol : float, default=1e-6
         Tolerance of ``certificate_``, relative to the scale of the problem.
@@ -71,10 +71,10 @@ class GroupRegressor(LossRegression, GroupLinearModel):
     warm_start : bool, default=False
         Start from the previous fit.
     random_state : int, RandomState instance or None, default=None
-        Seed of ``selection="random"``.
+        Seed of ``sweep="random"``.
     device : {None, "cpu", "cuda", "cuda:<number>", "auto"}, default=None
         Where to compute; None follows ``X``. On a GPU all groups move at once, by
-        proximal gradient steps, and ``selection`` has no meaning; penalties that
+        proximal gradient steps, and ``sweep`` has no meaning; penalties that
         select inside groups, overlapping groups and ``orthonormalize=True`` are
         for the CPU, to which arrays of a GPU are copied for them.
 
@@ -152,7 +152,7 @@ class GroupRegressor(LossRegression, GroupLinearModel):
         group_weights=None,
         orthonormalize=False,
         fit_intercept=True,
-        selection="cyclic",
+        sweep="cyclic",
         tol=1e-6,
         max_iter=1000,
         time_limit=None,
@@ -167,7 +167,7 @@ class GroupRegressor(LossRegression, GroupLinearModel):
         self.group_weights = group_weights
         self.orthonormalize = orthonormalize
         self.fit_intercept = fit_intercept
-        self.selection = selection
+        self.sweep = sweep
         self.tol = tol
         self.max_iter = max_iter
         self.time_limit = time_limit

@@ -36,7 +36,7 @@ class GroupRegressorCV(PathSelection, GroupRegressor):
         data, for the squared and the Poisson loss.
     selection : {"min", "1se"}, default="min"
         The best level, or the largest one whose mean score is within one standard
-        error of the best. What :class:`GroupRegressor` calls by this name is ``sweep``.
+        error of the best.
     ebic_gamma : float, default=0.5
         Weight of the size of the model space in ``"ebic"``; 0 makes it ``"bic"``.
     n_jobs : int, default=None
@@ -198,7 +198,3 @@ class GroupRegressorCV(PathSelection, GroupRegressor):
         self.time_limit = time_limit
         self.random_state = random_state
         self.device = device
-
-    @property
-    def _sweep(self):
-        return self.sweep

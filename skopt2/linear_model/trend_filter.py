@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 
 from skopt2._core.array import asarray_like, namespace, to_numpy
+from skopt2._core.array_parameters import check_alphas
 from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.iterate import iterate
 from skopt2._core.parameters import check_choice, check_count, check_positive
@@ -37,8 +38,8 @@ class TrendFilter(RegressorMixin, IterativeEstimator):
         Level of the penalty, positive; it depends on the unit of ``x`` for orders above
         0. ``"gcv"`` chooses it by generalised cross-validation, with the number of
         knots plus order plus 1 as degrees of freedom; ``"cv"`` by cross-validation.
-    n_alphas : int, default=40
-        Levels to choose from, down from the smallest that leaves no knot.
+    alphas : int or array-like of shape (n_alphas,), default=40
+        Levels to choose from, or how many: down from the smallest that leaves no knot.
     cv : int, default=5
         Folds of ``alpha="cv"``: every ``cv``-th place is left out.
     tol : float, default=1e-6
@@ -120,7 +121,7 @@ class TrendFilter(RegressorMixin, IterativeEstimator):
         order=1,
         alpha="gcv",
         *,
-        n_alphas=40,
+        alphas=40,
         cv=5,
         tol=1e-6,
         max_iter=200,
@@ -129,7 +130,7 @@ class TrendFilter(RegressorMixin, IterativeEstimator):
     ):
         self.order = order
         self.alpha = alpha
-        self.n_alphas = n_alphas
+        self.alphas = alphas
         self.cv = cv
         self.tol = tol
         self.max_iter = max_iter
@@ -202,7 +203,7 @@ class TrendFilter(RegressorMixin, IterativeEstimator):
     def _check_parameters(self):
         check_choice("order", self.order, (0, 1, 2))
         check_positive("alpha", self.alpha, named=CRITERIA)
-        check_count("n_alphas", self.n_alphas, 2)
+        check_alphas(self.alphas, low=2, positive=True)
         check_count("cv", self.cv, 2)
         check_positive("tol", self.tol)
 
@@ -211,9 +212,11 @@ class TrendFilter(RegressorMixin, IterativeEstimator):
         if not isinstance(self.alpha, str) or not problem.explains:
             alpha = 1.0 if isinstance(self.alpha, str) else float(self.alpha)
             return np.array([alpha]), np.array([np.nan])
-        # At the very level a knot opens or does not, as rounding has it.
-        top = max(problem.alpha_max * (1.0 + 1e-8), 1e-300)
-        alphas = np.geomspace(top, SPAN * top, int(self.n_alphas))
+        alphas = check_alphas(self.alphas, low=2, positive=True)
+        if isinstance(alphas, int):
+            # At the very level a knot opens or does not, as rounding has it.
+            top = max(problem.alpha_max * (1.0 + 1e-8), 1e-300)
+            alphas = np.geomspace(top, SPAN * top, alphas)
         if self.alpha == "gcv":
             return alphas, np.array([self._gcv(problem, a) for a in alphas])
         return alphas, self._held_out(problem, alphas)

@@ -55,7 +55,7 @@ class HyperGradientCV(BestEstimator, IterativeEstimator):
     validation_loss : str or Loss, default=None
         Loss of the validation samples; None for that of the estimator. Squared and
         Huber may judge each other, and so may logistic and the smooth hinges.
-    start : float or array-like of shape (n_levels,), default=None
+    init : float or array-like of shape (n_levels,), default=None
         Levels to start from. None takes the best of a few levels, and before many
         levels moves a single one to its optimum.
     bounds : tuple of two floats, default=None
@@ -191,7 +191,7 @@ class HyperGradientCV(BestEstimator, IterativeEstimator):
         groups=None,
         cv=None,
         validation_loss=None,
-        start=None,
+        init=None,
         bounds=None,
         shrinkage="auto",
         tol=1e-3,
@@ -207,7 +207,7 @@ class HyperGradientCV(BestEstimator, IterativeEstimator):
         self.groups = groups
         self.cv = cv
         self.validation_loss = validation_loss
-        self.start = start
+        self.init = init
         self.bounds = bounds
         self.shrinkage = shrinkage
         self.tol = tol

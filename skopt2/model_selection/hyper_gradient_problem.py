@@ -285,7 +285,7 @@ class HyperGradientProblem:
             # One level for all is no worse: all of theta moves as one.
             levels = self.levels = self._as_one(levels)
             shrinkage = 0.0
-        if search.start is not None:
+        if search.init is not None:
             theta = self._given(levels)
         elif levels.has_terms or levels.n == 1:
             theta = self._scanned(self.lowers, levels).theta
@@ -310,18 +310,18 @@ class HyperGradientProblem:
 
     def _given(self, levels):
         """Return the start of the user."""
-        start = as_numbers("start", self.search.start)
+        init = as_numbers("init", self.search.init)
         n_levels = levels.n if levels.has_terms else self.n_levels
-        if start.shape not in ((), (n_levels,)):
+        if init.shape not in ((), (n_levels,)):
             raise ValueError(
-                f"start has shape {start.shape}, expected a number or ({n_levels},): "
+                f"init has shape {init.shape}, expected a number or ({n_levels},): "
                 "one level for each hyperparameter."
             )
-        if not (np.isfinite(start) & (start > 0)).all():
+        if not (np.isfinite(init) & (init > 0)).all():
             raise ValueError(
-                f"start must hold finite positive levels, got {self.search.start!r}."
+                f"init must hold finite positive levels, got {self.search.init!r}."
             )
-        theta = np.log(np.broadcast_to(start, (n_levels,)))
+        theta = np.log(np.broadcast_to(init, (n_levels,)))
         return theta if levels.n > 1 else theta.mean(keepdims=True)
 
     def _scanned(self, lowers, levels):

@@ -9,6 +9,7 @@ from skopt2._core.array import asarray_like
 from skopt2._core.chunks import by_blocks
 from skopt2._core.estimator import fit_method
 from skopt2._core.parameters import check_choice, check_positive
+from skopt2._core.shared_parameters import check_shared
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_predict_input
 from skopt2.privacy.private_input import check_private_input
@@ -269,6 +270,7 @@ class DPScaler(OneToOneFeatureMixin, TransformerMixin, PrivateModel):
 
     def _check_parameters(self):
         """Raise ValueError for parameters that no data could make right."""
+        check_shared(self)
         check_positive("feature_norm", self.feature_norm)
         check_choice("noise", self.noise, KINDS)
 

@@ -2,6 +2,7 @@
 
 from skopt2._core.class_scores import ClassScores
 from skopt2._core.estimator import fit_method
+from skopt2._core.parameters import check_positive
 from skopt2.losses import HuberizedHinge
 from skopt2.privacy.private_linear_classifier import PrivateLinearClassifier
 
@@ -219,7 +220,7 @@ class DPSVMClassifier(ClassScores, PrivateLinearClassifier):
         return self._fit(X, y)
 
     def _task(self, data):
-        loss = HuberizedHinge(self.delta_hinge)
+        loss = HuberizedHinge(check_positive("delta_hinge", self.delta_hinge))
         loss.check_parameters()
         encode = self._encoder(data, "signs")
         return loss, self._n_outputs(), encode

@@ -81,7 +81,7 @@ def test_eigenpro_comes_to_the_direct_solution(sample, rng):
     assert np.linalg.norm(steps.predict(X) - wanted) < 1e-3 * np.linalg.norm(wanted)
 
 
-@pytest.mark.parametrize("selection", ["random", "kmeans++", "thinning"])
+@pytest.mark.parametrize("selection", ["random", "k-means++", "thinning"])
 def test_centres_are_rows(sample, selection):
     X, y = sample
     weight = np.r_[np.zeros(150), np.ones(150)]

@@ -85,7 +85,7 @@ def test_an_interrupted_fit_continues_to_the_same_answer(X, y, tmp_path, model, 
     [
         {"centers": 30, "solver": "eigenpro"},
         {"early_stopping": True, "n_iter_no_change": 30},
-        {"centers": 30, "center_selection": "kmeans++", "solver": "eigenpro"},
+        {"centers": 30, "center_selection": "k-means++", "solver": "eigenpro"},
     ],
 )
 def test_what_was_drawn_without_a_seed_is_kept(X, y, tmp_path, change):

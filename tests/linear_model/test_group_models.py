@@ -376,9 +376,9 @@ def test_warm_start_and_random_order_reach_the_same_minimum():
     warm.fit(X, y)
     assert warm.n_iter_ == 1
     assert_allclose(warm.coef_, before, atol=1e-7)
-    mixed = GroupRegressor(selection="random", random_state=0, **options).fit(X, y)
+    mixed = GroupRegressor(sweep="random", random_state=0, **options).fit(X, y)
     assert_allclose(mixed.objective_, cold.objective_, rtol=1e-8)
-    again = GroupRegressor(selection="random", random_state=0, **options).fit(X, y)
+    again = GroupRegressor(sweep="random", random_state=0, **options).fit(X, y)
     assert (again.coef_ == mixed.coef_).all()
 
 

@@ -240,7 +240,7 @@ def test_warm_starts_random_orders_and_checkpoints(kind, tmp_path):
         warm = clone(model).set_params(warm_start=True).fit(X, y)
         assert warm.fit(X, y).n_iter_ == 1
         assert_allclose(warm.coef_, whole.coef_, atol=1e-6)
-        mixed = clone(model).set_params(selection="random", random_state=0).fit(X, y)
+        mixed = clone(model).set_params(sweep="random", random_state=0).fit(X, y)
         assert_allclose(mixed.objective_, whole.objective_, rtol=1e-7)
         path = tmp_path / f"{type(penalty).__name__}.ckpt"
         broken = clone(model).set_callbacks(

@@ -94,7 +94,7 @@ def test_units_order_and_repetition_do_not_matter(rng):
 @pytest.mark.parametrize("alpha", ["gcv", "cv"])
 def test_criteria_find_the_kink(alpha, rng):
     x, y = signal(rng, 200)
-    model = TrendFilter(1, alpha, n_alphas=25).fit(x, y)
+    model = TrendFilter(1, alpha, alphas=25).fit(x, y)
     assert model.converged_
     truth = np.abs(x - 1.5) * 3
     error = np.mean((model.fitted_ - truth) ** 2)
@@ -102,6 +102,14 @@ def test_criteria_find_the_kink(alpha, rng):
     assert np.abs(model.knots_ - 1.5).min() < 0.1
     assert model.alpha_ == model.alphas_[np.nanargmin(model.scores_)]
     assert 0 < np.nanargmin(model.scores_) < 24
+
+
+def test_levels_can_be_given(rng):
+    x, y = signal(rng, 60)
+    made = TrendFilter(1, alphas=5).fit(x, y)
+    given = TrendFilter(1, alphas=made.alphas_[::-1]).fit(x, y)
+    assert_allclose(given.alphas_, made.alphas_)
+    assert given.alpha_ == made.alpha_
 
 
 def test_long_signals_are_certified(rng):
@@ -137,7 +145,7 @@ def test_device(rng, backend, dispatch):
         ({"order": 3}, "order must be one of 0, 1, 2"),
         ({"alpha": 0.0}, "alpha must be a positive number, 'gcv' or 'cv'"),
         ({"alpha": "aic"}, "'gcv' or 'cv'"),
-        ({"n_alphas": 1}, "n_alphas"),
+        ({"alphas": 1}, "alphas must be an integer of at"),
         ({"cv": 1}, "cv must"),
     ],
 )

@@ -173,7 +173,7 @@ def test_user_factors_start_and_bounds():
     search = HyperGradientCV(inner, penalties="feature", shrinkage=1.0).fit(X, y)
     assert search.best_estimator_.coef_[5] == 0.0
     assert np.isinf(search.best_params_["penalty_factor"][5])
-    near = HyperGradientCV(SparseRegressor(), start=0.1, bounds=(0.09, 0.11)).fit(X, y)
+    near = HyperGradientCV(SparseRegressor(), init=0.1, bounds=(0.09, 0.11)).fit(X, y)
     assert 0.09 * (1 - 1e-12) <= near.levels_[0] <= 0.11
     assert near.converged_
     # Ridge may leave features unpenalised; their level is of no account.
@@ -217,7 +217,7 @@ def test_one_level_for_all_is_among_the_choices():
     assert search.shrinkage_ == np.inf
     assert search.levels_.shape == (15,)
     np.testing.assert_array_equal(search.best_params_["penalty_factor"], 1.0)
-    given = clone(search).set_params(start=np.full(15, 1.0)).fit(X, y)
+    given = clone(search).set_params(init=np.full(15, 1.0)).fit(X, y)
     assert given.shrinkage_ == np.inf
     assert given.best_score_ == pytest.approx(search.best_score_, rel=1e-3)
 
@@ -408,8 +408,8 @@ def test_too_few_steps_are_warned_of_and_refit_is_optional():
         ({"penalties": "group"}, "groups goes with"),
         ({"groups": 2}, "groups goes with"),
         ({"penalties": "group", "groups": [[0, 1], [1, 2]]}, "belongs|share|in two"),
-        ({"start": -1.0}, "finite positive levels"),
-        ({"start": [1.0, 2.0]}, "expected a number or"),
+        ({"init": -1.0}, "finite positive levels"),
+        ({"init": [1.0, 2.0]}, "expected a number or"),
         ({"bounds": (2.0, 1.0)}, "0 < low < high"),
         ({"shrinkage": -1.0}, "shrinkage must be a nonnegative number"),
         ({"tol": 0.0}, "tol must be a positive number"),

@@ -53,5 +53,5 @@ def make_selection(name, random_state):
     ValueError
         If there is no such rule.
     """
-    check_choice("selection", name, ("cyclic", "random"))
+    check_choice("sweep", name, ("cyclic", "random"))
     return Cyclic() if name == "cyclic" else Shuffled(random_state)
