@@ -148,7 +148,7 @@ def test_errors_are_documented(path, value):
         function = inspect.unwrap(getattr(member, "__func__", member))
         if not function.__module__.startswith("skopt2."):
             continue
-        text = inspect.getdoc(function)
+        text = inspect.getdoc(function) or ""
         # A method of a piece is described by its base; a check says it in one line.
         if not text.startswith("Raise") and "see :meth:`" not in text:
             documented = {item.type for item in FunctionDoc(function)["Raises"]}
