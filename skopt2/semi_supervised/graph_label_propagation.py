@@ -44,9 +44,11 @@ class GraphLabelPropagation(ClassifierMixin, IterativeEstimator):
     solver : {"auto", "conjugate", "newton", "descent", "cholesky"}, default="auto"
         "descent" minimises exactly over one forest of nodes after another; "conjugate",
         without bounds, speeds that up by conjugate gradients; "newton", with bounds,
-        does so for the values that no bound holds; "cholesky" takes all nodes at once
-        and n_samples**2 numbers of memory. "auto" is "conjugate" or "newton" for sparse
-        graphs and "cholesky" for dense ones.
+        does so for the values that no bound holds; "cholesky" takes all nodes at once,
+        by a sparse factor if less than a fifth of the pairs have an edge, and otherwise
+        with n_samples**2 numbers of memory. "auto" is "cholesky" for dense graphs, and
+        without bounds for sparse ones whose factor is small, as that of points in the
+        plane; else "conjugate" or "newton".
     selection : {"cyclic", "random", "gs", "gsd", "gsq", "variable"}, default="cyclic"
         Next forest of "descent": in turn; in random order; the one with the largest
         gradient; that divided by the diagonal; the one that brings most; or a new

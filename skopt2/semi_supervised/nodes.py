@@ -19,6 +19,7 @@ from skopt2.solvers.graph_blocks.forest import ForestBlock
 from skopt2.solvers.graph_blocks.partition import forests
 from skopt2.solvers.graph_blocks.problem import graph_problem
 from skopt2.solvers.graph_blocks.projected_newton import GraphNewton
+from skopt2.solvers.graph_blocks.sparse_factor import SparseBlock, worth_factoring
 
 # A graph with more of its elements than this is factored as a dense matrix.
 DENSE = 0.2
@@ -128,18 +129,22 @@ class Nodes:
         """
         graph, n = self.graph, self.graph.shape[0]
         stored = graph.nnz if sp.issparse(graph) else np.count_nonzero(graph)
-        whole = model.solver == "cholesky"
-        whole = whole or (model.solver == "auto" and stored > DENSE * n * n)
-        if whole and sp.issparse(graph):
-            graph = graph.toarray()
-        elif not whole:
+        dense = stored > DENSE * n * n
+        # A graph with few zeros has no forests of more than a few nodes.
+        whole = model.solver == "cholesky" or (model.solver == "auto" and dense)
+        if not (dense and whole):
             graph = sp.csr_array(graph)
+        elif sp.issparse(graph):
+            graph = graph.toarray()
         known = self.codes[self.labelled]
         values = (known[:, None] == self._columns).astype(np.float64)
         problem = graph_problem(graph, ~self.free[self.reached], values, self.bounds)
+        nodes = problem.A.shape[0]
+        if model.solver == "auto" and self.bounds is None and not whole:
+            whole = nodes == 0 or worth_factoring(problem.A)
         if whole:
-            blocks = [DenseBlock(problem.A)] if problem.A.shape[0] else []
-            return GraphDescent(problem, blocks)
+            kind = DenseBlock if dense else SparseBlock
+            return GraphDescent(problem, [kind(problem.A)] if nodes else [])
         number = forests(problem.A)
         parts = range(int(number.max(initial=-1)) + 1)
         blocks = [ForestBlock(problem.A, np.flatnonzero(number == i)) for i in parts]

@@ -8,6 +8,12 @@ import numpy as np
 
 from skopt2._core.array import cholesky_solve
 
+LOST = (
+    "The weights of the graph span too many orders of magnitude for float64: groups of "
+    "nodes hang on fixed nodes by weights that are lost in rounding. Use a smaller "
+    "gamma, or kernel='knn'."
+)
+
 
 class DenseBlock:
     """All nodes, for a dense matrix.
@@ -54,9 +60,5 @@ class DenseBlock:
 def _solve(matrix, rhs):
     x = cholesky_solve(matrix, rhs)
     if x is None:
-        raise ValueError(
-            "The weights of the graph span too many orders of magnitude for float64: "
-            "groups of nodes hang on fixed nodes by weights that are lost in rounding. "
-            "Use a smaller gamma, or kernel='knn'."
-        )
+        raise ValueError(LOST)
     return x
