@@ -192,7 +192,7 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
         self.device = device
 
     @fit_method
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Fit the model.
 
         Parameters
@@ -205,7 +205,7 @@ class EigenProClassifier(ClassifierMixin, KernelModel):
             all classes of an iterator must. It is read once; Dask with
             ``solver="eigenpro"``, or more than 10,000 centres, once an epoch.
         y : array-like of shape (n_samples,)
-            Class labels of any kind.
+            Class labels of any kind. None with an iterator.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Nonnegative weights. A weight k is the row repeated k times, unless rows are
             held out or drawn as centres, which are single rows.

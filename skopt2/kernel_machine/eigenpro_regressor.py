@@ -184,7 +184,7 @@ class EigenProRegressor(MultiOutputMixin, RegressorMixin, KernelModel):
         self.device = device
 
     @fit_method
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Fit the model.
 
         Parameters
@@ -197,7 +197,7 @@ class EigenProRegressor(MultiOutputMixin, RegressorMixin, KernelModel):
             read once; Dask with ``solver="eigenpro"``, or more than 10,000 centres,
             once an epoch.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets; several share all work with the kernel.
+            Targets; several share all work with the kernel. None with an iterator.
         sample_weight : array-like of shape (n_samples,) or float, default=None
             Nonnegative weights. A weight k is the row repeated k times, unless rows are
             held out or drawn as centres, which are single rows.
