@@ -211,7 +211,7 @@ CONFIGURATIONS = [
         cv=2,
         max_iter=1,
     ),
-    HyperGradientCV(SparseClassifier(), cv=2, start=0.01, max_iter=2, tol=0.1),
+    HyperGradientCV(SparseClassifier(), cv=2, init=0.01, max_iter=2, tol=0.1),
     KernelNewtonClassifier(),
     KernelNewtonClassifier(
         "laplacian", "squared_hinge", fit_intercept=False, n_passes=2, max_dictionary=9
