@@ -87,6 +87,12 @@ def test_runner_reports_fits_and_saves_pictures(tmp_path):
     assert report["fits"][0]["certificate"] == "duality gap 1e-09"
 
 
+def test_runner_hides_the_folders_of_the_families(tmp_path):
+    """Dask asks for a package named sparse, and must not get the examples."""
+    source = "import importlib.util\nassert importlib.util.find_spec('privacy') is None"
+    assert run_child(source, tmp_path)[0].returncode == 0
+
+
 def test_runner_reports_a_failing_example(tmp_path):
     done, report = run_child("raise ValueError('why it failed')", tmp_path)
     assert done.returncode == 1
