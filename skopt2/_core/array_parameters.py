@@ -6,7 +6,7 @@ import numpy as np
 
 from skopt2._core.array import to_numpy
 from skopt2._core.cuda import target_of
-from skopt2._core.parameters import check_count, check_number, parameter_error
+from skopt2._core.parameters import check_count, parameter_error
 
 
 def as_numbers(name, values):
@@ -39,15 +39,13 @@ def as_numbers(name, values):
     raise parameter_error(name, values, "numbers")
 
 
-def check_alphas(alphas, eps=None, *, low=1, positive=False):
+def check_alphas(alphas, *, low=1, positive=False):
     """Return how many levels a grid has, or the levels that were given.
 
     Parameters
     ----------
     alphas : object
         What the user gave: an integer, or the levels.
-    eps : object, default=None
-        Ratio of the smallest to the largest level of a grid; None for no check.
     low : int, default=1
         Fewest levels of a grid.
     positive : bool, default=False
@@ -58,8 +56,6 @@ def check_alphas(alphas, eps=None, *, low=1, positive=False):
     alphas : int or ndarray of shape (n_alphas,)
         The levels in float64 and descending order.
     """
-    if eps is not None:
-        check_number("eps", eps, 0, 1, closed="neither")
     if isinstance(alphas, Real) or alphas is None or isinstance(alphas, str):
         return check_count("alphas", alphas, low, hint="Or pass a list of levels.")
     levels = as_numbers("alphas", alphas)

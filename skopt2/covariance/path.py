@@ -7,7 +7,7 @@ import numpy as np
 from skopt2._core.array import to_numpy
 from skopt2._core.array_parameters import check_alphas
 from skopt2._core.cuda import target_of
-from skopt2._core.parameters import check_count, check_positive
+from skopt2._core.parameters import check_count, check_number, check_positive
 from skopt2._core.result import StopReason, brief_repr
 from skopt2.covariance.empirical import from_matrix
 from skopt2.covariance.formulation import Formulation
@@ -150,7 +150,8 @@ def alpha_grid(formulation, alphas, eps):
     ValueError
         If they are out of range.
     """
-    alphas = check_alphas(alphas, eps)
+    check_number("eps", eps, 0, 1, closed="neither")
+    alphas = check_alphas(alphas)
     if not isinstance(alphas, int):
         return alphas
     top = formulation.alpha_max()

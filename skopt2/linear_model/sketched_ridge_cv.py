@@ -262,7 +262,8 @@ class SketchedRidgeCV(RegressorMixin, IterativeEstimator):
 
     def _alphas(self, solver):
         """Return the levels, descending."""
-        alphas = check_alphas(self.alphas, self.eps, positive=True)
+        check_number("eps", self.eps, 0, 1, closed="neither")
+        alphas = check_alphas(self.alphas, positive=True)
         if not isinstance(alphas, int):
             return alphas
         # The sum of all eigenvalues: constant columns leave any level.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skopt2._core.array_parameters import check_alphas
+from skopt2._core.parameters import check_number
 from skopt2._core.result import brief_repr
 from skopt2.linear_model.formulation import Formulation, levels
 from skopt2.solvers.certificate import gradient_scale
@@ -60,7 +61,8 @@ def alpha_grid(formulation, alphas, eps):
     ValueError
         If a level is no number or out of range or the grid cannot be placed.
     """
-    alphas = check_alphas(alphas, eps)
+    check_number("eps", eps, 0, 1, closed="neither")
+    alphas = check_alphas(alphas)
     if not isinstance(alphas, int):
         return alphas
     top = formulation.alpha_max()

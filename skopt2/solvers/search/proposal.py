@@ -232,7 +232,7 @@ def perturb(space, points, steps, rng):
 
 def _sobol(n_raw, n_points, rng):
     """Return at least n_points Sobol points, all moved by one random vector."""
-    exponent = max(n_points - 1, 1).bit_length()
+    exponent = max(int(n_points) - 1, 1).bit_length()
     points = qmc.Sobol(n_raw, scramble=False).random_base2(exponent)
     return (points + rng.random(n_raw)) % 1.0
 
