@@ -8,14 +8,9 @@ from sklearn.exceptions import ConvergenceWarning
 from skopt2._core import cuda
 from skopt2._core.array import move, namespace
 from skopt2._core.iterate import iterate
-from skopt2._core.parameters import (
-    check_choice,
-    check_count,
-    check_number,
-    check_positive,
-)
+from skopt2._core.parameters import check_choice, check_number, check_positive
 from skopt2._core.result import StopReason
-from skopt2._core.shared_parameters import check_time_limit
+from skopt2._core.shared_parameters import check_shared
 from skopt2.solvers.certificate import GAP
 from skopt2.solvers.transport.mirror import MirrorDescent
 from skopt2.transport.clouds import check_mass
@@ -326,5 +321,4 @@ class MirrorSinkhorn:
             "1e-2 is usual."
         )
         check_number("tol", self.tol, 0, hint=hint)
-        check_count("max_iter", self.max_iter)
-        check_time_limit(self.time_limit)
+        check_shared(self)
