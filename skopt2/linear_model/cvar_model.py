@@ -47,7 +47,7 @@ class CVaRModel(SparseLinearModel):
         data = check_fit_input(
             self, X, y, sample_weight, y_kind=self._y_kind, squares=True
         )
-        if self.solver == "spl+":
+        if isinstance(self.solver, str) and self.solver == "spl+":
             return host_data(self, data, "the stochastic method")
         return data
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from skopt2._core.array import to_numpy
 from skopt2._core.array_parameters import as_numbers
+from skopt2._core.parameters import check_count
 from skopt2.linear_model.column_names import ColumnNames, Match
 from skopt2.penalties.partition import Cover, Partition
 
@@ -43,9 +44,9 @@ def check_groups(groups, n_features, names=None):
     if groups is None:
         groups = 1
     if isinstance(groups, Integral) and not isinstance(groups, (bool, np.bool_)):
-        if groups < 1:
-            raise ValueError(f"groups must be at least 1 as a size, got {groups}.")
-        index = np.arange(n_features) // int(groups)
+        hint = "It is the size of each group."
+        size = min(check_count("groups", groups, hint=hint), n_features)
+        index = np.arange(n_features) // size
         return Partition(index), np.arange(index[-1] + 1)
     if isinstance(groups, dict):
         keys, lists = list(groups), list(groups.values())

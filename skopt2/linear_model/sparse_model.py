@@ -45,7 +45,8 @@ class SparseLinearModel(IterativeEstimator):
             self, X, y, sample_weight, y_kind=self._y_kind, squares=True
         )
         solver = getattr(self, "solver", "auto")
-        if solver == "bcd" or isinstance(solver, BlockCoordinateDescent):
+        named = isinstance(solver, str) and solver == "bcd"
+        if named or isinstance(solver, BlockCoordinateDescent):
             return host_data(self, data, "block coordinate descent")
         return data
 

@@ -9,6 +9,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skopt2._core.array import is_sparse
 from skopt2._core.array_parameters import as_numbers
 from skopt2._core.iterate import iterate
+from skopt2._core.parameters import check_choice
 from skopt2.linear_model.cross_validation import make_folds
 from skopt2.linear_model.formulation import Formulation
 from skopt2.linear_model.grouping import check_groups
@@ -144,10 +145,7 @@ class HyperGradientProblem:
     def _levels(self, penalties):
         """Return what the hyperparameters mean."""
         p, search = self.factor.size, self.search
-        if penalties not in PENALTIES:
-            raise ValueError(
-                f"penalties must be one of {list(PENALTIES)}, got {penalties!r}."
-            )
+        check_choice("penalties", penalties, PENALTIES)
         if (search.groups is not None) != (search.penalties == "group"):
             raise ValueError(
                 "groups goes with penalties='group', and only with it; got "

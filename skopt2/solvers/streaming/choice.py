@@ -1,5 +1,6 @@
 """Step rules by their names."""
 
+from skopt2._core.parameters import check_choice
 from skopt2.solvers.streaming.dog import DoG
 from skopt2.solvers.streaming.linear_decay import LinearDecay, RefinedDecay
 from skopt2.solvers.streaming.polyak import Polyak
@@ -37,22 +38,13 @@ def make_rule(name, *, preconditioner="auto", momentum=0.0, horizon=None):
     ValueError
         If a name is unknown or an option does not belong to the rule.
     """
-    if name not in STEPS:
+    check_choice("step", name, STEPS)
+    check_choice("preconditioner", preconditioner, ("auto", *PRECONDITIONERS))
+    if preconditioner != "auto" and name not in _OWN:
         raise ValueError(
-            f"step must be one of {', '.join(map(repr, STEPS))}; got step={name!r}."
+            f"preconditioner={preconditioner!r} is for step='sania' and "
+            f"step='sps'; with step={name!r} leave it 'auto'."
         )
-    if preconditioner != "auto":
-        if name not in _OWN:
-            raise ValueError(
-                f"preconditioner={preconditioner!r} is for step='sania' and "
-                f"step='sps'; with step={name!r} leave it 'auto'."
-            )
-        if preconditioner not in PRECONDITIONERS:
-            known = ", ".join(map(repr, ("auto", *PRECONDITIONERS)))
-            raise ValueError(
-                f"preconditioner must be one of {known}; got preconditioner="
-                f"{preconditioner!r}."
-            )
     if momentum and name != "sps":
         raise ValueError(
             f"momentum={momentum!r} is for step='sps'; with step={name!r} it must be 0."
