@@ -41,7 +41,7 @@ def test_penalty(pieces, rng):
     low, high = np.minimum(z, 0), np.maximum(z, 0)
     assert_global(v, z, step, lam, lambda a, b: b * np.minimum(a, 0.7), low, high)
     assert_allclose(penalty.subdiff_distance(v, (v - z) / step, lam), 0, atol=1e-9)
-    with pytest.raises(ValueError, match="cap must be positive, got cap=0"):
+    with pytest.raises(ValueError, match="cap of the capped l1 penalty"):
         SparseRegressor(penalty=pieces["CappedL1"](0)).fit(z[:, None], z)
 
 
