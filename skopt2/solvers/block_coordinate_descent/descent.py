@@ -62,8 +62,6 @@ class BlockState:
         Multiple of the target penalty that the point was solved for.
     precision : float
         Factor of the inner tolerance.
-    working : int
-        Size of the working set.
     """
 
     v: np.ndarray
@@ -74,7 +72,6 @@ class BlockState:
     measure: Measure
     level: float = math.inf
     precision: float = 1.0
-    working: int = 0
 
 
 class BlockDescent(Checkpointed):
@@ -127,7 +124,7 @@ class BlockDescent(Checkpointed):
         ids = np.flatnonzero(in_use(w))
         return ids, w[ids]
 
-    def _state(self, v, intercept, eta, full=None, **progress):
+    def _state(self, v, intercept, eta, full=None, level=math.inf, working=0):
         """Return the state of a point, measured at the target level."""
         problem = self.problem
         if full is None:
@@ -138,10 +135,10 @@ class BlockDescent(Checkpointed):
         else:
             relative = distance / self.scale
         support = int(np.count_nonzero(self.partition.largest(np.abs(v))))
-        extra = {"support": support, "working_set": progress.get("working", 0)}
+        extra = {"support": support, "working_set": working}
         measure = Measure(objective, relative, gap, extra)
         c = self.coordinates.gradient(full)
-        return BlockState(v, intercept, eta, full, c, measure, **progress)
+        return BlockState(v, intercept, eta, full, c, measure, level)
 
     def retarget(self, state, lam):
         """Return the state with a new target level, for the next point of a path."""
