@@ -153,7 +153,7 @@ def test_random_order_visits_every_block():
     orders = [rule.order(list(range(6))) for _ in range(4)]
     assert all(sorted(order) == list(range(6)) for order in orders)
     assert len({tuple(order) for order in orders}) > 1
-    with pytest.raises(ValueError, match="selection='gs'"):
+    with pytest.raises(ValueError, match="sweep='gs'"):
         make_selection("gs", None)
 
 
