@@ -66,7 +66,7 @@ class Coordinates:
         places = np.arange(features.size)
         ones = np.ones(features.size)
         shape = (design.p, features.size)
-        self._sum = sp.csr_matrix((ones, (features, places)), shape=shape)
+        self._sum = sp.csr_array((ones, (features, places)), shape=shape)
         copies = np.bincount(features, minlength=design.p)
         self._share = self._sum.T.multiply(1.0 / copies).tocsr()
         self._spread = self._collect = None
@@ -79,8 +79,8 @@ class Coordinates:
             parts.append(T)
             backs.append(back)
             owners.append(np.full(T.shape[1], g))
-        self._spread = sp.block_diag(parts, format="csr")
-        self._collect = sp.block_diag(backs, format="csr")
+        self._spread = _diagonal(parts)
+        self._collect = _diagonal(backs)
         self.transform = (self._sum @ self._spread).tocsr()
         self.inverse = self._collect @ self._share
         self._parts = parts
@@ -158,6 +158,12 @@ def group_columns(design, ids):
     if still.any():
         A[:, still] = 0.0
     return A
+
+
+def _diagonal(blocks):
+    """Return a sparse array with dense blocks on the diagonal."""
+    # Of NumPy arrays SciPy makes a sparse matrix or a sparse array by its version.
+    return sp.block_diag([sp.coo_array(block) for block in blocks], format="csr")
 
 
 def _orthonormal(A, design):
