@@ -42,12 +42,15 @@ class PrivateContest(Contest):
             if variant.startswith("batch") or "usual" in variant:
                 continue
             request = {"name": case.name, "epsilon": self.epsilon, "variant": variant}
+            request["repeat"] = 3 if case.kind == "regression" else 1
             answers = [
                 worker.fit({**request, "split": split, "draw": _DRAW})
                 for split in range(self.splits)
             ]
             seconds = [answer["cpu"] for answer in answers]
-            error = 1.0 - float(np.mean([answer["score"] for answer in answers]))
+            # A regression of a small budget fails altogether now and then.
+            centre = np.median if case.kind == "regression" else np.mean
+            error = 1.0 - float(centre([answer["score"] for answer in answers]))
             outcomes.append(
                 Outcome(library, min(seconds), error, seconds[0], setting=variant)
             )
@@ -71,6 +74,11 @@ def _contest(name, case, epsilon, peers, measure="wrong labels", **options):
 
 _BOTH = "diffprivlib", "opacus"
 
+_SPEED = (
+    "One smooth problem with noise in its objective, solved once by diffprivlib; here "
+    "noisy steps pass over the rows many times."
+)
+
 CONTESTS = (
     _contest("digits, epsilon 1", "accuracy-digits", 1.0, _BOTH),
     _contest("breast cancer, epsilon 0.5", "accuracy-breast_cancer", 0.5, _BOTH),
@@ -81,5 +89,5 @@ CONTESTS = (
         ("diffprivlib",),
         "1 - R2",
     ),
-    _contest("100000 x 100, epsilon 1", "speed", 1.0, _BOTH, splits=1),
+    _contest("100000 x 100, epsilon 1", "speed", 1.0, _BOTH, splits=1, remark=_SPEED),
 )

@@ -1,6 +1,5 @@
 """Contests of plain functions: one for each method of a library."""
 
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -52,20 +51,20 @@ class Race(Contest):
     def enter(self, library, place):
         """Try every setting of every method, and time the one that counts."""
         problem, runs = self.make(place), []
-        begin = time.process_time()
         for entry in self.entries[library]:
-            runs += self._tries(entry, problem, begin, place.limit)
+            spent = sum(outcome.seconds for _, _, outcome in runs)
+            runs += self._tries(entry, problem, place.limit - spent)
         found = choose(self, [outcome for _, _, outcome in runs])
         entry, setting, _ = next(one for one in runs if one[2] is found)
         found = replace(found, library=library, first=runs[0][2].first)
         seconds = steady(_quiet(entry, problem, setting), found.seconds)
         return replace(found, seconds=seconds)
 
-    def _tries(self, entry, problem, begin, limit):
-        """Runs of one method until the target, or until its settings end."""
-        runs = []
+    def _tries(self, entry, problem, limit):
+        """Runs of one method until the target, the limit, or the last setting."""
+        runs, spent = [], 0.0
         for setting in entry.settings:
-            if runs and time.process_time() - begin > limit:
+            if runs and spent > limit:
                 break
             seconds, answer = timed(_quiet(entry, problem, setting))
             first = seconds
@@ -76,6 +75,7 @@ class Race(Contest):
             quality = float(self.judge(problem, answer))
             outcome = Outcome("", seconds, quality, first, label)
             runs.append((entry, setting, outcome))
+            spent += seconds
             if self.target is not None and quality <= self.target:
                 break
         return runs

@@ -103,7 +103,7 @@ def _gromov_error(problem, P):
     C = 2.0 * (C - C.min())
     K = np.exp(-C / reg)
     u, v = a, b
-    for _ in range(1000):
+    for _ in range(30_000):
         u = a / np.maximum(K @ v, 1e-300)
         v = b / np.maximum(K.T @ u, 1e-300)
         if np.abs(u * (K @ v) - a).sum() < 1e-10:
@@ -124,7 +124,6 @@ def _gromov_pot(solver):
 
         A, B, reg = problem
         a, b = (np.full(len(C), 1.0 / len(C)) for C in (A, B))
-        options = {"numItermax": 2000} if solver == "PPA" else {}
         return ot.gromov.entropic_gromov_wasserstein(
             A,
             B,
@@ -135,7 +134,9 @@ def _gromov_pot(solver):
             solver=solver,
             max_iter=2000,
             tol=tol,
-            **options,
+            # of the scaling within each step
+            numItermax=20_000,
+            stopThr=1e-2 * tol,
         )
 
     return run
@@ -155,7 +156,8 @@ def _gromov_ott(problem, tol):
     )
     solver = gromov_wasserstein.GromovWasserstein(
         linear_solver=sinkhorn.Sinkhorn(threshold=tol, max_iterations=5000),
-        epsilon=reg,
+        # its linearised cost is half the gradient
+        epsilon=0.5 * reg,
         threshold=tol,
         max_iterations=500,
     )
