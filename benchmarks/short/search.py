@@ -61,7 +61,12 @@ _MODEL = (
     "is most of the time."
 )
 
+_SCORE = (
+    "The model of scikit-optimize, fitted anew for each candidate, finds slightly "
+    "better scores on these three draws, and takes longer."
+)
+
 CONTESTS = (
     _contest("SVC on digits, 20", "svc-digits", 20, "wrong labels", 3e-3, _MODEL),
-    _contest("kernel ridge, 25", "ridge-diabetes", 25, "1 - R2", 2e-3, _MODEL),
+    _contest("kernel ridge, 25", "ridge-diabetes", 25, "1 - R2", 2e-3, _SCORE),
 )

@@ -193,7 +193,7 @@ def _histograms(k, side):
         images = rng.random((k, *side)) ** 8
         images = np.stack([gaussian_filter(one, 2.0) for one in images]) + 1e-6
         images /= images.reshape(k, -1).sum(axis=1).reshape(k, *([1] * len(side)))
-        return images, 2.0 if len(side) == 2 else 4.0
+        return images, 2.0 if len(side) == 2 else 20.0
 
     return make
 
@@ -217,7 +217,7 @@ def _barycenter_error(problem, p):
     p = p / p.sum()
     K = np.exp(-_grid_cost(images.shape[1:]) / reg)
     U = np.ones_like(B)
-    for _ in range(400):
+    for _ in range(2000):
         V = B / np.maximum(K.T @ U, 1e-300)
         old, U = U, p[:, None] / np.maximum(K @ V, 1e-300)
         if np.abs(np.log(np.maximum(U, 1e-300) / np.maximum(old, 1e-300))).max() < 1e-7:
@@ -285,6 +285,6 @@ CONTESTS = (
     _entropic("digits, 784 pixels", "digits-l2", ("pot", "numpy")),
     _gromov(100),
     _gromov(300),
-    _barycenter("5 histograms of 200", 5, (200,)),
+    _barycenter("5 histograms of 100", 5, (100,)),
     _barycenter("4 images of 24 x 24", 4, (24, 24)),
 )
