@@ -10,6 +10,7 @@ dimensions is an array. A check costs about a microsecond.
 """
 
 import math
+from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
@@ -299,3 +300,42 @@ def parameter_error(name, value, what, of="", hint=""):
     return InvalidParameterError(
         f"{owner} must be {what}; got {name}={shown(value)}.{hint}"
     )
+
+
+def check_squarable(name, value):
+    """Raise unless the square of a number, and its inverse, are numbers too.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+    value : object
+        What the user gave, checked. Zero, names and None pass.
+    """
+    if isinstance(value, Real) and value and not 1e-100 <= abs(value) <= 1e100:
+        what = "of a size between 1e-100 and 1e100"
+        raise parameter_error(name, value, what, hint="Choose another unit.")
+
+
+@contextmanager
+def errors_name(name, value):
+    """Let the errors of what uses a parameter name it.
+
+    For parameters that other libraries read, such as ``cv`` and ``scoring``.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+    value : object
+        What the user gave.
+
+    Raises
+    ------
+    InvalidParameterError
+        In the place of a ValueError, a TypeError or an OverflowError.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InvalidParameterError(f"{name}={shown(value)}: {error}") from error

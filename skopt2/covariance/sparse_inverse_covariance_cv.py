@@ -12,7 +12,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from skopt2._core.array import move, namespace, sum64, take, to_numpy
 from skopt2._core.array_parameters import as_numbers
 from skopt2._core.estimator import fit_method
-from skopt2._core.parameters import check_choice, check_number
+from skopt2._core.parameters import check_choice, check_number, errors_name
 from skopt2._core.transfer import convert
 from skopt2.covariance.empirical import from_rows
 from skopt2.covariance.formulation import Formulation, log_likelihood
@@ -276,10 +276,14 @@ class SparseInverseCovarianceCV(InverseCovarianceModel):
         """Return the rows of positive weight of each split."""
         n = int(data.X.shape[0])
         rows, weight = np.arange(n), to_numpy(data.sample_weight)
-        splitter, folds = check_cv(self.cv), []
-        for number, parts in enumerate(splitter.split(np.zeros((n, 1)), None, groups)):
+        folds = []
+        with errors_name("cv", self.cv):
             # Indexing turns masks into row numbers, and refuses rows that do not exist.
-            parts = [rows[np.asarray(part) if len(part) else []] for part in parts]
+            splits = [
+                [rows[np.asarray(part) if len(part) else []] for part in parts]
+                for parts in check_cv(self.cv).split(np.zeros((n, 1)), None, groups)
+            ]
+        for number, parts in enumerate(splits):
             if weight is not None:
                 parts = [part[weight[part] > 0] for part in parts]
             if not all(part.size for part in parts):

@@ -11,6 +11,7 @@ from skopt2._core.parameters import (
     check_count,
     check_number,
     check_positive,
+    check_squarable,
 )
 from skopt2.solvers.low_rank.entry_loss import EntryLoss
 from skopt2.solvers.low_rank.problem import Completion, absolute_loss
@@ -27,6 +28,7 @@ def check_completer(estimator):
         Not fitted.
     """
     alpha = check_number("alpha", estimator.alpha, 0, named=("auto",))
+    check_squarable("alpha", alpha)
     rank = check_count("rank", estimator.rank, optional=True, named=("auto",))
     if rank is None and alpha == 0.0:
         raise ValueError(

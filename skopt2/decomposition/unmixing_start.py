@@ -8,6 +8,7 @@ from skopt2._core.parameters import (
     check_init,
     check_number,
     check_positive,
+    check_squarable,
 )
 from skopt2._core.random import spawn
 from skopt2.decomposition.factorization_arrays import given_block
@@ -30,6 +31,7 @@ def check_unmixer(estimator):
     check_number("guidance", estimator.guidance, 0)
     check_number("p", estimator.p, 0, 1, closed="high")
     check_positive("smoothing", estimator.smoothing)
+    check_squarable("smoothing", estimator.smoothing)
     check_positive("offset", estimator.offset)
     check_init(estimator.init, STARTS, "an array of spectra")
 

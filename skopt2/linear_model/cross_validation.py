@@ -18,6 +18,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
 from skopt2._core.array import move, namespace, sum64, take, to_numpy, xlogy
+from skopt2._core.parameters import errors_name
 from skopt2._core.result import StopReason
 from skopt2._core.sklearn_seam import check_method_params
 from skopt2.linear_model.path_tasks import PathTasks
@@ -153,16 +154,20 @@ def make_folds(estimator, data, params):
         the classes.
     """
     y = to_numpy(data.y_source)
-    splitter = check_cv(estimator.cv, y, classifier=is_classifier(estimator))
     # Splitters count the rows of X; none of scikit-learn reads it.
     X = data.X_source if data.source.kind == "numpy" else np.zeros((y.shape[0], 1))
     weight = to_numpy(data.sample_weight_source)
     rows = np.arange(y.shape[0])
     folds = []
-    for number, parts in enumerate(splitter.split(X, y, **params)):
+    with errors_name("cv", estimator.cv):
+        splitter = check_cv(estimator.cv, y, classifier=is_classifier(estimator))
         # Indexing turns masks into row numbers, and refuses rows that do not exist; an
         # empty list would be an array of floats.
-        train, test = (rows[np.asarray(p) if len(p) else []] for p in parts)
+        splits = [
+            tuple(rows[np.asarray(part) if len(part) else []] for part in parts)
+            for parts in splitter.split(X, y, **params)
+        ]
+    for number, (train, test) in enumerate(splits):
         if weight is not None:
             train, test = train[weight[train] > 0], test[weight[test] > 0]
         for part, name in ((train, "training"), (test, "test")):

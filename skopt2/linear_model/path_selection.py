@@ -19,7 +19,7 @@ from sklearn.utils.metadata_routing import (
 
 from skopt2._core.array import is_sparse
 from skopt2._core.estimator import fit_method
-from skopt2._core.parameters import check_choice, check_number
+from skopt2._core.parameters import check_choice, check_number, errors_name
 from skopt2._core.transfer import convert
 from skopt2.linear_model.cross_validation import (
     CrossValidation,
@@ -145,7 +145,8 @@ class PathSelection:
 
     def _scorer(self):
         """Return the scikit-learn scorer, None for the default."""
-        return None if self.scoring is None else check_scoring(self, self.scoring)
+        with errors_name("scoring", self.scoring):
+            return None if self.scoring is None else check_scoring(self, self.scoring)
 
     def get_metadata_routing(self):
         """Return where metadata given to ``fit`` goes.

@@ -34,6 +34,7 @@ def sketch_sizes(sketch_size, n, p):
         sizes = {max(1, least // part) for part in PARTS}
         return sorted(sizes | ({p} if p <= FEW else set()))
     listed = isinstance(sketch_size, (list, tuple, np.ndarray, range))
+    listed = listed and np.ndim(sketch_size) > 0
     sizes = set()
     for size in list(sketch_size) if listed else [sketch_size]:
         whole = isinstance(size, Integral)

@@ -7,7 +7,12 @@ from skopt2._core.array import asarray_like, namespace, to_numpy
 from skopt2._core.array_parameters import check_alphas
 from skopt2._core.estimator import IterativeEstimator, fit_method
 from skopt2._core.iterate import iterate
-from skopt2._core.parameters import check_choice, check_count, check_positive
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_positive,
+    check_squarable,
+)
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.solvers.trend_filtering import TrendInterior, TrendProblem, interpolate
 
@@ -203,6 +208,7 @@ class TrendFilter(RegressorMixin, IterativeEstimator):
     def _check_parameters(self):
         check_choice("order", self.order, (0, 1, 2))
         check_positive("alpha", self.alpha, named=CRITERIA)
+        check_squarable("alpha", self.alpha)
         check_alphas(self.alphas, low=2, positive=True)
         check_count("cv", self.cv, 2)
         check_positive("tol", self.tol)

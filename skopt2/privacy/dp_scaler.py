@@ -8,7 +8,7 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from skopt2._core.array import asarray_like
 from skopt2._core.chunks import by_blocks
 from skopt2._core.estimator import fit_method
-from skopt2._core.parameters import check_choice, check_positive
+from skopt2._core.parameters import check_choice, check_positive, check_squarable
 from skopt2._core.shared_parameters import check_shared
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_predict_input
@@ -272,6 +272,7 @@ class DPScaler(OneToOneFeatureMixin, TransformerMixin, PrivateModel):
         """Raise ValueError for parameters that no data could make right."""
         check_shared(self)
         check_positive("feature_norm", self.feature_norm)
+        check_squarable("feature_norm", self.feature_norm)
         check_choice("noise", self.noise, KINDS)
 
     def _row_map(self, n_features):

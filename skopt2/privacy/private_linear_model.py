@@ -16,6 +16,7 @@ from skopt2._core.parameters import (
     check_count,
     check_number,
     check_positive,
+    check_squarable,
 )
 from skopt2._core.validation import check_predict_input
 from skopt2.privacy.descent_choice import (
@@ -158,6 +159,8 @@ class PrivateLinearModel(PrivateModel):
         check_positive("feature_norm", self.feature_norm)
         check_number("alpha", self.alpha, 0)
         check_positive("intercept_scaling", self.intercept_scaling)
+        for name in ("feature_norm", "alpha", "intercept_scaling"):
+            check_squarable(name, getattr(self, name))
         check_choice("solver", self.solver, self._solvers)
         check_choice("clipping", self.clipping, CLIPPINGS)
         check_choice("center", self.center, CENTERS)

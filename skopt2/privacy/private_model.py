@@ -12,6 +12,7 @@ import numpy as np
 
 from skopt2._core.estimator import IterativeEstimator
 from skopt2._core.iterate import iterate
+from skopt2._core.parameters import parameter_error
 from skopt2._core.random import seed_sequence
 from skopt2._core.result import Certificate, StopReason
 from skopt2._core.transfer import convert
@@ -68,6 +69,9 @@ class PrivateModel(IterativeEstimator):
         if self.random_state is None or isinstance(self.random_state, Integral):
             seed_sequence(self.random_state)  # raises before anything is spent
         if self.accountant is not None:
+            if not callable(getattr(self.accountant, "spend", None)):
+                what = "a PrivacyAccountant or None"
+                raise parameter_error("accountant", self.accountant, what)
             self.accountant.spend(events, label=type(self).__name__)
         seeded = self.random_state is not None
         if seeded and math.isfinite(epsilon):

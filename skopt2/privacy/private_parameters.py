@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from skopt2._core.parameters import check_choice, check_number, check_positive
+from skopt2._core.parameters import (
+    check_choice,
+    check_number,
+    check_positive,
+    check_squarable,
+)
 from skopt2.solvers.privacy.query import RELATIONS
 
 # Beyond it a delta is no small probability; for few rows 1 / N^1.1 is.
@@ -36,6 +41,7 @@ def check_privacy_parameters(estimator, n_rows):
     epsilon, multiplier = estimator.epsilon, estimator.noise_multiplier
     if multiplier is not None:
         check_positive("noise_multiplier", multiplier)
+        check_squarable("noise_multiplier", multiplier)
         epsilon = None
     else:
         hint = "1.0 is usual, smaller is more private; infinity is no privacy."

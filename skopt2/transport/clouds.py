@@ -151,7 +151,7 @@ def check_mass(mass, n, name, owners):
             input_name=name,
         )
     except (TypeError, ValueError) as error:
-        if name in str(error):
+        if str(error).startswith(f"Input {name} "):
             raise
         raise ValueError(f"{name} must hold numbers: {error}.") from error
     if mass.shape != (n,):

@@ -8,7 +8,12 @@ from sklearn.exceptions import ConvergenceWarning
 from skopt2._core import cuda
 from skopt2._core.array import move, namespace
 from skopt2._core.iterate import iterate
-from skopt2._core.parameters import check_choice, check_number, check_positive
+from skopt2._core.parameters import (
+    check_choice,
+    check_number,
+    check_positive,
+    check_squarable,
+)
 from skopt2._core.result import StopReason
 from skopt2._core.shared_parameters import check_shared
 from skopt2.solvers.certificate import GAP
@@ -316,6 +321,7 @@ class MirrorSinkhorn:
         """Raise ValueError for a parameter out of range."""
         check_choice("step", self.step, STEPS)
         check_positive("step_size", self.step_size, hint="1.0 is the step of theory.")
+        check_squarable("step_size", self.step_size)
         hint = (
             "It bounds the duality gap as a share of that of the independent plan: "
             "1e-2 is usual."

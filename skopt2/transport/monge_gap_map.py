@@ -12,6 +12,7 @@ from skopt2._core.parameters import (
     check_count,
     check_number,
     check_positive,
+    check_squarable,
 )
 from skopt2._core.random import spawn
 from skopt2._core.validation import check_fit_input, check_predict_input
@@ -355,6 +356,7 @@ class MongeGapMap(OneToOneFeatureMixin, TransformerMixin, IterativeEstimator):
         check_choice("normalize_cost", self.normalize_cost, ("mean", None))
         hint = "0.05 is a twentieth of the mean cost."
         check_positive("reg", self.reg, hint=hint)
+        check_squarable("reg", self.reg)
         check_positive("length_scale", self.length_scale, optional=True)
         check_number("gap_strength", self.gap_strength, 0)
         check_number("alpha", self.alpha, 0)

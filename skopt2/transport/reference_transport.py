@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like, move, namespace, take, to_numpy
 from skopt2._core.estimator import IterativeEstimator, fit_method
-from skopt2._core.parameters import check_choice, check_count
+from skopt2._core.parameters import check_choice, check_count, errors_name
 from skopt2._core.transfer import convert
 from skopt2._core.validation import check_fit_input, check_predict_input
 from skopt2.solvers.transport.certificate import MARGINAL_ERROR
@@ -295,7 +295,8 @@ class ReferenceTransport(OneToOneFeatureMixin, TransformerMixin, IterativeEstima
         kept = np.arange(X.shape[0]) if mass is None else np.flatnonzero(mass)
         if size is None or size >= kept.size:
             return X, weight
-        random = check_random_state(self.random_state)
+        with errors_name("random_state", self.random_state):
+            random = check_random_state(self.random_state)
         if self.reference == "random":
             kept = np.sort(random.choice(kept, size, replace=False))
             R = take(X, kept)
