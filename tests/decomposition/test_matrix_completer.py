@@ -129,6 +129,16 @@ def test_complete_tables_have_closed_forms(rng):
     assert_allclose(fit.transform(full), (U * soft) @ Vt, atol=1e-3)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_rank_does_not_count_what_is_rounding(seed):
+    full = full_table(np.random.default_rng(seed), 30, 8, 8)
+    s = np.linalg.svd(full, compute_uv=False) - np.sqrt(full.size)
+    fit = model(None, alpha=1.0, fit_intercept=False, scale=False, tol=1e-9).fit(full)
+    assert fit.rank_ == np.count_nonzero(s > 0.0)
+    assert fit.components_.shape == (fit.rank_, 8)
+    assert fit.row_factors_.shape == (30, fit.rank_)
+
+
 def test_new_rows_solve_their_own_ridge_problem(rng, X):
     fit = model(2, alpha=0.1).fit(X)
     new = holes(rng, full_table(rng, 7), 0.4)

@@ -32,7 +32,7 @@ import numpy as np
 
 from skopt2._core.array import asarray_like, index_like, to_numpy
 from skopt2._core.result import Measure
-from skopt2.solvers.low_rank.balance import balanced, carried
+from skopt2.solvers.low_rank.balance import balanced, carried, without_zeros
 from skopt2.solvers.low_rank.entry_loss import EntryLoss
 from skopt2.solvers.low_rank.line_search import exact_step, moved
 from skopt2.solvers.low_rank.problem import Factors
@@ -232,7 +232,8 @@ class AlternatingMinimisation:
         model, problem = state.model, self.problem
         w = self.loss.weights(state.r, problem.entries.ones())
         U = solve_rows(problem.entries, w, state.r, model.V, model.U, problem.level)
-        return Factors(U, model.V, model.b)
+        model = Factors(U, model.V, model.b)
+        return without_zeros(model) if problem.convex else model
 
     def pack(self, state):
         """Return the state as plain arrays, for a checkpoint."""

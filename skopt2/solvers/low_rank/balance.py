@@ -8,7 +8,15 @@ Source: N. Srebro, J. Rennie and T. Jaakkola, Maximum-margin matrix factorizatio
 NeurIPS 2004, section 3.
 """
 
-from skopt2._core.array import accumulation_dtype, cholesky_solve, namespace
+import numpy as np
+
+from skopt2._core.array import (
+    accumulation_dtype,
+    cholesky_solve,
+    namespace,
+    take,
+    to_numpy,
+)
 from skopt2.solvers.low_rank.problem import Factors
 
 
@@ -42,6 +50,24 @@ def balanced(model, intercept):
     U = xp.astype((Q1 @ left) * root, U.dtype)
     V = xp.astype((Q2 @ xp.matrix_transpose(right)) * root, V.dtype)
     return Factors(U, V, b), s
+
+
+def without_zeros(model):
+    """Return the model without directions that rounding alone keeps from zero.
+
+    A level on the singular values sets some of them to zero, but sweeps only shrink
+    their factors, to 1e-40 for example; the rank is the number of the others.
+    """
+    xp = namespace(model.U)
+    if model.rank == 0:
+        return model
+    squares = [xp.sum(A * A, axis=0) for A in (model.U, model.V)]
+    sizes = to_numpy(xp.sqrt(squares[0]) * xp.sqrt(squares[1]))
+    eps = float(xp.finfo(model.U.dtype).eps)
+    kept = np.flatnonzero(sizes > eps * sizes.max())
+    if kept.size == model.rank:
+        return model
+    return Factors(take(model.U, kept, axis=1), take(model.V, kept, axis=1), model.b)
 
 
 def centred(model):
