@@ -31,19 +31,25 @@ def draw(rows, path):
 
     shown = [row for row in rows if math.isfinite(row.ratio)]
     names = families(shown)
-    height = 0.2 * (len(shown) + 0.7 * len(names)) + 1.2
-    figure, axes = plt.subplots(figsize=(9.5, max(height, 2.5)), layout="constrained")
+    height = 0.18 * (len(shown) + 1.2 * len(names)) + 1.2
+    figure, axes = plt.subplots(figsize=(8.2, max(height, 2.5)), layout="constrained")
+    heads = [name[0].upper() + name[1:] for name in names]
     place, ticks, labels = 0.0, [], []
     for name in names:
-        place -= 0.7
         axes.axhline(place + 0.6, color="#dddddd", linewidth=0.8, zorder=0)
+        ticks.append(place)
+        labels.append(name[0].upper() + name[1:])
+        place -= 1.0
         for row in [row for row in shown if row.family == name]:
             _dot(axes, row, place)
             ticks.append(place)
-            labels.append(f"{name}: {row.case}")
+            labels.append(row.case)
             place -= 1.0
+        place -= 0.2
     axes.set_yticks(ticks, labels, fontsize=7.5)
-    axes.set_ylim(place + 0.3, 0.3)
+    for label in axes.get_yticklabels():
+        label.set_fontweight("bold" if label.get_text() in heads else "normal")
+    axes.set_ylim(place + 0.3, 0.7)
     _finish(axes, plt)
     options = {"metadata": {"Date": None}} if path.suffix == ".svg" else {"dpi": 130}
     figure.savefig(path, **options)
