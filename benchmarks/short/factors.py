@@ -55,7 +55,7 @@ def _factors_sklearn(solver):
     return run
 
 
-_SWEEPS = (10, 20, 35, 60, 100, 200, 400)
+_SWEEPS = (10, 20, 35, 60, 100, 200, 400, 1000)
 
 
 def _matrix(name, data, target):
