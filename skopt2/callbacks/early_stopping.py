@@ -4,6 +4,7 @@ import copy
 import math
 from dataclasses import dataclass, field
 
+from skopt2._core.parameters import check_choice, check_count, check_number
 from skopt2.callbacks.task import (
     certificate_value,
     check_every,
@@ -129,18 +130,9 @@ class EarlyStopping:
         every=1,
         keep_best=False,
     ):
-        if monitor not in _MONITORS:
-            raise ValueError(
-                f"monitor must be one of {list(_MONITORS)}, got {monitor!r}."
-            )
-        if int(patience) != patience or patience < 1:
-            raise ValueError(
-                f"patience must be an integer of at least 1, got {patience!r}."
-            )
-        if not (math.isfinite(min_delta) and min_delta >= 0):
-            raise ValueError(
-                f"min_delta must be finite and at least 0, got {min_delta!r}."
-            )
+        check_choice("monitor", monitor, _MONITORS)
+        check_count("patience", patience)
+        check_number("min_delta", min_delta, 0)
         if monitor == "score" and X_val is None and not callable(scoring):
             raise ValueError(
                 "monitor='score' needs X_val and y_val, or a callable scoring that "

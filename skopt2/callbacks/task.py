@@ -5,6 +5,8 @@ a tree; the root task of an estimator that another one fits is merged with the t
 that other one, and remembers its name.
 """
 
+from skopt2._core.parameters import check_count
+
 
 def task_path(context):
     """Return the contexts from the root of the tree down to this one."""
@@ -48,9 +50,7 @@ def task_label(context):
 
 def check_every(every):
     """Return ``every`` as an int of at least 1, or raise a ValueError."""
-    if int(every) != every or every < 1:
-        raise ValueError(f"every must be an integer of at least 1, got {every!r}.")
-    return int(every)
+    return check_count("every", every)
 
 
 def certificate_value(estimator):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skopt2._core.parameters import check_choice
 from skopt2.inspection.canvas import (
     FAINT,
     GREY,
@@ -296,12 +297,8 @@ class ConvergenceDisplay:
             If ``quantity`` or ``x`` is unknown or ``ax`` has the wrong number of axes.
         """
         check_matplotlib(f"{type(self).__name__}.plot")
-        if quantity not in _QUANTITIES:
-            raise ValueError(
-                f"quantity must be one of {list(_QUANTITIES)}, got {quantity!r}."
-            )
-        if x not in _X_KEYS:
-            raise ValueError(f"x must be one of {list(_X_KEYS)}, got {x!r}.")
+        check_choice("quantity", quantity, _QUANTITIES)
+        check_choice("x", x, _X_KEYS)
         kinds = ["certificate", "objective"] if quantity == "both" else [quantity]
         if ax is None:
             size = (6.4, 5.6) if len(kinds) == 2 else (6.4, 4.0)

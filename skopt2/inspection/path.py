@@ -4,6 +4,7 @@ import textwrap
 
 import numpy as np
 
+from skopt2._core.parameters import check_choice
 from skopt2.inspection.canvas import (
     FAINT,
     GREY,
@@ -240,8 +241,7 @@ class PathDisplay:
             not match, or ``ax`` has the wrong number of axes.
         """
         check_matplotlib(f"{type(self).__name__}.plot")
-        if x not in _X_KINDS:
-            raise ValueError(f"x must be one of {list(_X_KINDS)}, got {x!r}.")
+        check_choice("x", x, _X_KINDS)
         if scores and self.scores is None:
             raise ValueError("scores=True needs the scores of a cross-validated fit.")
         alphas, coefs = self._checked()

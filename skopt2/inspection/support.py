@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skopt2._core.parameters import check_choice
 from skopt2.inspection.canvas import (
     FAINT,
     GREY,
@@ -216,8 +217,7 @@ class SupportDisplay:
             If ``layout`` is unknown.
         """
         check_matplotlib(f"{type(self).__name__}.plot")
-        if layout not in _LAYOUTS:
-            raise ValueError(f"layout must be one of {list(_LAYOUTS)}, got {layout!r}.")
+        check_choice("layout", layout, _LAYOUTS)
         shown = np.sort(np.concatenate([self.found, self.missed, self.false]))
         if layout == "auto":
             layout = "names" if shown.size <= max_features else "index"

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skopt2._core.parameters import check_choice
 from skopt2.inspection.canvas import (
     FAINT,
     GREY,
@@ -224,8 +225,7 @@ class TransportPlanDisplay:
             If ``kind`` is unknown, or "lines" lacks the points.
         """
         check_matplotlib(f"{type(self).__name__}.plot")
-        if kind not in _KINDS:
-            raise ValueError(f"kind must be one of {list(_KINDS)}, got {kind!r}.")
+        check_choice("kind", kind, _KINDS)
         known = self.source is not None and self.target is not None
         if kind == "auto":
             kind = "lines" if known else "heatmap"

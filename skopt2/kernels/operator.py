@@ -5,12 +5,11 @@ said. Solvers ask for rows of K V, V (m, c), for the adjoint of the same rows, o
 small block of K itself; no array of n m entries is made unless it is asked for.
 """
 
-from numbers import Integral
-
 import numpy as np
 
 from skopt2._core import cuda
 from skopt2._core.array import HOST, index_like, namespace
+from skopt2._core.parameters import check_choice, check_count
 from skopt2._core.threads import TaskPool
 from skopt2.kernels.base import index_size
 from skopt2.kernels.blocks import Blocks
@@ -317,10 +316,6 @@ class KernelOperator:
 
 def _check_options(store, n_threads, budget):
     """Raise ValueError for an option out of range."""
-    if store not in ("auto", True, False):
-        raise ValueError(f'store must be "auto", True or False; got {store!r}.')
-    for name, value in (("n_threads", n_threads), ("budget", budget)):
-        if value is not None and not (isinstance(value, Integral) and value > 0):
-            raise ValueError(
-                f"{name} must be a positive whole number or None; got {value!r}."
-            )
+    check_choice("store", store, ("auto", True, False))
+    check_count("n_threads", n_threads, optional=True)
+    check_count("budget", budget, optional=True)

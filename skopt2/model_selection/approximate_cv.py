@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from skopt2._core.parameters import check_count
+from skopt2._core.parameters import check_choice, check_count
 from skopt2.linear_model.group_formulation import GroupFormulation
 from skopt2.model_selection.fitted_point import check_smooth, fitted_point
 from skopt2.model_selection.fold_checks import (
@@ -320,8 +320,7 @@ def approx_cross_val_score(
 
 def _choose(method, formulation):
     """Return the step that a name stands for."""
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {METHODS}, got method={method!r}.")
+    check_choice("method", method, METHODS)
     grouped = isinstance(formulation, GroupFormulation)
     if method == "proximal" and grouped:
         raise ValueError(

@@ -20,7 +20,7 @@ from skopt2._core.array import (
     to_numpy,
 )
 from skopt2._core.iterate import iterate
-from skopt2._core.parameters import check_number, check_positive
+from skopt2._core.parameters import check_choice, check_number, check_positive
 from skopt2._core.random import spawn
 from skopt2.solvers.transport.cost import METRICS, ground_cost
 from skopt2.solvers.transport.gromov import GromovSinkhorn, random_plan
@@ -248,8 +248,7 @@ def _check_alpha(alpha, M):
 
 def _check_spaces(Cx, Cy, loss, metric, source):
     """Return the costs or points of both spaces in one dtype, where the first lives."""
-    if loss not in LOSSES:
-        raise ValueError(f"loss must be one of {LOSSES}; got {loss!r}.")
+    check_choice("loss", loss, LOSSES)
     if metric == "precomputed":
         spaces = []
         for C, name in ((Cx, "Cx"), (Cy, "Cy")):

@@ -17,7 +17,7 @@ import numpy as np
 
 from skopt2._core import cuda
 from skopt2._core.array import asarray_like, index_like, move, namespace, put, sum64
-from skopt2._core.parameters import check_positive
+from skopt2._core.parameters import check_choice, check_positive
 from skopt2.solvers.transport.cost import METRICS
 from skopt2.transport.clouds import check_clouds, check_mass, with_mass
 from skopt2.transport.entropic_cost import EntropicCost, SelfCost, pair_costs
@@ -119,8 +119,7 @@ def monge_gap(
     """
     reg = check_positive("reg", reg, hint="It is in the units of the cost.")
     check_options("auto", tol, max_iter, None)
-    if metric not in METRICS:
-        raise ValueError(f"metric must be one of {METRICS}; got {metric!r}.")
+    check_choice("metric", metric, METRICS)
     source, target = cuda.resolve(device, X)
     X, Y = check_clouds(X, Y, source)
     n = int(X.shape[0])

@@ -298,7 +298,7 @@ def test_no_warnings_and_no_leftovers_on_the_estimator(path, X, y):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"every": 0}, "every must be an integer of at least 1"),
+        ({"every": 0}, "every must be a positive integer"),
         ({"min_seconds": -1}, "min_seconds must be at least 0"),
         ({"finished": "delete"}, "finished must be 'raise', 'overwrite' or 'resume'"),
         ({"mismatch": "resume"}, "mismatch must be 'raise' or 'overwrite'"),

@@ -199,12 +199,21 @@ def test_attributes_exist_after_a_fit_only(X, y):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"monitor": "loss"}, r"monitor must be one of \['score', 'objective', 'cert"),
+        ({"monitor": "loss"}, "monitor must be one of 'score', 'objective', '"),
         ({}, "monitor='score' needs X_val and y_val, or a callable scoring"),
-        ({"monitor": "objective", "patience": 0}, "patience must be an integer of at"),
-        ({"monitor": "objective", "min_delta": -1}, "min_delta must be finite and at"),
-        ({"monitor": "objective", "min_delta": np.nan}, "min_delta must be finite"),
-        ({"monitor": "objective", "every": 1.5}, "every must be an integer of at"),
+        (
+            {"monitor": "objective", "patience": 0},
+            "patience must be a positive",
+        ),
+        (
+            {"monitor": "objective", "min_delta": -1},
+            "min_delta must be a nonneg",
+        ),
+        (
+            {"monitor": "objective", "min_delta": np.nan},
+            "min_delta must be a nonneg",
+        ),
+        ({"monitor": "objective", "every": 1.5}, "every must be a positive integer"),
     ],
 )
 def test_bad_parameters(parameters, message):

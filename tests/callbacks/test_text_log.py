@@ -136,7 +136,7 @@ def test_nothing_is_left_after_a_fit_that_failed(X, y):
 
 
 def test_bad_parameters():
-    with pytest.raises(ValueError, match="every must be an integer of at least 1"):
+    with pytest.raises(ValueError, match="every must be a positive integer"):
         TextLog(every=0)
     with pytest.raises(ValueError, match="min_seconds must be at least 0, got -1"):
         TextLog(min_seconds=-1)

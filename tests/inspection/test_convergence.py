@@ -114,9 +114,9 @@ def test_errors(figures):
     fit = Fit().fit()
     with pytest.raises(NotFittedError):
         ConvergenceDisplay.from_estimator(Fit())
-    with pytest.raises(ValueError, match=r"quantity must be one of \['certificate'"):
+    with pytest.raises(ValueError, match="quantity must be one of 'certificate'"):
         ConvergenceDisplay.from_estimator(fit, quantity="gap")
-    with pytest.raises(ValueError, match=r"x must be one of \['iteration', 'seconds'"):
+    with pytest.raises(ValueError, match="x must be one of 'iteration', 'seconds'"):
         ConvergenceDisplay.from_estimator(fit, x="time")
     _, ax = figures.subplots()
     with pytest.raises(ValueError, match=r"draws 2 panel\(s\) here and needs as many"):

@@ -163,7 +163,7 @@ def test_given_axes(figures):
 def test_errors():
     with pytest.raises(NotFittedError):
         PathDisplay.from_estimator(PathFit())
-    with pytest.raises(ValueError, match=r"x must be one of \['alpha', 'l1_norm'\]"):
+    with pytest.raises(ValueError, match="x must be one of 'alpha', 'l1_norm'"):
         PathDisplay([1.0], [[1.0]]).plot(x="lambda")
     with pytest.raises(ValueError, match=r"coefs must have shape \(n_alphas, n_feat"):
         PathDisplay([1.0, 2.0], [[1.0]]).plot()

@@ -102,7 +102,7 @@ def test_given_axes_and_style(figures):
 def test_errors():
     with pytest.raises(NotFittedError):
         SupportDisplay.from_estimator(Fit())
-    with pytest.raises(ValueError, match=r"layout must be one of \['auto', 'names'"):
+    with pytest.raises(ValueError, match="layout must be one of 'auto', 'names'"):
         SupportDisplay(COEF).plot(layout="rows")
     with pytest.raises(ValueError, match=r"coef must have shape \(n_features,\)"):
         SupportDisplay(np.ones((2, 2)))

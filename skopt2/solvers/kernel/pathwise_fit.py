@@ -33,9 +33,13 @@ method for stochastic optimization, ICLR 2015, algorithm 1. The decay, the runni
 and the best parameters are ours.
 """
 
-from numbers import Integral, Real
-
 from skopt2._core.iterate import iterate
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_number,
+    check_positive,
+)
 from skopt2.solvers.kernel.pathwise_ascent import STEP, PathwiseAscent
 from skopt2.solvers.kernel.solve import SOLVERS
 
@@ -149,13 +153,9 @@ def fit_pathwise(
 
 def _check_options(n_probes, solver, max_epochs, step_size, tol, max_iter):
     """Raise ValueError for a parameter out of range."""
-    if solver not in SOLVERS:
-        raise ValueError(f"solver must be one of {SOLVERS}; got {solver!r}.")
-    for name, value in (("n_probes", n_probes), ("max_iter", max_iter)):
-        if not (isinstance(value, Integral) and value > 0):
-            raise ValueError(f"{name} must be a positive whole number; got {value!r}.")
-    for name, value in (("max_epochs", max_epochs), ("step_size", step_size)):
-        if not (isinstance(value, Real) and value > 0):
-            raise ValueError(f"{name} must be a positive number; got {value!r}.")
-    if not (isinstance(tol, Real) and tol >= 0):
-        raise ValueError(f"tol must be a number that is not negative; got {tol!r}.")
+    check_choice("solver", solver, SOLVERS)
+    check_count("n_probes", n_probes)
+    check_count("max_iter", max_iter)
+    check_positive("max_epochs", max_epochs, infinite=True)
+    check_positive("step_size", step_size)
+    check_number("tol", tol, 0)

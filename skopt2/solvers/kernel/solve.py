@@ -9,9 +9,14 @@ import math
 import time
 import warnings
 from dataclasses import replace
-from numbers import Integral, Real
 
 from skopt2._core.iterate import iterate
+from skopt2._core.parameters import (
+    check_choice,
+    check_count,
+    check_number,
+    check_positive,
+)
 from skopt2._core.random import seed_sequence
 from skopt2._core.result import StopReason
 from skopt2.solvers.kernel.block_sampler import BlockSampler
@@ -275,19 +280,9 @@ def _build(
 
 def _check(solver, tol, max_epochs, options):
     """Raise ValueError for a parameter out of range."""
-    if solver not in SOLVERS:
-        raise ValueError(f"solver must be one of {SOLVERS}; got {solver!r}.")
-    if not (isinstance(tol, Real) and tol >= 0):
-        raise ValueError(f"tol must be a number that is not negative; got {tol!r}.")
-    if not (isinstance(max_epochs, Real) and max_epochs > 0):
-        raise ValueError(f"max_epochs must be positive; got {max_epochs!r}.")
-    for name in ("batch_size", "rank"):
-        value = options[name]
-        if value is not None and not (isinstance(value, Integral) and value > 0):
-            name = "n_components" if name == "rank" else name
-            raise ValueError(
-                f"{name} must be a positive whole number or None; got {value!r}."
-            )
-    step = options["step_size"]
-    if step is not None and not (isinstance(step, Real) and step > 0):
-        raise ValueError(f"step_size must be positive or None; got {step!r}.")
+    check_choice("solver", solver, SOLVERS)
+    check_number("tol", tol, 0)
+    check_positive("max_epochs", max_epochs, infinite=True)
+    check_count("batch_size", options["batch_size"], optional=True)
+    check_count("n_components", options["rank"], optional=True)
+    check_positive("step_size", options["step_size"], optional=True)

@@ -16,6 +16,7 @@ import dataclasses
 import numpy as np
 
 from skopt2._core.iterate import iterate
+from skopt2._core.parameters import check_choice, check_number, check_positive
 from skopt2._core.result import Certificate, Measure
 from skopt2.kernels import KernelOperator
 from skopt2.kernels.points import check_points
@@ -202,11 +203,7 @@ def _choose(n, p):
 
 def _check(alpha, solver, tol, max_epochs):
     """Raise ValueError for a parameter out of range."""
-    if not 0.0 <= alpha < float("inf"):
-        raise ValueError(f"alpha must be finite and not negative; got {alpha!r}.")
-    if solver not in ("auto", *SOLVERS):
-        raise ValueError(f"solver must be one of {('auto', *SOLVERS)}; got {solver!r}.")
-    if not tol > 0.0:
-        raise ValueError(f"tol must be positive; got {tol!r}.")
-    if not max_epochs >= 1:
-        raise ValueError(f"max_epochs must be at least 1; got {max_epochs!r}.")
+    check_number("alpha", alpha, 0)
+    check_choice("solver", solver, ("auto", *SOLVERS))
+    check_positive("tol", tol)
+    check_number("max_epochs", max_epochs, 1, infinite=True)

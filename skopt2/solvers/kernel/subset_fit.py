@@ -33,7 +33,6 @@ for the use of a subset.
 
 import math
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -42,6 +41,7 @@ from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 
 from skopt2._core.array import index_like, take, to_numpy
+from skopt2._core.parameters import check_count
 from skopt2._core.random import seed_sequence
 from skopt2.solvers.kernel.likelihood import log_likelihood
 
@@ -357,12 +357,7 @@ def _rows_of(X, Y, noise, rows):
 
 def _check_options(size, n_restarts, optimizer):
     """Raise ValueError for a parameter out of range."""
-    if not (isinstance(size, Integral) and size > 0):
-        raise ValueError(f"size must be a positive whole number; got {size!r}.")
-    if not (isinstance(n_restarts, Integral) and n_restarts >= 0):
-        raise ValueError(
-            f"n_restarts must be a whole number that is not negative; got "
-            f"{n_restarts!r}."
-        )
+    check_count("size", size)
+    check_count("n_restarts", n_restarts, 0)
     if optimizer is not None and not callable(optimizer):
         raise ValueError(f"optimizer must be callable or None; got {optimizer!r}.")

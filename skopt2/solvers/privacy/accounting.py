@@ -21,6 +21,7 @@ is not above the budget: what is reported after a fit is never more than what wa
 import functools
 import math
 
+from skopt2._core.parameters import check_choice
 from skopt2.solvers.privacy.events import (
     GaussianEvent,
     SampledGaussianEvent,
@@ -43,8 +44,7 @@ WIDTH = 1e-4
 
 
 def _choose(method, sampled):
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
+    check_choice("method", method, METHODS)
     if method == "auto":
         return "pld" if sampled else "exact"
     if method == "exact" and sampled:

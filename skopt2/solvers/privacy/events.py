@@ -13,20 +13,18 @@ them. Composing events instead of epsilons is what keeps many fits affordable.
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import ClassVar
+
+from skopt2._core.parameters import check_count, check_number
 
 
 def _check_noise(value):
-    if not isinstance(value, Real) or isinstance(value, bool) or not value >= 0:
-        raise ValueError(
-            f"noise_multiplier must be a number of at least 0, got {value!r}."
-        )
+    check_number("noise_multiplier", value, 0, infinite=True)
 
 
 def _check_count(value):
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"count must be an integer of at least 1, got {value!r}.")
+    check_count("count", value)
 
 
 @dataclass(frozen=True)

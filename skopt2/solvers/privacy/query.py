@@ -15,6 +15,8 @@ section 3; M. Abadi and others, Deep learning with differential privacy, CCS 201
 sums of clipped gradients.
 """
 
+from skopt2._core.parameters import check_choice
+
 RELATIONS = ("zero_out", "replace_one")
 
 
@@ -88,6 +90,5 @@ def sensitivity(clipping_norm, relation):
     ValueError
         If there is no such relation.
     """
-    if relation not in RELATIONS:
-        raise ValueError(f"relation must be one of {RELATIONS}; got {relation!r}.")
+    check_choice("relation", relation, RELATIONS)
     return clipping_norm * (2.0 if relation == "replace_one" else 1.0)

@@ -277,12 +277,12 @@ def test_a_kernel_without_features_is_refused():
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"n_probes": 0}, "n_probes must be a positive whole number; got 0"),
-        ({"max_iter": 1.5}, "max_iter must be a positive whole number"),
+        ({"n_probes": 0}, "n_probes must be a positive integer; got n_pro"),
+        ({"max_iter": 1.5}, "max_iter must be a positive integer"),
         ({"solver": "lu"}, "solver must be one of"),
         ({"max_epochs": 0}, "max_epochs must be a positive number"),
         ({"step_size": -0.1}, "step_size must be a positive number"),
-        ({"tol": -1.0}, "tol must be a number that is not negative"),
+        ({"tol": -1.0}, "tol must be a nonnegative number"),
     ],
 )
 def test_wrong_options_are_refused(options, match):

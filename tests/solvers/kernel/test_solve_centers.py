@@ -195,10 +195,10 @@ def test_no_array_of_all_rows_and_centres_is_made(rng, options):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"alpha": -1.0}, ValueError, "alpha must be finite and not negative; got -1"),
+        ({"alpha": -1.0}, ValueError, "alpha must be a nonnegative number; got alpha="),
         ({"solver": "newton"}, ValueError, "solver must be one of"),
-        ({"tol": 0.0}, ValueError, "tol must be positive"),
-        ({"max_epochs": 0}, ValueError, "max_epochs must be at least 1"),
+        ({"tol": 0.0}, ValueError, "tol must be a positive number"),
+        ({"max_epochs": 0}, ValueError, "max_epochs must be a number of at least 1"),
         ({"weight": np.zeros(40)}, ValueError, "All weights are 0"),
         ({"Y": np.zeros(40)}, ValueError, "Y must have the shape"),
         ({"X": np.zeros((0, 3)), "Y": np.zeros((0, 1))}, ValueError, "no rows to fit"),

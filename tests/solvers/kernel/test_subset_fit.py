@@ -296,9 +296,9 @@ def test_every_namespace_gives_the_same(device_backend):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"size": 0}, "size must be a positive whole number; got 0"),
+        ({"size": 0}, r"size must be a positive integer; got size=0\."),
         ({"size": 2.5}, "size must be"),
-        ({"n_restarts": -1}, "n_restarts must be a whole number"),
+        ({"n_restarts": -1}, "n_restarts must be a nonnegative integer"),
         ({"optimizer": "newton"}, "optimizer must be callable or None"),
     ],
 )
