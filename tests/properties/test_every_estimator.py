@@ -44,7 +44,7 @@ ROWS_MATTER = (
     "WassersteinKMeans",
 )
 # Places on a line, entries of a matrix and groups of neighbours are columns in order,
-# and noise and random gates are drawn by column.
+# and noise, sketches and random gates are drawn by column.
 COLUMNS_MATTER = (
     "DP",
     "Group",
@@ -52,6 +52,7 @@ COLUMNS_MATTER = (
     "LowRank",
     "ReLU",
     "SinkhornDistance",
+    "SketchedRidge",
     "Tensor",
     "TrendFilter",
     "Wasserstein",
