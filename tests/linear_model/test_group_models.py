@@ -348,7 +348,7 @@ def test_groups_as_the_user_writes_them():
         ({"groups": [["a", "b"]]}, "no column names"),
         ({"groups": [[0], []]}, "not empty"),
         ({"groups": [[0, 99]]}, "99"),
-        ({"groups": 0}, "at least 1"),
+        ({"groups": 0}, "groups must be a positive integer"),
         ({"groups": np.full(30, np.nan)}, "NaN"),
         ({"group_weights": [1.0, 2.0]}, "group_weights has shape"),
         ({"group_weights": -np.ones(30)}, "nonnegative"),
