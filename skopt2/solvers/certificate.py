@@ -114,6 +114,10 @@ def objective_scale(problem):
         zero = problem.xp.zeros_like(problem.y)
         best = -problem.loss.conjugate(problem.y, zero, problem.s)
         excess = null - best
-        sound = 1e-14 * (abs(null) + abs(best)) < excess < math.inf
+        # The intercept of a constant target is off by a rounding of it, which the loss
+        # squares: relative to that, no fit would ever be good.
+        whole = problem.loss.value(problem.y, zero, problem.s) - best
+        least = max(1e-14 * (abs(null) + abs(best)), 1e-28 * whole)
+        sound = least < excess < math.inf
         problem.null_excess = excess if sound else 1.0
     return problem.null_excess

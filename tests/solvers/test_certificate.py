@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from skopt2.linear_model import SparseRegressor
 from skopt2.losses import get_loss
 from skopt2.penalties import ElasticNet, Positive, get_penalty
 from skopt2.solvers.certificate import (
@@ -162,3 +163,11 @@ def test_levels_change_without_stale_scales(rng):
     first = gradient_scale(problem)
     problem.set_level(0.5 * np.ones(6))
     assert gradient_scale(problem) == first
+
+
+def test_a_null_model_that_misses_by_a_rounding_is_no_scale():
+    # One row counts, and the start of Huber's intercept is off by 2e-18.
+    X, y = np.array([[0.0], [0.0], [-100.0]]), np.array([0.001, 0.002, 0.001])
+    model = SparseRegressor("huber", alpha=0.1).fit(X, y, sample_weight=[0, 1, 0])
+    assert model.converged_
+    assert model.intercept_ == pytest.approx(0.002, rel=1e-12)
