@@ -357,7 +357,7 @@ def test_groups_as_the_user_writes_them():
         ({"penalty": "sparse_group_lasso", "orthonormalize": True}, "orthonormalize"),
         ({"orthonormalize": "yes"}, "True or False"),
         ({"loss": "quantile"}, "squared"),
-        ({"selection": "greedy"}, "selection"),
+        ({"sweep": "greedy"}, "sweep must be one of"),
         ({"alpha": -1.0}, "alpha"),
     ],
 )
