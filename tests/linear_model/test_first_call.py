@@ -1,5 +1,6 @@
 """A fresh process: what the import costs, and the first fit."""
 
+import math
 import subprocess
 import sys
 
@@ -51,15 +52,21 @@ def run(code):
     return [float(word) for word in done.stdout.split()]
 
 
-def best_of(code, times=3):
-    """Return the smallest processor time of each: other work only adds to it."""
-    return [
-        min(column) for column in zip(*(run(code) for _ in range(times)), strict=True)
-    ]
+def best_of(code, limits, times=5):
+    """Return the smallest processor times, from runs until all are below the limits.
+
+    Other work on the machine only adds to them.
+    """
+    best = [math.inf] * len(limits)
+    for _ in range(times):
+        best = [min(pair) for pair in zip(best, run(code), strict=True)]
+        if all(time < limit for time, limit in zip(best, limits, strict=True)):
+            break
+    return best
 
 
 def test_import_costs_little():
-    bare, whole = best_of(IMPORT, 2)
+    bare, whole = best_of(IMPORT, (0.05, 0.2))
     assert bare < 0.05
     assert whole < 0.2
 
@@ -73,5 +80,5 @@ def test_import_costs_little():
 )
 def test_first_fit_of_a_process(name):
     """No compile pause: a tenth of a second at most, and like the second one."""
-    first, _ = best_of(FIT.format(setup=MODELS[name]), 2)
+    first, _ = best_of(FIT.format(setup=MODELS[name]), (0.1, math.inf))
     assert first < 0.1
