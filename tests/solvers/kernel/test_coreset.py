@@ -298,7 +298,8 @@ def test_certificate_is_the_change_at_the_full_rate(problem):
     assert history["iteration"][at] == cool
     grown = (history["objective"][at - 5] - history["objective"][at]) / len(X)
     # Falls below the best bound, and cuts of the rate, can only add to the growth.
-    assert grown <= result.certificate.value <= 0.2
+    # Up to a rounding, by which the two differences differ.
+    assert grown * (1.0 - 1e-12) <= result.certificate.value <= 0.2
     assert (history["certificate"][:-1] > 0.2).all()
     assert history["learning_rate"][-1] < 0.2 * history["learning_rate"][at]
 
