@@ -13,13 +13,12 @@ from skopt2.semi_supervised.affinity import (
     without_negligible,
 )
 from skopt2.solvers.graph_blocks.conjugate import GraphConjugate
-from skopt2.solvers.graph_blocks.dense import DenseBlock
 from skopt2.solvers.graph_blocks.descent import GraphDescent
 from skopt2.solvers.graph_blocks.forest import ForestBlock
 from skopt2.solvers.graph_blocks.partition import forests
 from skopt2.solvers.graph_blocks.problem import graph_problem
 from skopt2.solvers.graph_blocks.projected_newton import GraphNewton
-from skopt2.solvers.graph_blocks.sparse_factor import SparseBlock, worth_factoring
+from skopt2.solvers.graph_blocks.whole_graph import WholeGraph, worth_factoring
 
 # A graph with more of its elements than this is factored as a dense matrix.
 DENSE = 0.2
@@ -143,8 +142,7 @@ class Nodes:
         if model.solver == "auto" and self.bounds is None and not whole:
             whole = nodes == 0 or worth_factoring(problem.A)
         if whole:
-            kind = DenseBlock if dense else SparseBlock
-            return GraphDescent(problem, [kind(problem.A)] if nodes else [])
+            return GraphDescent(problem, [WholeGraph(problem.A)] if nodes else [])
         number = forests(problem.A)
         parts = range(int(number.max(initial=-1)) + 1)
         blocks = [ForestBlock(problem.A, np.flatnonzero(number == i)) for i in parts]

@@ -57,7 +57,7 @@ class GraphDescent:
     ----------
     problem : GraphProblem
         To minimise.
-    blocks : list of ForestBlock or DenseBlock
+    blocks : list of ForestBlock or WholeGraph
         They cover all nodes once.
     selection : str, default="cyclic"
         One of ``SELECTIONS``.
@@ -123,7 +123,7 @@ class GraphDescent:
         ----------
         state : GraphState
             Changed.
-        block : ForestBlock or DenseBlock
+        block : ForestBlock or WholeGraph
             Any block.
 
         Returns

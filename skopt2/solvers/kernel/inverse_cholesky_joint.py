@@ -14,10 +14,10 @@ Cao et al., ICML 2023, section 4.3, joint prediction.
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.linalg import splu
 
 from skopt2.solvers.kernel.inverse_cholesky_factor import conditionals
 from skopt2.solvers.kernel.inverse_cholesky_posterior import FLOOR, order_points
+from skopt2.solvers.symmetric_lu import symmetric_lu
 
 
 class JointPosterior:
@@ -55,12 +55,7 @@ class JointPosterior:
         self.posterior, self.order = posterior, new.order
         self._known = both[:, :n]
         # Its entries above the diagonal are none, so that it is its own factor.
-        self._links = splu(
-            (sp.eye_array(q) - both[:, n:]).tocsc(),
-            permc_spec="NATURAL",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
-        )
+        self._links = symmetric_lu(sp.eye_array(q) - both[:, n:], ordered=True)
 
     def covariance(self):
         """Return the posterior covariance of the new points, shape (q, q)."""

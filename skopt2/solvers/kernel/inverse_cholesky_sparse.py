@@ -16,7 +16,8 @@ import functools
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.linalg import splu
+
+from skopt2.solvers.symmetric_lu import symmetric_lu
 
 
 class SparseFactor:
@@ -58,12 +59,7 @@ class SparseFactor:
     @functools.cached_property
     def _solver(self):
         # A triangular matrix in its natural order is its own factor: no entry is added.
-        return splu(
-            self.matrix,
-            permc_spec="NATURAL",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
-        )
+        return symmetric_lu(self.matrix, ordered=True)
 
     @functools.cached_property
     def _transposed(self):

@@ -23,7 +23,8 @@ import math
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import blas, lapack
-from scipy.sparse.linalg import splu
+
+from skopt2.solvers.symmetric_lu import symmetric_lu
 
 # Entries of a sparse factor, as a share of m^3, that cost as much as a dense one.
 SPARSE_RATE = 7e-5
@@ -97,17 +98,8 @@ def dense_laplacian_factor(matrix, left):
 
 def _sparse_factor(weights, left):
     """Factorise a sparse Laplacian; None where that fails."""
-    matrix = (sp.diags_array(left + weights.sum(axis=0)) - weights).tocsc()
-    # SuperLU takes 32-bit indices only.
-    matrix.indices = matrix.indices.astype(np.intc, copy=False)
-    matrix.indptr = matrix.indptr.astype(np.intc, copy=False)
     try:
-        factor = splu(
-            matrix,
-            permc_spec="MMD_AT_PLUS_A",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
-        )
+        factor = symmetric_lu(sp.diags_array(left + weights.sum(axis=0)) - weights)
     except RuntimeError:
         return None
     return SparseFactor(factor)

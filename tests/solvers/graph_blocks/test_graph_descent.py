@@ -10,12 +10,12 @@ from scipy.sparse.linalg import spsolve
 
 from skopt2._core.iterate import iterate
 from skopt2.solvers.graph_blocks.conjugate import GraphConjugate
-from skopt2.solvers.graph_blocks.dense import DenseBlock
 from skopt2.solvers.graph_blocks.descent import SELECTIONS, GraphDescent
 from skopt2.solvers.graph_blocks.forest import ForestBlock
 from skopt2.solvers.graph_blocks.partition import forests, lattice_trees
 from skopt2.solvers.graph_blocks.problem import graph_problem
 from skopt2.solvers.graph_blocks.projected_newton import GraphNewton
+from skopt2.solvers.graph_blocks.whole_graph import WholeGraph
 from tests.solvers.graph_blocks.graphs import lattice, random_graph
 
 
@@ -134,7 +134,7 @@ def test_newton_steps_end_faster_than_any_geometric_rate(seed):
 def test_dense_block_with_bounds_is_newton_on_the_free_values():
     graph, fixed, values, sparse = make_problem((0.2, 0.7))
     problem = graph_problem(graph.toarray(), fixed, values, (0.2, 0.7))
-    dense = solve(GraphDescent(problem, [DenseBlock(problem.A)]), problem.B.shape)
+    dense = solve(GraphDescent(problem, [WholeGraph(problem.A)]), problem.B.shape)
     forest = solve(GraphDescent(sparse, forest_blocks(sparse)), sparse.B.shape)
     np.testing.assert_allclose(dense.solution, forest.solution, atol=1e-7)
     assert dense.n_iter <= 10

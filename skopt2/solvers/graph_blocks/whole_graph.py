@@ -1,22 +1,26 @@
-"""All nodes of a sparse graph as one block, by a sparse triangular factor.
+"""All nodes of a graph as one block, by a factor of its matrix.
 
-The factor of A = L U has nonzeros where A has none, and their number decides: on graphs
-of points in the plane it is a few times that of A, among points of many dimensions that
-of a dense matrix. ``worth_factoring`` bounds the work from above by an ordering that
-keeps nonzeros near the diagonal; the factor has an ordering of least degrees, which is
-better on planar graphs.
+A graph with an edge between most pairs has no forest of more than a few nodes, and its
+matrix is best factored as a whole. The factor of a sparse matrix has nonzeros where
+that has none, and their number decides: on graphs of points in the plane it is a few
+times that of the matrix, among points of many dimensions it is that of a dense one.
+``worth_factoring`` bounds the work from above by an ordering that keeps nonzeros near
+the diagonal; the factor has an ordering of least degrees, which is better on planar
+graphs.
 
 Sources: E. Cuthill, J. McKee, Reducing the bandwidth of sparse symmetric matrices, ACM
 1969; A. George, Nested dissection of a regular finite element mesh, SIAM Journal on
 Numerical Analysis 10, 1973, for the work on planar graphs.
 """
 
-import numpy as np
-from scipy.sparse import csc_array
-from scipy.sparse.csgraph import reverse_cuthill_mckee
-from scipy.sparse.linalg import splu
+import functools
 
-from skopt2.solvers.graph_blocks.dense import LOST
+import numpy as np
+from scipy.sparse import issparse
+from scipy.sparse.csgraph import reverse_cuthill_mckee
+
+from skopt2._core.array import cholesky_solve
+from skopt2.solvers.symmetric_lu import symmetric_lu
 
 # Conjugate gradients take some ten products with A for each digit. Up to about this
 # much work of the factor, in multiplications, that costs more.
@@ -32,6 +36,10 @@ def worth_factoring(A):
     ----------
     A : csr_array of shape (n, n)
         Symmetric.
+
+    Returns
+    -------
+    worth : bool
     """
     n = A.shape[0]
     order = reverse_cuthill_mckee(A, symmetric_mode=True)
@@ -43,19 +51,18 @@ def worth_factoring(A):
     return float(reach @ reach) <= max(SMALL_WORK, PLANAR_WORK * float(n) ** 2)
 
 
-class SparseBlock:
-    """All nodes, for a sparse matrix.
+class WholeGraph:
+    """All nodes.
 
     Parameters
     ----------
-    A : csr_array of shape (n, n)
+    A : ndarray or csr_array of shape (n, n)
         Symmetric and positive definite.
     """
 
     def __init__(self, A):
         self.nodes = np.arange(A.shape[0])
         self.columns = self.inner = A
-        self._factor = None
 
     def solve(self, rhs, free=None):
         """Return the solution for the free nodes, 0 for the others.
@@ -77,29 +84,35 @@ class SparseBlock:
             If the matrix is not positive definite in floating-point numbers.
         """
         if free is None:
-            if self._factor is None:
-                self._factor = _factor(self.inner)
-            return self._factor.solve(rhs)
+            return self._solve_all(rhs)
         x = np.zeros(rhs.shape)
         for j in range(rhs.shape[1]):
             some = np.flatnonzero(free[:, j])
             if some.size:
-                factor = _factor(self.inner[some][:, some])
-                x[some, j] = factor.solve(rhs[some, j])
+                x[some, j] = _solver_of(self.inner[some][:, some])(rhs[some, j])
         return x
 
+    @functools.cached_property
+    def _solve_all(self):
+        return _solver_of(self.inner)
 
-def _factor(A):
-    # Pivots on the diagonal are those of Cholesky's factor, as A is positive definite.
+
+def _solver_of(A):
+    """Return what solves with a positive definite matrix, and raises if it is none."""
+    if not issparse(A):
+        return lambda rhs: _checked(cholesky_solve(A, rhs))
     try:
-        factor = splu(
-            csc_array(A),
-            permc_spec="MMD_AT_PLUS_A",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
+        factor = symmetric_lu(A)
+    except RuntimeError:
+        return _checked(None)
+    return _checked(factor.solve if np.all(factor.U.diagonal() > 0.0) else None)
+
+
+def _checked(found):
+    if found is None:
+        raise ValueError(
+            "The weights of the graph span too many orders of magnitude for float64: "
+            "groups of nodes hang on fixed nodes by weights that are lost in rounding. "
+            "Use a smaller gamma, or kernel='knn'."
         )
-    except RuntimeError as error:
-        raise ValueError(LOST) from error
-    if not np.all(factor.U.diagonal() > 0.0):
-        raise ValueError(LOST)
-    return factor
+    return found

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.neighbors import kneighbors_graph
 
-from skopt2.solvers.graph_blocks.sparse_factor import SparseBlock, worth_factoring
+from skopt2.solvers.graph_blocks.whole_graph import WholeGraph, worth_factoring
 from tests.solvers.graph_blocks.graphs import laplacian, lattice, random_graph
 
 
@@ -13,7 +13,7 @@ from tests.solvers.graph_blocks.graphs import laplacian, lattice, random_graph
 def test_equals_a_dense_solve(W):
     A = laplacian(W)
     rhs = np.random.default_rng(0).standard_normal((A.shape[0], 3))
-    block = SparseBlock(A)
+    block = WholeGraph(A)
     expected = np.linalg.solve(A.toarray(), rhs)
     np.testing.assert_allclose(block.solve(rhs), expected, rtol=1e-11, atol=1e-12)
     # The factor is kept, and serves any right-hand side.
@@ -25,7 +25,7 @@ def test_held_values_take_no_part():
     rng = np.random.default_rng(0)
     rhs, free = rng.standard_normal((72, 2)), rng.random((72, 2)) < 0.6
     free[:, 1] = False
-    x = SparseBlock(A).solve(rhs, free)
+    x = WholeGraph(A).solve(rhs, free)
     some = np.flatnonzero(free[:, 0])
     inner = A.toarray()[np.ix_(some, some)]
     np.testing.assert_allclose(x[some, 0], np.linalg.solve(inner, rhs[some, 0]))
@@ -36,7 +36,7 @@ def test_a_matrix_without_a_factor_is_an_error():
     # A path whose ends hang on nothing: constants are in its null space.
     path = sp.csr_array(np.array([[1.0, -1.0, 0.0], [-1.0, 2.0, -1.0], [0, -1.0, 1.0]]))
     with pytest.raises(ValueError, match="span too many orders of magnitude"):
-        SparseBlock(path).solve(np.ones((3, 1)))
+        WholeGraph(path).solve(np.ones((3, 1)))
 
 
 def neighbours(X):
